@@ -1,0 +1,2 @@
+//! The chat room for everyone on one network.
+

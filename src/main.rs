@@ -1,0 +1,3 @@
+//! The process: arguments, executor, sockets, signals, standard input, exit status.
+
+fn main() {}
