@@ -1,0 +1,5 @@
+//! client
+mod clusters;
+mod editor;
+mod keys;
+mod names;
