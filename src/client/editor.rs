@@ -157,7 +157,8 @@ impl Editor {
     }
 
     fn boundary_at_or_after(&self, place: usize) -> usize {
-        self.boundaries(place.min(self.text.len())).find(|&at| at >= place).unwrap_or(self.text.len())
+        let end = self.text.len();
+        if place >= end { end } else { self.boundaries(place).find(|&at| at >= place).unwrap_or(end) }
     }
 
     fn left(&self) -> usize {
