@@ -65,14 +65,14 @@ struct Told {
 }
 
 impl Story {
-    /// As many events as fit a screen or two; a failure is seldom further back.
-    const KEPT: usize = 100;
+    /// As many events as fit a screen; a failure is seldom further back.
+    const KEPT: usize = 60;
 
     fn tell(&self, who: &str, event: &str, what: &[u8]) {
         let what = String::from_utf8_lossy(what);
         let mut line: String = format!("{who:>8} {event} ");
-        line.extend(what.chars().take(160).flat_map(char::escape_debug));
-        if what.chars().nth(160).is_some() {
+        line.extend(what.chars().take(100).flat_map(char::escape_debug));
+        if what.chars().nth(100).is_some() {
             line.push('…');
         }
         let mut told = lock(&self.0);
@@ -639,7 +639,11 @@ impl Client {
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                 self.story.fail(format!("{} heard nothing for {PATIENCE:?} (so far: {:?})", self.name, self.unread))
             }
-            Err(_) => false,
+            Err(_) => {
+                // A reset does not wait for the end of a line.
+                self.unread.clear();
+                false
+            }
         }
     }
 }

@@ -215,7 +215,7 @@ fn in_the_foreground_the_terminal_is_the_console() {
         return;
     }
     let mut command = Command::new("script");
-    let line = format!("'{DYNASTI}' serve --listen 127.0.0.1:0; echo \"status $?\"");
+    let line = format!("trap : INT; '{DYNASTI}' serve --listen 127.0.0.1:0; echo \"status $?\"");
     command.args(["-qec", &line, "/dev/null"]).env("SHELL", "/bin/sh").env("TERM", "dumb");
     let mut server = Server::run(command, 1);
     let mut ann = server.join("Ann");
