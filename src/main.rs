@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::exit)]
 
 mod args;
+mod join;
 mod stdio;
 
 use std::io::Write;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_signal::{Signal, Signals};
+use dynasti::client::Options;
 use dynasti::room::{Notice, Room};
 use dynasti::server::{self, Limits, console};
 use dynasti::text::message::Message;
@@ -30,6 +32,16 @@ const LAST_WORDS: Duration = Duration::from_millis(200);
 fn main() -> ExitCode {
     match args::parse(std::env::args().skip(1)) {
         Ok(Command::Serve(options)) => serve(options),
+        Ok(Command::Join(join)) => {
+            let options = Options { address: join.address, name: join.name, retry: join.retry };
+            match join::join(&options, !join.no_bell) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(why) => {
+                    eprintln!("{why}");
+                    ExitCode::FAILURE
+                }
+            }
+        }
         Err(instead) if instead.wrong => {
             eprint!("{}", instead.text);
             ExitCode::from(2)

@@ -3,7 +3,7 @@
 //! Knows nothing of terminals or pipes: what is to be said comes out of a channel, what is heard goes into another.
 
 use std::io;
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
 use async_channel::{Receiver, Sender};
@@ -269,7 +269,7 @@ impl Outgoing {
             (self.current, self.written) = (lines, 0);
         }
         self.finished = true;
-        stream.close().await
+        stream.get_ref().shutdown(Shutdown::Write)
     }
 }
 
