@@ -1,2 +1,3 @@
 //! The chat room for everyone on one network.
 
+pub mod text;

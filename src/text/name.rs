@@ -1,0 +1,1 @@
+//! What a name may be, when two are the same, and why one is refused.
