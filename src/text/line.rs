@@ -655,36 +655,10 @@ mod tests {
 
     #[test]
     fn whatever_is_cleaned_is_clean() {
+        #[rustfmt::skip]
         const PARTS: [&str; 30] = [
-            "\x1b",
-            "[",
-            "]",
-            "P",
-            "\\",
-            "\x07",
-            "\x18",
-            "\n",
-            "\r",
-            "\0",
-            "\t",
-            "m",
-            "31",
-            ";",
-            " ",
-            "?",
-            "N",
-            "O",
-            "^",
-            "\u{9b}",
-            "\u{9d}",
-            "\u{9c}",
-            "\u{90}",
-            "\u{202e}",
-            "\u{2028}",
-            "\u{feff}",
-            "\u{e0041}",
-            "é",
-            "🙂",
+            "\x1b", "[", "]", "P", "\\", "\x07", "\x18", "\n", "\r", "\0", "\t", "m", "31", ";", " ", "?", "N", "O",
+            "^", "\u{9b}", "\u{9d}", "\u{9c}", "\u{90}", "\u{202e}", "\u{2028}", "\u{feff}", "\u{e0041}", "é", "🙂",
             "\u{200d}",
         ];
         let mut random = Random(1);
@@ -703,35 +677,11 @@ mod tests {
 
     #[test]
     fn any_bytes_in_any_pieces_give_the_same_clean_lines() {
+        #[rustfmt::skip]
         const PARTS: [&[u8]; 28] = [
-            b"\n",
-            b"\r\n",
-            b"\r\0\n",
-            b"\r",
-            b"\0",
-            b"\xff",
-            b"\xff\xff",
-            b"\xff\xfd",
-            b"\xff\xfb\x01",
-            b"\xff\xfe\x01",
-            b"\xff\xfa",
-            b"\xff\xf0",
-            b"\xff\xf4",
-            b"\x1b",
-            b"\x1b[",
-            b"\x1b]",
-            b"\x1b\\",
-            b"\x07",
-            b"31m",
-            b"\xc2",
-            b"\x9b",
-            b"\xe2\x80",
-            b"\xae",
-            b"\xf0\x9f",
-            b"\x99\x82",
-            b"text",
-            b" ",
-            b"\xef\xbb\xbf",
+            b"\n", b"\r\n", b"\r\0\n", b"\r", b"\0", b"\xff", b"\xff\xff", b"\xff\xfd", b"\xff\xfb\x01",
+            b"\xff\xfe\x01", b"\xff\xfa", b"\xff\xf0", b"\xff\xf4", b"\x1b", b"\x1b[", b"\x1b]", b"\x1b\\", b"\x07",
+            b"31m", b"\xc2", b"\x9b", b"\xe2\x80", b"\xae", b"\xf0\x9f", b"\x99\x82", b"text", b" ", b"\xef\xbb\xbf",
         ];
         let mut random = Random(2);
         for _ in 0..3_000 {
