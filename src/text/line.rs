@@ -131,10 +131,10 @@ impl Decoder {
         None
     }
 
-    /// At the end of input: the last line counts even without a newline. `None` if nothing was unfinished.
+    /// At the end of input: the last line counts even without a newline. `None` if nothing was unfinished, or nothing
+    /// but a telnet command.
     pub fn end(&mut self) -> Option<Input<'static>> {
-        let text = self.length > 0 || self.telnet == Telnet::Iac;
-        (text && self.unended < MAX_UNENDED).then(|| self.line())
+        (self.length > 0).then(|| self.line())
     }
 
     /// The line that has just ended; the next one starts from nothing.
@@ -531,14 +531,16 @@ mod tests {
 
     #[test]
     fn telnet_commands_are_never_shown() {
-        for command in FIRST_COMMAND..SB {
+        for command in 236..SB {
             assert_eq!(said_however_split(&[b'a', IAC, command, b'b', b'\n']), [line("ab")], "{command}");
         }
         // Ctrl-C in telnet(1): interrupt, and an option to be refused before it shows anything again.
         assert_eq!(said_however_split(b"\xff\xf4\xff\xfd\x06"), [Input::Telnet([IAC, WONT, 6])]);
         assert_eq!(said_however_split(b"a\xff\xfa\x18\0xterm\xff\xff\xff\xfd\xff\xf0b\n"), [line("ab")]);
         assert_eq!(said_however_split(b"hi\r\xff\xf1\n"), [line("hi")]);
-        assert_eq!(said_however_split(b"\xff\xf1"), []);
+        for unfinished in [&b"\xff\xf1"[..], b"\xff", b"\xff\xfd", b"\xff\xfa\x18", b"\xff\xfa\x18\xff"] {
+            assert_eq!(said_however_split(unfinished), []);
+        }
     }
 
     #[test]
@@ -720,5 +722,10 @@ mod tests {
     #[test]
     fn an_idle_decoder_is_small() {
         assert!(size_of::<Decoder>() <= 48);
+        let mut decoder = Decoder::default();
+        for (input, kept) in [(&b"text"[..], 4), (b"\n", 0), (&[b'x'; MAX_KEPT], MAX_KEPT), (b"x", 0), (b"x", 0)] {
+            decoder.next(&mut &*input);
+            assert_eq!(decoder.kept.capacity(), kept);
+        }
     }
 }
