@@ -85,8 +85,8 @@ fn as_fast_as_one_can_talk_fifty_readers_hear_every_line_and_one_that_stopped_is
         reader.hears("Ann has joined the chat.");
     }
 
-    // Long enough, in all, to fill every buffer between the server and the one who does not read.
-    let filler = "x".repeat(if cfg!(debug_assertions) { 1000 } else { 100 });
+    // 20 MB in all: more than every buffer between the server and the one who does not read will take (some 8 MB).
+    let filler = "x".repeat(20_000_000 / LOAD);
     let notice = "Stuck has left the chat (too slow).";
     thread::scope(|scope| {
         let listening: Vec<_> = readers
