@@ -12,8 +12,10 @@ fn unnoticed(visit: impl FnOnce(&Server)) {
     ann.hears_nothing_before("Bob: quiet today");
     ann.says("very");
     bob.hears_nothing_before("Ann: very");
+    let zoe = server.join("Zoe");
+    server.prints(&format!("Zoe connected from {}", zoe.address()));
     let printed = server.stdout.so_far();
-    assert_eq!(printed.iter().filter(|line| line.contains("connected from")).count(), 2, "{printed:?}");
+    assert_eq!(printed.iter().filter(|line| line.contains("onnected")).count(), 3, "{printed:?}");
     assert!(server.stderr.so_far().is_empty());
 }
 
@@ -22,7 +24,7 @@ fn stranger_says(server: &Server, bytes: &[u8]) {
     let mut stranger: Client = server.dial();
     stranger.tries_to_send(bytes);
     stranger.ends_input();
-    stranger.hears_out();
+    stranger.is_let_go();
 }
 
 #[test]
