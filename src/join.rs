@@ -1,7 +1,7 @@
 //! The process as a client: its terminal or its pipes, its signals, its environment, handed to the library.
 
 use std::fs::File;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Read};
 
 use async_signal::{Signal, Signals};
 use dynasti::client::{JoinError, Options, Seat, join_at_terminal, join_with_pipes};
@@ -16,9 +16,11 @@ pub(crate) fn join(options: &Options, bell: bool) -> Result<(), JoinError> {
     match terminal() {
         Some(tty) => smol::block_on(at_terminal(options, tty, bell)),
         None => {
-            let (input, output, reports) = (Unblock::new(io::stdin()), Unblock::new(io::stdout()), io::stderr());
-            let person = io::stdin().is_terminal();
-            smol::block_on(join_with_pipes(options, input, output, Unblock::new(reports), person))
+            // A terminal's end of input is no lasting state, and whoever reads on after it waits for a second Ctrl-D;
+            // what is chained remembers that the first part has ended.
+            let input = Unblock::new(io::stdin().chain(io::empty()));
+            let (output, reports) = (Unblock::new(io::stdout()), Unblock::new(io::stderr()));
+            smol::block_on(join_with_pipes(options, input, output, reports, io::stdin().is_terminal()))
         }
     }
 }

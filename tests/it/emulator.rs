@@ -15,11 +15,15 @@ pub(crate) struct Emulator {
     column: usize,
     /// The last column has been written, and the next character goes to the next row.
     wrapping: bool,
-    wraps: bool,
+    pub(crate) wraps: bool,
     /// The beginning of a character or a sequence.
     partial: Vec<u8>,
     pub(crate) bells: usize,
     pub(crate) bracketed_paste: bool,
+    /// Anything was in colour, dim, bold.
+    pub(crate) painted: bool,
+    /// How many escape sequences have come.
+    pub(crate) sequences: usize,
 }
 
 #[derive(Clone, Default)]
@@ -44,6 +48,8 @@ impl Emulator {
             partial: Vec::new(),
             bells: 0,
             bracketed_paste: false,
+            painted: false,
+            sequences: 0,
         }
     }
 
@@ -161,6 +167,7 @@ impl Emulator {
         };
         let (parameters, last) = (String::from_utf8_lossy(parameters).into_owned(), *last);
         self.partial.clear();
+        self.sequences += 1;
         let number = parameters.parse::<usize>().unwrap_or(0);
         if last != b'm' {
             self.wrapping = false;
@@ -176,7 +183,7 @@ impl Emulator {
             }
             (b'J', "2") => self.lines[self.top..].fill(Line::default()),
             (b'K', "") => self.lines[self.row].cells.truncate(self.column),
-            (b'm', _) => {}
+            (b'm', _) => self.painted |= !parameters.is_empty(),
             (b'h', "?7") => self.wraps = true,
             (b'l', "?7") => self.wraps = false,
             (b'h', "?2004") => self.bracketed_paste = true,
