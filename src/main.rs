@@ -6,15 +6,18 @@
 mod args;
 mod stdio;
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::process::{ExitCode, exit};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_signal::{Signal, Signals};
-use dynasti::room::{Notice, Room};
-use dynasti::server::{self, Limits, console};
+use dynasti::room::transcript::{self, Transcript};
+use dynasti::room::{self, Notice, Room};
+use dynasti::server::console::{self, Left};
+use dynasti::server::door::Door;
+use dynasti::server::{self};
 use dynasti::text::message::Message;
 use futures_lite::{FutureExt, StreamExt};
 use smol::{Executor, Timer};
@@ -54,48 +57,77 @@ fn serve(options: Serve) -> ExitCode {
 
 async fn run(executor: &Arc<Executor<'static>>, options: Serve) -> Result<(), String> {
     let listeners = listen(&options.listen)?;
-    let mut signals = Signals::new([Signal::Int, Signal::Term, Signal::Hup])
+    let mut signals = Signals::new([Signal::Int, Signal::Term, Signal::Hup, Signal::Usr1])
         .map_err(|error| format!("cannot listen for signals: {error}"))?;
-
     let (notices, heard) = async_channel::bounded(NOTICES);
+
+    let mut writing = None;
+    let mut remembered = room::Options {
+        history: options.history,
+        replay: options.replay,
+        watch: std::io::stdout().is_terminal(),
+        ..room::Options::default()
+    };
+    if let Some(path) = &options.transcript {
+        let (transcript, writer, earlier) = transcript::open(path, options.history, notices.clone())
+            .map_err(|error| format!("cannot open the transcript {}: {error}", path.display()))?;
+        writing = Some((transcript.clone(), executor.spawn(writer.run())));
+        remembered.transcript = Some(transcript);
+        remembered.earlier = earlier;
+    }
+    let transcript = remembered.transcript.clone();
+
     let printer = executor.spawn(stdio::print(heard));
     for listener in &listeners {
         let address = listener.local_addr().map_err(|error| format!("cannot tell where it listens: {error}"))?;
         let _ = notices.try_send(Notice::Log(Message::listening(address)));
     }
-    let room = Arc::new(Room::new(notices));
-    let console = executor.spawn({
-        let room = Arc::clone(&room);
+    let room = Arc::new(Room::new(notices, remembered));
+    let door = Arc::new(Door::new(options.max_clients, options.max_per_address));
+
+    let (stop, stopped) = async_channel::bounded::<()>(1);
+    // Held to the end: a second signal is to be heard while the first is being obeyed.
+    let _signals = executor.spawn({
+        let stop = stop.clone();
         async move {
-            if !options.no_console {
-                // An end or an error of standard input closes the console, and nothing else.
-                let _ = console::listen(stdio::operator(), &room).await;
+            while let Some(Ok(signal)) = signals.next().await {
+                match signal {
+                    Signal::Usr1 => transcript.iter().for_each(Transcript::reopen),
+                    _ if stop.close() => {}
+                    _ => exit(1),
+                }
             }
         }
     });
-
-    let limits =
-        Limits { max_clients: options.max_clients, max_per_address: options.max_per_address, rate: options.rate };
-    let (stop, stopped) = async_channel::bounded::<()>(1);
-    // Held to the end: the second signal is to be heard while the first is being obeyed.
-    let _signals = executor.spawn(async move {
-        signals.next().await;
-        stop.close();
-        signals.next().await;
-        exit(1);
+    let console = (!options.no_console).then(|| {
+        let (room, door) = (Arc::clone(&room), Arc::clone(&door));
+        executor.spawn(async move {
+            // An end or an error of standard input closes the console, and nothing else.
+            if let Ok(Left::Quit) = console::listen(stdio::operator(), &room, &door).await {
+                stop.close();
+            }
+        })
     });
+
     let shutdown = async {
         let _ = stopped.recv().await;
         room.log(Message::shutting_down());
     };
-    let served = server::run(executor, listeners, &room, limits, shutdown);
+    let served = server::run(executor, listeners, &room, &door, options.rate, shutdown);
     served.await.map_err(|error| format!("cannot serve: {error}"))?;
     drop(console);
     drop(room);
+    let finish = async {
+        if let Some((transcript, writer)) = writing {
+            transcript.close();
+            writer.await;
+        }
+        printer.await;
+    };
     let late = async {
         Timer::after(LAST_WORDS).await;
     };
-    printer.or(late).await;
+    finish.or(late).await;
     Ok(())
 }
 

@@ -333,15 +333,26 @@ impl Reader<'_> {
             Act::Answer(message) => self.room.answer(self.id, message).await,
             Act::End(cause, words) => return Some(Ending { cause, words, heard_out: false }),
             Act::Join(name) => match self.room.join(self.id, &name).await {
-                Ok(()) => self.session.joined(name),
+                Ok(()) => self.session.named(name),
                 // The room has ended the connection: the writer is about to tell.
                 Err(NotJoined::Gone) => {}
-                Err(NotJoined::Taken) => match self.session.taken(&name) {
-                    Act::End(cause, words) => return Some(Ending { cause, words, heard_out: false }),
-                    Act::Answer(told) => self.room.answer(self.id, told).await,
-                    Act::Join(_) => {}
-                },
+                Err(NotJoined::Taken) => {
+                    // At most one step further: an answer, or the end.
+                    let taken = self.session.taken(&name);
+                    return Box::pin(self.act(taken)).await;
+                }
             },
+            Act::Who => self.room.who(self.id).await,
+            Act::Emote(action) => self.room.emote(self.id, &action).await,
+            Act::Whisper(rest) => self.room.whisper(self.id, rest).await,
+            Act::Reply(text) => self.room.reply(self.id, &text).await,
+            Act::Rename(name) => {
+                if self.room.rename(self.id, &name).await.is_ok() {
+                    self.session.named(name);
+                }
+            }
+            Act::Recall(lines) => self.room.recall(self.id, lines).await,
+            Act::Ignore(name) => self.room.ignore(self.id, &name).await,
         }
         None
     }
