@@ -1,7 +1,7 @@
 //! The process: arguments, sockets, the executor, signals, standard input and output, the exit status.
 //!
 //! The only file that prints or exits. What happens in the room is the library's.
-#![allow(clippy::print_stdout, clippy::print_stderr, clippy::exit)]
+#![allow(clippy::exit)]
 
 mod args;
 mod stdio;
@@ -15,17 +15,22 @@ use std::time::Duration;
 use async_signal::{Signal, Signals};
 use dynasti::room::transcript::{self, Transcript};
 use dynasti::room::{self, Notice, Room};
+use dynasti::server;
 use dynasti::server::console::{self, Left};
 use dynasti::server::door::Door;
-use dynasti::server::{self};
 use dynasti::text::message::Message;
 use futures_lite::{FutureExt, StreamExt};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use smol::{Executor, Timer};
 
 use crate::args::{Command, Serve};
 
 /// What the room tells the process waits here for a terminal or a log that is slow; what does not fit is lost.
 const NOTICES: usize = 1024;
+
+/// Descriptors that are not for clients: standard streams, listeners, the reactor's, the transcript, and those of
+/// connections that are being refused.
+const RESERVED: u64 = 32;
 
 /// How long the last notices may take to print.
 const LAST_WORDS: Duration = Duration::from_millis(200);
@@ -34,7 +39,7 @@ fn main() -> ExitCode {
     match args::parse(std::env::args().skip(1)) {
         Ok(Command::Serve(options)) => serve(options),
         Err(instead) if instead.wrong => {
-            eprint!("{}", instead.text);
+            complain(&instead.text);
             ExitCode::from(2)
         }
         Err(instead) => {
@@ -44,12 +49,17 @@ fn main() -> ExitCode {
     }
 }
 
+/// Says what is wrong, where anybody reads it.
+fn complain(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
 fn serve(options: Serve) -> ExitCode {
     let executor = Arc::new(Executor::new());
     match smol::block_on(executor.run(run(&executor, options))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
-            eprintln!("dynasti: {why}");
+            complain(&format!("dynasti: {why}\n"));
             ExitCode::FAILURE
         }
     }
@@ -83,7 +93,7 @@ async fn run(executor: &Arc<Executor<'static>>, options: Serve) -> Result<(), St
         let _ = notices.try_send(Notice::Log(Message::listening(address)));
     }
     let room = Arc::new(Room::new(notices, remembered));
-    let door = Arc::new(Door::new(options.max_clients, options.max_per_address));
+    let door = Arc::new(Door::new(fit_descriptors(options.max_clients, &room), options.max_per_address));
 
     let (stop, stopped) = async_channel::bounded::<()>(1);
     // Held to the end: a second signal is to be heard while the first is being obeyed.
@@ -129,6 +139,19 @@ async fn run(executor: &Arc<Executor<'static>>, options: Serve) -> Result<(), St
     };
     finish.or(late).await;
     Ok(())
+}
+
+/// Raises the limit on descriptors as far as it goes, and tells how many clients fit under it.
+fn fit_descriptors(asked: usize, room: &Room) -> usize {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    // Where it may not be raised it stays as it is, which is looked at next.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    let Some(descriptors) = getrlimit(Resource::Nofile).current else { return asked };
+    let fit = usize::try_from(descriptors.saturating_sub(RESERVED)).unwrap_or(usize::MAX).max(1);
+    if asked > fit {
+        room.warn(Message::fewer_clients(asked, fit, descriptors));
+    }
+    asked.min(fit)
 }
 
 /// Opens the listening sockets; without any given, for both families, or for IPv4 where there is no IPv6.

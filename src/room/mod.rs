@@ -113,8 +113,11 @@ impl Room {
 
     /// Takes a connection off the list, tells the others if it was a member, and closes its queue with these last words.
     /// Its own connection calls this, once, on every path.
-    pub async fn leave(&self, id: Id, cause: Option<Cause>, words: Message) {
-        self.with_floor(|state| state.leave(id, cause, words)).await;
+    ///
+    /// # Errors
+    /// When the room is closing: the connection has left all the same.
+    pub async fn leave(&self, id: Id, cause: Option<Cause>, words: Message) -> Result<(), Closing> {
+        self.with_floor(|state| state.leave(id, cause, words)).await
     }
 
     /// Says goodbye to every connection, named or not, and closes its queue. Nobody comes in any more.
@@ -353,7 +356,7 @@ mod tests {
         let (ann, other) = (join(&room, "Ann"), guest(&room));
         let name = Name::parse("ANN").unwrap();
         assert_eq!(block_on(room.join(other.id, &name)), Err(NotJoined::Taken));
-        block_on(room.leave(ann.id, None, Message::default()));
+        block_on(room.leave(ann.id, None, Message::default())).unwrap();
         assert_eq!(block_on(room.join(other.id, &name)), Ok(()));
         assert_eq!(block_on(room.join(ann.id, &name)), Err(NotJoined::Gone));
     }
@@ -363,7 +366,7 @@ mod tests {
         let room = room();
         let (ann, other) = (join(&room, "Ann"), guest(&room));
         ann.hears();
-        block_on(room.leave(other.id, Some(Cause::ConnectionLost), Message::default()));
+        block_on(room.leave(other.id, Some(Cause::ConnectionLost), Message::default())).unwrap();
         block_on(room.announce(message("end")));
         assert_eq!(ann.hears(), "end\n");
     }
@@ -398,7 +401,7 @@ mod tests {
         assert_eq!(mine, expected.lines().collect::<Vec<_>>());
         assert_eq!(notices, Vec::<&str>::new());
         assert_eq!(stopped.hears(), "-- You were too slow to read what was said. Bye!\n");
-        block_on(room.leave(stopped.id, None, Message::default()));
+        block_on(room.leave(stopped.id, None, Message::default())).unwrap();
         assert_eq!(bob.hears(), "Stopped has left the chat (too slow).\n");
     }
 

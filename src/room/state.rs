@@ -164,22 +164,29 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn leave(&mut self, id: Id, cause: Option<Cause>, words: Message) {
-        let Some(client) = self.clients.remove(&id) else { return };
-        client.outbox.close(words, FLUSH, false);
-        let Some(name) = client.name else { return };
+    pub(super) fn leave(&mut self, id: Id, cause: Option<Cause>, words: Message) -> Result<(), Closing> {
+        if let Some(client) = self.clients.remove(&id) {
+            client.outbox.close(words, FLUSH, false);
+            if let Some(name) = &client.name {
+                self.gone(id, name, &client, client.cause.clone().or(cause));
+            }
+        }
+        if self.closing { Err(Closing) } else { Ok(()) }
+    }
+
+    /// A member is off the list.
+    fn gone(&mut self, id: Id, name: &Name, client: &Client, cause: Option<Cause>) {
         self.names.remove(&name.key());
         for other in self.clients.values_mut() {
             other.forget(id, client.ignores.contains(&other.outbox.id()));
         }
         if !self.closing {
-            let cause = client.cause.or(cause);
             if let Some(cause) = &cause {
                 *self.stats.drops.entry(cause.kind()).or_default() += 1;
             }
-            self.post(Message::left(&name, cause.as_ref()), Audience::Everybody, Kind::News);
+            self.post(Message::left(name, cause.as_ref()), Audience::Everybody, Kind::News);
         }
-        self.log(Message::disconnected(&name));
+        self.log(Message::disconnected(name));
     }
 
     pub(super) fn close(&mut self) {

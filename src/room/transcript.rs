@@ -78,9 +78,14 @@ struct Backlog {
 /// When the file cannot be opened for reading and appending.
 pub fn open(path: &Path, lines: usize, notices: Sender<Notice>) -> io::Result<(Transcript, Writer, Earlier)> {
     let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
-    let earlier = recall(&file, lines)?;
+    let (earlier, torn) = recall(&file, lines)?;
     let (put, jobs) = async_channel::unbounded();
     let backlog = Arc::new(Backlog::default());
+    if torn {
+        // The first thing that is written ends the line that is there.
+        backlog.waiting.store(CUT_SHORT.len(), Ordering::Relaxed);
+        let _ = put.try_send(Job::Lines(CUT_SHORT.to_vec()));
+    }
     let transcript = Transcript { jobs: put, backlog: Arc::clone(&backlog) };
     let writer = Writer { jobs, backlog, path: path.into(), file: Some(Arc::new(file)), notices };
     Ok((transcript, writer, earlier))
@@ -151,18 +156,16 @@ impl Writer {
 
     /// Writes these lines and what else waits; tells whether the disk refused before it took them.
     async fn write(&mut self, mut lines: Vec<u8>, mut failing: bool) -> bool {
-        while lines.len() < CHUNK {
+        let mut reopen = false;
+        while lines.len() < CHUNK && !reopen {
             match self.jobs.try_recv() {
                 Ok(Job::Lines(more)) => lines.extend_from_slice(&more),
-                Ok(Job::Reopen) => {
-                    self.file = None;
-                    break;
-                }
+                Ok(Job::Reopen) => reopen = true,
                 Err(_) => break,
             }
         }
         let size = lines.len();
-        let mut lines = Arc::new(lines);
+        let lines = Arc::new(lines);
         let mut written = 0;
         while written < size {
             let (file, path, rest) = (self.file.clone(), self.path.clone(), Arc::clone(&lines));
@@ -182,6 +185,8 @@ impl Writer {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
                     self.fails(&error, &mut failing);
+                    // Perhaps the file is moved away and another takes its place.
+                    self.file = None;
                     if self.jobs.is_closed() {
                         break;
                     }
@@ -189,14 +194,15 @@ impl Writer {
                 }
             }
         }
-        lines = Arc::default();
-        drop(lines);
+        if reopen {
+            self.file = None;
+        }
         self.backlog.waiting.fetch_sub(size, Ordering::Relaxed);
         let lost = self.backlog.lost.swap(0, Ordering::Relaxed);
-        if failing || lost > 0 {
+        if written == size && (failing || lost > 0) {
             self.tell(Message::transcript_recovered(&self.path, lost));
         }
-        false
+        written < size
     }
 
     async fn sync(&mut self, failing: &mut bool) {
@@ -220,17 +226,14 @@ impl Writer {
     }
 }
 
-/// The last `lines` of what was said; ends a line that was cut in two.
-fn recall(mut file: &File, lines: usize) -> io::Result<Vec<(SystemTime, String)>> {
+/// The last `lines` of what was said, and whether the file ends in a line that was cut in two.
+fn recall(mut file: &File, lines: usize) -> io::Result<(Earlier, bool)> {
     let size = file.metadata()?.len();
     let start = size.saturating_sub(MAX_TAIL);
     file.seek(SeekFrom::Start(start))?;
     let mut tail = Vec::new();
     file.take(MAX_TAIL).read_to_end(&mut tail)?;
     let whole = tail.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-    if whole < tail.len() {
-        file.write_all(CUT_SHORT)?;
-    }
     let text = String::from_utf8_lossy(&tail[..whole]);
     // Where the tail begins in the middle of a line, that is none.
     let skip = usize::from(start > 0);
@@ -241,7 +244,7 @@ fn recall(mut file: &File, lines: usize) -> io::Result<Vec<(SystemTime, String)>
             said.pop_front();
         }
     }
-    Ok(said.into())
+    Ok((said.into(), whole < tail.len()))
 }
 
 /// A line of the file, if it is what somebody said: news is not recalled.

@@ -18,6 +18,7 @@ use futures_lite::FutureExt;
 use rustix::net::sockopt;
 use smol::{Async, Executor, Timer};
 
+use self::connection::Goodbye;
 use self::door::{Door, NoPlace};
 use crate::room::Room;
 use crate::text::message::Message;
@@ -173,7 +174,7 @@ impl Acceptor {
                 Err(NoPlace::FullForAddress(max)) => Message::full_for_address(max),
                 Err(NoPlace::Banned(left)) => Message::banned(left),
             };
-            connection::refuse(stream, why).await;
+            connection::refuse(stream, why, Goodbye::Proper).await;
             drop(alive);
         };
         // Nobody waits for this one connection; `run` waits for all of them by what they hold.

@@ -54,6 +54,16 @@ pub enum Act {
     End(Option<Cause>, Message),
 }
 
+/// The client speaks some protocol, not to people: nobody in the room is to hear of it.
+pub fn no_person() -> Act {
+    Act::End(None, Message::no_person())
+}
+
+/// Whether a line is how a program of another kind begins: an HTTP request (RFC 9112, 3) or an SSH banner (RFC 4253, 4.2).
+fn is_protocol(line: &str) -> bool {
+    line.starts_with("SSH-") || line.rsplit_once(' ').is_some_and(|(_, version)| version.starts_with("HTTP/"))
+}
+
 impl Session {
     /// The client's name, once it has one.
     pub fn name(&self) -> Option<&Name> {
@@ -114,6 +124,7 @@ impl Session {
             Command::Who => return Act::Who,
             Command::Help => return Act::Answer(Message::help_with_names()),
             Command::Quit => return Act::End(None, Message::bye()),
+            _ if is_protocol(line) => return no_person(),
             _ => {}
         }
         match Name::parse(line) {
@@ -239,6 +250,15 @@ mod tests {
         assert!(step(&mut session, "/help").starts_with("answer -- Type a name"));
         for typed in ["/me waves", "/msg Bob hi", "/nick Ann", "/history", "//Ann", "/x"] {
             assert!(step(&mut session, typed).starts_with("answer Name \"/"), "{typed}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_person_is_sent_away_before_it_has_a_name() {
+        for line in ["SSH-2.0-OpenSSH_9.6", "GET / HTTP/1.1", "PRI * HTTP/2.0", "OPTIONS rtsp://x HTTP/1.0"] {
+            let expected = "end -- This is a room where people chat, line by line. Bye!";
+            assert_eq!(step(&mut Session::default(), line), expected);
+            assert_eq!(step(&mut chatting(), line), format!("say {line}"));
         }
     }
 

@@ -193,6 +193,11 @@ impl Message {
         Message::line(format_args!("-- No name after {tries} tries. Bye!"))
     }
 
+    /// No person chooses this name: a program that expects another kind of server.
+    pub fn no_person() -> Message {
+        Message::line(format_args!("-- This is a room where people chat, line by line. Bye!"))
+    }
+
     /// No name came in time.
     pub fn no_name_in_time(time: Duration) -> Message {
         Message::line(format_args!("-- No name within {} seconds. Bye!", time.as_secs()))
@@ -499,6 +504,13 @@ impl Message {
     }
 
     // ---- to the operator
+
+    /// Fewer clients than were asked for.
+    pub fn fewer_clients(asked: usize, fit: usize, descriptors: u64) -> Message {
+        Message::line(format_args!(
+            "dynasti: --max-clients {asked} cut to {fit}: the system gives this process {descriptors} descriptors (ulimit -n)"
+        ))
+    }
 
     /// The transcript cannot be written.
     pub fn transcript_fails(path: &Path, error: &std::io::Error) -> Message {
