@@ -198,14 +198,25 @@ impl Line<'_> {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The last so many bytes of the line, which must be whole characters. What is clean stays clean.
+    pub fn last(&self, bytes: usize) -> Line<'_> {
+        Line(Cow::Borrowed(&self.0[self.0.len() - bytes..]))
+    }
+
+    /// The same line, holding its own text.
+    pub fn into_owned(self) -> Line<'static> {
+        Line(Cow::Owned(self.0.into_owned()))
+    }
 }
 
 impl<'a> Line<'a> {
-    /// The line without its first `bytes` bytes, which must be whole characters. What is clean stays clean.
-    pub fn after(self, bytes: usize) -> Line<'a> {
+    /// The line without its first character, if it has one.
+    pub fn without_first(self) -> Line<'a> {
+        let first = self.0.chars().next().map_or(0, char::len_utf8);
         Line(match self.0 {
-            Cow::Borrowed(text) => Cow::Borrowed(&text[bytes..]),
-            Cow::Owned(text) => Cow::Owned(text[bytes..].to_string()),
+            Cow::Borrowed(text) => Cow::Borrowed(&text[first..]),
+            Cow::Owned(text) => Cow::Owned(text[first..].to_string()),
         })
     }
 }
