@@ -18,6 +18,8 @@ pub(crate) enum Step {
     Called(String),
     /// The server is about to close every connection.
     Goodbye,
+    /// We are not wanted.
+    SentAway,
 }
 
 /// One connection's way into the room.
@@ -39,6 +41,7 @@ impl Joining {
     pub(crate) fn hear(&mut self, line: &str) -> Step {
         match (take_apart(line), &self.name) {
             (Heard::Goodbye, _) => Step::Goodbye,
+            (Heard::SentAway, _) => Step::SentAway,
             (Heard::Greeting, None) => match self.offer.take() {
                 Some(name) => {
                     self.offered = true;
@@ -48,7 +51,7 @@ impl Joining {
             },
             (Heard::NameRefused, None) if std::mem::take(&mut self.offered) => Step::Refused,
             (Heard::Welcome(name), None) => self.called(name),
-            (Heard::Renamed(old, new), Some(name)) if old == name => self.called(new),
+            (Heard::Called(name), Some(_)) => self.called(name),
             _ => Step::Nothing,
         }
     }
@@ -92,8 +95,8 @@ mod tests {
                 GREETING,
                 TAKEN,
                 "Bob is now known as Bo.",
-                "Ann is now known as Bea.",
-                "Ann is now known as X.",
+                "-- You are now known as Bea.",
+                "Cid is now known as X.",
             ],
         );
         let mut expected = vec![Step::Nothing; 7];

@@ -13,6 +13,7 @@ use smol::{Async, Timer};
 use super::dial::dial;
 use super::joining::{Joining, Step};
 use super::{JoinError, Options};
+use crate::text::command::{self, Command};
 use crate::text::line;
 
 /// What the person, or the output, is to be told.
@@ -54,6 +55,8 @@ enum Ended {
     /// As we wanted.
     Left,
     Lost,
+    /// Lost, and not to be found again.
+    SentAway,
     /// In the server's words.
     Refused(String),
 }
@@ -96,6 +99,7 @@ impl<'a> Link<'a> {
                     match self.hold(&stream).await {
                         Ended::Left => return Ok(()),
                         Ended::Lost => JoinError::Lost,
+                        Ended::SentAway => return Err(JoinError::Lost),
                         Ended::Refused(why) if !self.known => return Err(JoinError::Refused(why)),
                         Ended::Refused(why) => {
                             self.taken += 1;
@@ -127,6 +131,7 @@ impl<'a> Link<'a> {
             permits,
             called: None,
             goodbye: false,
+            sent_away: false,
         };
         self.outgoing.start_again();
         let say = async {
@@ -140,6 +145,7 @@ impl<'a> Link<'a> {
         }
         match heard {
             Ok(Some(refusal)) => Ended::Refused(refusal),
+            _ if hearing.sent_away => Ended::SentAway,
             _ if self.outgoing.quit => Ended::Left,
             Ok(None) if self.outgoing.finished && !hearing.goodbye => Ended::Left,
             _ => Ended::Lost,
@@ -173,6 +179,7 @@ struct Hearing {
     permits: Sender<Permit>,
     called: Option<String>,
     goodbye: bool,
+    sent_away: bool,
 }
 
 impl Hearing {
@@ -211,6 +218,7 @@ impl Hearing {
         match step {
             Step::Nothing => {}
             Step::Goodbye => self.goodbye = true,
+            Step::SentAway => self.sent_away = true,
             Step::Offer(name) => self.permit(Permit::Name(name)),
             Step::Refused if !self.asks => return false,
             Step::Ask | Step::Refused => {
@@ -264,7 +272,8 @@ impl Outgoing {
             while self.written < self.current.len() {
                 self.written += stream.write(&self.current[self.written..]).await?;
             }
-            self.quit |= self.current.split(|&byte| byte == b'\n').any(|line| line.trim_ascii() == b"/quit");
+            self.quit |=
+                String::from_utf8_lossy(&self.current).lines().any(|line| command::parse(line) == Command::Quit);
             let Ok(lines) = self.lines.recv().await else { break };
             (self.current, self.written) = (lines, 0);
         }

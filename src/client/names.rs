@@ -4,14 +4,11 @@
 
 use std::collections::VecDeque;
 
+use crate::text::command;
+use crate::text::name::MAX_NAME;
+
 /// More names than one room holds by default; past it the one that was silent longest is forgotten.
 const MAX_NAMES: usize = 1024;
-
-/// The longest name in characters, by the server's rules.
-const MAX_NAME: usize = 24;
-
-/// What a line can begin with when it is not to be said.
-const COMMANDS: [&str; 9] = ["/help", "/who", "/me", "/msg", "/reply", "/nick", "/history", "/ignore", "/quit"];
 
 /// The names of those who are here, as far as they were heard of; who spoke last comes first.
 #[derive(Debug, Default)]
@@ -36,6 +33,13 @@ impl Names {
         self.0.push_front(name.to_owned());
     }
 
+    /// Somebody is here, and has perhaps not spoken for long.
+    pub(crate) fn know(&mut self, name: &str) {
+        if self.0.len() < MAX_NAMES && !self.0.iter().any(|known| known == name) {
+            self.0.push_back(name.to_owned());
+        }
+    }
+
     /// Somebody left.
     pub(crate) fn forget(&mut self, name: &str) {
         self.0.retain(|known| known != name);
@@ -50,11 +54,9 @@ impl Names {
     /// What the end of `before`, the text on the left of the cursor, may be the beginning of: a command if it is the
     /// first word, else a name. The longest end that is the beginning of any name counts.
     pub(crate) fn completions(&self, before: &str) -> Option<Completions> {
-        if before.starts_with('/') && !before.contains(' ') {
-            return found(
-                0,
-                COMMANDS.iter().filter(|command| command.starts_with(before)).map(|command| command.to_string()),
-            );
+        if let Some(typed) = before.strip_prefix('/').filter(|typed| !typed.contains(' ')) {
+            let commands = command::usages().map(|usage| usage.name).filter(|name| name.starts_with(typed));
+            return found(0, commands.map(|name| format!("/{name}")));
         }
         let word_starts = before.char_indices().map(|(at, _)| at).filter(|&at| ends_outside_a_word(&before[..at]));
         word_starts.filter(|&start| before[start..].chars().count() <= MAX_NAME).find_map(|start| {
@@ -137,7 +139,7 @@ mod tests {
     #[test]
     fn commands_complete_as_the_first_word() {
         assert_eq!(completions(&["Ann"], "/w"), Some((0, "/who ".into())));
-        assert_eq!(completions(&["Ann"], "/m"), Some((0, "/me /msg ".into())));
+        assert_eq!(completions(&["Ann"], "/m"), Some((0, "/msg /me ".into())));
         assert_eq!(completions(&["Ann"], "/x"), None);
         assert_eq!(completions(&["Ann"], "hi /w"), None);
     }
@@ -146,6 +148,10 @@ mod tests {
     fn who_spoke_last_comes_first_and_who_left_is_forgotten() {
         let mut names = heard(&["Ann", "Anton", "Ann"]);
         assert_eq!(names.completions("an").map(|found| found.candidates.concat()), Some("Ann Anton ".into()));
+        names.know("Ann");
+        names.know("Anke");
+        assert_eq!(names.completions("an").map(|found| found.candidates.concat()), Some("Ann Anton Anke ".into()));
+        names.forget("Anke");
         names.forget("Ann");
         assert_eq!(names.completions("an").map(|found| found.candidates.concat()), Some("Anton ".into()));
         for n in 0..2 * MAX_NAMES {

@@ -37,6 +37,13 @@ impl Painter {
                 let who = names.at_start_of(action).unwrap_or(first);
                 format!("* {}{}", name(who), mentioning(&action[who.len()..], me))
             }
+            Heard::Emoted(action) => match action.strip_prefix(me) {
+                Some(rest) => format!("{DIM}-- {RESET}* {BOLD}{}{rest}", name(me)),
+                None => self.notice(line),
+            },
+            Heard::PrivateSent(whom, text) => {
+                format!("{DIM}-- To {RESET}{}{DIM} (private){RESET}: {text}", name(whom))
+            }
             Heard::Server(text) => format!("{BOLD}[SERVER]: {text}{RESET}"),
             Heard::Greeting | Heard::NameRefused => line.to_owned(),
             _ => self.notice(line),
@@ -46,11 +53,6 @@ impl Painter {
     /// What we said ourselves.
     pub(crate) fn said(self, me: &str, text: &str) -> String {
         if self.colours { format!("{BOLD}{}: {text}", name(me)) } else { format!("{me}: {text}") }
-    }
-
-    /// What we did ourselves.
-    pub(crate) fn done(self, me: &str, action: &str) -> String {
-        if self.colours { format!("* {BOLD}{} {action}", name(me)) } else { format!("* {me} {action}") }
     }
 
     /// What nobody says.
@@ -114,6 +116,8 @@ mod tests {
             ("*", "<2>*</>".into()),
             ("[SERVER]: lunch", "<1>[SERVER]: lunch</>".into()),
             ("Bob has left the chat.", "<2>Bob has left the chat.</>".into()),
+            ("-- * Ann waves", format!("<2>-- </>* <1><38;5;{}>Ann</> waves", colour("Ann"))),
+            ("-- To Bob (private): hi", format!("<2>-- To </><38;5;{bob}>Bob</><2> (private)</>: hi")),
             ("-- 2 here: Ann, Bob", "<2>-- 2 here: Ann, Bob</>".into()),
         ] {
             assert_eq!(legible(&painted(COLOURS, line)), look);
@@ -121,7 +125,7 @@ mod tests {
         }
         let ann = colour("Ann");
         assert_eq!(legible(&COLOURS.said("Ann", "hi")), format!("<1><38;5;{ann}>Ann</>: hi"));
-        assert_eq!(Painter { colours: false }.done("Ann", "waves"), "* Ann waves");
+        assert_eq!(Painter { colours: false }.said("Ann", "hi"), "Ann: hi");
     }
 
     #[test]

@@ -6,13 +6,14 @@ use async_channel::{Receiver, RecvError, Sender, TrySendError};
 use futures_lite::{FutureExt, Stream, StreamExt};
 
 use super::editor::{Editor, Outcome};
-use super::heard::{Heard, take_apart};
+use super::heard::{Heard, names_in, take_apart};
 use super::keys::Keys;
 use super::link::{Event, Standing};
 use super::names::{Names, mention};
 use super::paint::Painter;
 use super::screen::Screen;
 use super::terminal::Terminal;
+use crate::text::command::{self, Command};
 use crate::text::line;
 
 /// Bytes read from the terminal at once; a paste comes in pieces of this size.
@@ -203,9 +204,10 @@ impl<W: Stream<Item = ()> + Unpin> Talk<W> {
             Heard::Left(who) => self.names.forget(who),
             Heard::Renamed(old, new) => {
                 self.names.forget(old);
-                if me != Some(old) && me != Some(new) {
-                    self.names.hear(new);
-                }
+                self.names.hear(new);
+            }
+            Heard::Present(row) => {
+                names_in(row).filter(|name| Some(*name) != me).for_each(|name| self.names.know(name))
             }
             _ => {}
         }
@@ -230,7 +232,7 @@ impl<W: Stream<Item = ()> + Unpin> Talk<W> {
             _ if text.len() > line::MAX_LINE => {
                 return self.keep(&text, &format!("Line too long ({} bytes at most)", line::MAX_LINE));
             }
-            Standing::Naming => text.clone(),
+            Standing::Naming => Some(text.clone()),
             Standing::Here(me) => self.echo(&text, me),
         };
         match self.outgoing.try_send(format!("{text}\n").into_bytes()) {
@@ -238,7 +240,7 @@ impl<W: Stream<Item = ()> + Unpin> Talk<W> {
                 if self.standing != Standing::Naming {
                     self.editor.remember(&text);
                 }
-                self.screen.show(&shown);
+                shown.iter().for_each(|line| self.screen.show(line));
             }
             Err(TrySendError::Full(_)) => self.keep(&text, "The server has not taken the last lines yet"),
             Err(TrySendError::Closed(_)) => self.keep(&text, "Not connected"),
@@ -252,14 +254,13 @@ impl<W: Stream<Item = ()> + Unpin> Talk<W> {
     }
 
     /// How a line of ours looks in the conversation. The server sends it to everybody but us.
-    fn echo(&self, text: &str, me: &str) -> String {
-        match text.strip_prefix('/') {
-            None => self.painter.said(me, text),
-            Some(rest) if rest.starts_with('/') => self.painter.said(me, rest),
-            Some(rest) => match rest.strip_prefix("me ") {
-                Some(action) => self.painter.done(me, action),
-                None => self.painter.notice(&format!("> {text}")),
-            },
+    fn echo(&self, text: &str, me: &str) -> Option<String> {
+        match command::parse(text) {
+            Command::Say => Some(self.painter.said(me, text)),
+            Command::SayAfterSlash => Some(self.painter.said(me, &text[1..])),
+            // The answer says it all again.
+            Command::Me(_) | Command::Msg(_) | Command::Reply(_) => None,
+            _ => Some(self.painter.notice(&format!("> {text}"))),
         }
     }
 }
