@@ -85,7 +85,8 @@ impl<'a> Link<'a> {
         events: Sender<Event>,
     ) -> Link<'a> {
         let outgoing = Outgoing { lines: outgoing, current: Vec::new(), written: 0, finished: false, quit: false };
-        let name = options.name.clone();
+        // A line end in it would make it a name and a message.
+        let name = options.name.as_deref().map(|name| line::clean(name).into_owned());
         Link { options, person, outgoing, events, name, known: false, pauses: 0, taken: 0 }
     }
 
@@ -100,7 +101,9 @@ impl<'a> Link<'a> {
                         Ended::Left => return Ok(()),
                         Ended::Lost => JoinError::Lost,
                         Ended::SentAway => return Err(JoinError::Lost),
-                        Ended::Refused(why) if !self.known => return Err(JoinError::Refused(why)),
+                        Ended::Refused(why) if !self.known || self.taken == MAX_TAKEN => {
+                            return Err(JoinError::Refused(why));
+                        }
                         Ended::Refused(why) => {
                             self.taken += 1;
                             JoinError::Refused(why)
@@ -126,7 +129,7 @@ impl<'a> Link<'a> {
         let (permits, permitted) = async_channel::unbounded();
         let mut hearing = Hearing {
             joining: Joining::new(self.name.clone()),
-            asks: self.person && (!self.known || self.taken >= MAX_TAKEN),
+            asks: self.person && (!self.known || self.taken == MAX_TAKEN),
             events: self.events.clone(),
             permits,
             called: None,

@@ -66,13 +66,13 @@ fn name(name: &str) -> String {
 }
 
 fn mentioning(text: &str, me: &str) -> String {
-    match mention(text, me) {
-        Some(place) => {
-            let (before, after) = (&text[..place.start], &text[place.end..]);
-            format!("{before}{REVERSED}{}{NOT_REVERSED}{after}", &text[place])
-        }
-        None => text.to_owned(),
+    let (mut painted, mut rest) = (String::new(), text);
+    while let Some(place) = mention(rest, me) {
+        painted.push_str(&rest[..place.start]);
+        painted.push_str(&format!("{REVERSED}{}{NOT_REVERSED}", &rest[place.clone()]));
+        rest = &rest[place.end..];
     }
+    painted + rest
 }
 
 /// The colour of a name: the same everywhere and always, whether or not letters are capitals.
@@ -109,7 +109,7 @@ mod tests {
         let (bob, jean) = (colour("Bob"), colour("Jean Paul"));
         for (line, look) in [
             ("Bob: hi", format!("<38;5;{bob}>Bob</>: hi")),
-            ("Bob: hi ann!", format!("<38;5;{bob}>Bob</>: hi <7>ann<27>!")),
+            ("Bob: hi ann! Ann?", format!("<38;5;{bob}>Bob</>: hi <7>ann<27>! <7>Ann<27>?")),
             ("Bob (private): hi", format!("<38;5;{bob}>Bob</><2> (private)</>: hi")),
             ("* Jean Paul cries", format!("* <38;5;{jean}>Jean Paul</> cries")),
             ("* Bob Ross cries", format!("* <38;5;{bob}>Bob</> Ross cries")),

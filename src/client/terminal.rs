@@ -112,3 +112,30 @@ impl Drop for Terminal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+    #[test]
+    fn a_panic_gives_the_terminal_back() {
+        let front = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("there are pseudo-terminals");
+        grantpt(&front).and_then(|()| unlockpt(&front)).expect("a new pseudo-terminal is ours");
+        let path = ptsname(&front, []).expect("it has a name").into_string().expect("it is ASCII");
+        let open = || File::options().read(true).write(true).open(&path).expect("the other side opens");
+        let back = open();
+        let modes = || tcgetattr(&back).map(|modes| (modes.input_modes, modes.local_modes)).expect("it is a terminal");
+        let before = modes();
+        let panicked = std::panic::catch_unwind(|| {
+            let _terminal = Terminal::take(open()).expect("it is a terminal");
+            assert_ne!(modes(), before);
+            panic!("as planned");
+        });
+        assert!(panicked.is_err_and(|words| words.is::<&str>()), "it panicked as planned");
+        assert_eq!(modes(), before);
+        let mut shown = [0; 100];
+        let length = io::Read::read(&mut File::from(front), &mut shown).expect("it can be read");
+        assert_eq!(String::from_utf8_lossy(&shown[..length]), format!("{ENTER}\r{BELOW}{LEAVE}"));
+    }
+}

@@ -4,7 +4,7 @@ use crate::harness::{Client, DYNASTI, PATIENCE, Program, Server, Story, dynasti}
 use crate::seat::Seat;
 use rustix::process::Signal;
 use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 
 const GREETING: &str = "Hi! Welcome to Dynasti. What's your name?";
 
@@ -158,12 +158,30 @@ impl Impostor {
         self.0.local_addr().expect("it is bound")
     }
 
-    /// Takes the next connection, says this, and listens until the other side has nothing more to say.
-    fn serves(&self, says: &[u8]) -> Vec<String> {
-        let (mut stream, _) = self.0.accept().expect("a connection");
+    /// Takes the next connection, greets it and is told a name.
+    fn greets(&self, name: &str) -> Guest {
+        let (stream, _) = self.0.accept().expect("a connection");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout is to be had");
-        stream.write_all(says).expect("the client listens");
-        BufReader::new(stream).lines().map(|line| line.expect("the client says UTF-8")).collect()
+        let mut guest = Guest(BufReader::new(stream));
+        guest.is_told(GREETING);
+        assert_eq!(guest.says(), name);
+        guest
+    }
+}
+
+/// A client of an impostor's.
+struct Guest(BufReader<TcpStream>);
+
+impl Guest {
+    fn is_told(&mut self, text: &str) {
+        self.0.get_mut().write_all(format!("{text}\n").as_bytes()).expect("the client listens");
+    }
+
+    /// The next line, empty at the end.
+    fn says(&mut self) -> String {
+        let mut line = String::new();
+        self.0.read_line(&mut line).expect("the client says UTF-8");
+        line.trim_end().to_owned()
     }
 }
 
@@ -171,18 +189,48 @@ impl Impostor {
 fn a_filter_comes_back_under_its_name_and_says_the_rest() {
     let impostor = Impostor::new();
     let mut log = filter_to(impostor.address(), &["--name", "log", "--retry"], &Story::default());
-    let (mut first, _) = impostor.0.accept().expect("a connection");
-    let mut lines = BufReader::new(first.try_clone().expect("a socket can be cloned")).lines().map_while(Result::ok);
-    first.write_all(format!("{GREETING}\n{}\n", welcome("log")).as_bytes()).expect("the client listens");
-    assert_eq!(lines.next().as_deref(), Some("log"));
+    let mut guest = impostor.greets("log");
+    guest.is_told(&welcome("log"));
     log.types("one");
-    assert_eq!(lines.next().as_deref(), Some("one"));
-    drop((first, lines));
+    assert_eq!(guest.says(), "one");
+    drop(guest);
     log.stderr.has("Server lost. Trying again in 1 s.");
-    log.types_bytes(b"two\n");
+    log.types("two");
     log.close_stdin();
-    assert_eq!(impostor.serves(format!("{GREETING}\n{}\n", welcome("log")).as_bytes()), ["log", "two"]);
+    let mut guest = impostor.greets("log");
+    guest.is_told(&welcome("log"));
+    assert_eq!([guest.says(), guest.says()], ["two", ""]);
+    drop(guest);
     assert_eq!(log.exit_code(), 0);
+}
+
+#[test]
+fn a_name_that_the_lost_connection_still_has_is_waited_for() {
+    let impostor = Impostor::new();
+    let mut log = filter_to(impostor.address(), &["--name", "log", "--retry"], &Story::default());
+    impostor.greets("log").is_told(&welcome("log"));
+    log.stderr.has("Server lost. Trying again in 1 s.");
+    log.types("no name");
+    log.close_stdin();
+    let taken = "Name \"log\" is already taken. Choose a different name:";
+    impostor.greets("log").is_told(taken);
+    log.stderr.has(&format!("{taken} Trying again in 2 s."));
+    let mut guest = impostor.greets("log");
+    guest.is_told(&welcome("log"));
+    assert_eq!([guest.says(), guest.says()], ["no name", ""]);
+    drop(guest);
+    assert_eq!(log.exit_code(), 0);
+}
+
+#[test]
+fn who_was_sent_away_does_not_come_back() {
+    let mut server = Server::start(&[]);
+    let mut log = filter(&server, &["--name", "log", "--retry"]);
+    log.prints(&welcome("log"));
+    server.operator("/kick log enough");
+    assert_eq!(log.exit_code(), 1);
+    log.stdout.has("-- The operator has ended your connection: enough");
+    assert_eq!(log.stderr.whole().last().map(String::as_str), Some("Server lost."));
 }
 
 #[test]
@@ -190,8 +238,10 @@ fn whatever_a_server_sends_is_cleaned() {
     let impostor = Impostor::new();
     let mut nasty = filter_to(impostor.address(), &["--name", "x"], &Story::default());
     nasty.close_stdin();
-    let says = format!("{GREETING}\n{}\nBob: \x1b[31mred\x1b]0;title\x07 \u{9b}2J\u{202e}\r\n\x07\n", welcome("x"));
-    impostor.serves(says.as_bytes());
+    let mut guest = impostor.greets("x");
+    guest.is_told(&welcome("x"));
+    guest.is_told("Bob: \x1b[31mred\x1b]0;title\x07 \u{9b}2J\u{202e}\r\n\x07");
+    drop(guest);
     nasty.exit_code();
     assert_eq!(nasty.stdout.whole(), [GREETING, &welcome("x"), "Bob: red ", ""]);
 }
@@ -279,6 +329,27 @@ fn tab_completes_who_was_heard() {
 }
 
 #[test]
+fn commands_and_their_answers() {
+    let server = Server::start(&[]);
+    let _cid = server.join("Cid Campeador");
+    let (mut ann, mut bob) = ann_and_bob(&server, &[]);
+    ann.types("/me waves\r");
+    bob.hears("* Ann waves");
+    ann.shows("-- * Ann waves\n> ");
+    ann.types("//who\r/who\r");
+    bob.hears("Ann: /who");
+    ann.shows_where("who is here", |emulator| emulator.window().contains("Ann: /who\n> /who\n-- 3 here: "));
+    ann.types("/msg ci\tpsst\r");
+    ann.shows("-- To Cid Campeador (private): psst\n> ");
+    ann.types("/nick Bea\r");
+    bob.hears("Ann is now known as Bea.");
+    ann.shows("> /nick Bea\n-- You are now known as Bea.\n> ");
+    ann.types("hi\r");
+    bob.hears("Bea: hi");
+    ann.shows("Bea: hi\n> ");
+}
+
+#[test]
 fn a_taken_name_is_asked_for_again() {
     let server = Server::start(&[]);
     let _bob = server.join("Bob");
@@ -315,6 +386,17 @@ fn however_it_ends_the_terminal_is_as_it_was() {
             ann.shows("> half\nServer lost.\n");
         }
     }
+}
+
+#[test]
+fn a_terminal_that_shows_nothing_any_more_holds_nothing_up() {
+    let server = Server::start(&["--rate", "0"]);
+    let (mut ann, mut bob) = ann_and_bob(&server, &[]);
+    // More than all buffers on the way hold; that the server dropped her shows that she has stopped.
+    bob.sends(format!("{}\n", "x".repeat(4000)).repeat(4000));
+    bob.hears_until("Ann has left the chat (too slow).");
+    ann.signal(Signal::TERM);
+    assert_eq!(ann.ends_unseen(), Some(0));
 }
 
 #[test]

@@ -6,7 +6,7 @@
 use crate::emulator::Emulator;
 use crate::harness::{DYNASTI, PATIENCE};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Termios, Winsize, tcgetattr, tcsetwinsize};
 use std::fs::File;
@@ -128,6 +128,19 @@ impl Seat {
         while self.look(Instant::now()) {}
         self.is_as_before();
         status.code().unwrap_or_else(|| panic!("ended by a signal: {status}"))
+    }
+
+    /// Waits for the program's end without taking in what it writes, and returns the exit status.
+    #[track_caller]
+    pub(crate) fn ends_unseen(&mut self) -> Option<i32> {
+        let (end, ended) = std::sync::mpsc::channel();
+        let pid = Pid::from_child(&self.child);
+        std::thread::spawn(move || {
+            let _ = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
+            let _ = end.send(());
+        });
+        ended.recv_timeout(PATIENCE).expect("the program ends though nobody looks");
+        self.child.wait().expect("it is our child").code()
     }
 
     /// Sees that the terminal is as it was before, with the cursor on an empty row.
