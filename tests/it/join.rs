@@ -5,6 +5,7 @@ use crate::seat::Seat;
 use rustix::process::Signal;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
 
 const GREETING: &str = "Hi! Welcome to Dynasti. What's your name?";
 
@@ -144,6 +145,38 @@ fn why_there_is_no_connection_is_said() {
     let mut no_interface = Program::start("join", dynasti(&["join", "fe80::1"]), &Story::default());
     assert_eq!(no_interface.exit_code(), 1);
     no_interface.stderr.find("what is missing", |line| line.contains("a link-local address needs its interface"));
+}
+
+/// A name that no resolver looks for: a label has 63 bytes at most (RFC 1035 2.3.4).
+fn unheard_of() -> String {
+    "x".repeat(64) + ".local"
+}
+
+#[test]
+fn a_name_that_is_not_found_is_an_error() {
+    let name = unheard_of();
+    let mut lost = Program::start("join", dynasti(&["join", &name]), &Story::default());
+    assert_eq!(lost.exit_code(), 1);
+    lost.stderr.find("why", |line| line.starts_with(&format!("Could not connect to {name}:4000: name not found (")));
+}
+
+#[test]
+fn all_addresses_are_tried_that_the_system_knows() {
+    let server = Server::start(&[]);
+    let mut bob = server.join("Bob");
+    // The system's own program for looking up names, replaced by one that knows this name.
+    let tools = std::env::temp_dir().join(format!("dynasti-join-{}", std::process::id()));
+    let script = "mkdir -p \"$0\" && printf '#!/bin/sh\\necho 127.0.0.2 STREAM; echo 127.0.0.1 STREAM' >\"$0/getent\" \
+                  && chmod +x \"$0/getent\"";
+    assert!(Command::new("sh").args(["-c", script]).arg(&tools).status().is_ok_and(|status| status.success()));
+    let mut command = dynasti(&["join", &format!("{}:{}", unheard_of(), server.port()), "--name", "ci"]);
+    command.env("PATH", format!("{}:{}", tools.display(), std::env::var("PATH").unwrap_or_default()));
+    let mut ci = Program::start("join", command, server.story());
+    bob.hears("ci has joined the chat.");
+    ci.stderr.has(&format!("Connected to 127.0.0.1:{}.", server.port()));
+    ci.close_stdin();
+    assert_eq!(ci.exit_code(), 0);
+    let _ = std::fs::remove_dir_all(tools);
 }
 
 /// A server of our own making, for what a good one does not do.
