@@ -150,7 +150,11 @@ impl State {
         if self.options.replay > 0 {
             welcome.append(&self.history.recall(self.options.replay, SystemTime::now()));
         }
-        self.post_to(id, welcome);
+        // Not `post_to`: the open batch need not end, for the newcomer does not hear what is in it already.
+        let size = Size::of(&welcome);
+        if let Some(client) = self.clients.get_mut(&id) {
+            client.hand(id, &Batch::new(welcome, Audience::Everybody), size, &mut self.crowded);
+        }
         self.post(Message::joined(name), Audience::AllBut(id), Kind::News);
         if let Some(client) = self.clients.get_mut(&id) {
             client.name = Some(name.clone());
