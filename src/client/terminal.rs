@@ -134,8 +134,10 @@ mod tests {
         });
         assert!(panicked.is_err_and(|words| words.is::<&str>()), "it panicked as planned");
         assert_eq!(modes(), before);
-        let mut shown = [0; 100];
-        let length = io::Read::read(&mut File::from(front), &mut shown).expect("it can be read");
-        assert_eq!(String::from_utf8_lossy(&shown[..length]), format!("{ENTER}\r{BELOW}{LEAVE}"));
+        // The line discipline makes CR LF of LF.
+        let expected = format!("{ENTER}{BELOW}{LEAVE}").replace('\n', "\r\n");
+        let mut shown = vec![0; expected.len()];
+        io::Read::read_exact(&mut File::from(front), &mut shown).expect("it can be read");
+        assert_eq!(String::from_utf8_lossy(&shown), expected);
     }
 }
