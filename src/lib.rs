@@ -1,2 +1,1 @@
 //! The chat room for everyone on one network.
-

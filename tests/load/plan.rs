@@ -1,0 +1,322 @@
+//! What is run, in which order and how often. A round's runs of one workload stand side by side, server after server,
+//! so that whatever else the machine does meanwhile is the same for all of them.
+
+use std::str::FromStr;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Resource, getrlimit, setrlimit};
+
+use crate::fault::{Fault, Result};
+use crate::peers::Peer;
+use crate::report::{Figure, Report};
+use crate::room::Room;
+use crate::syscalls::{self, Counter};
+use crate::workloads::{self, Figures, Span, Talk};
+
+/// The kinds of workload, as `--only` names them.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Kind {
+    One,
+    Busy,
+    Rush,
+    Idle,
+    Latency,
+    Stopped,
+}
+
+impl FromStr for Kind {
+    type Err = String;
+
+    fn from_str(name: &str) -> std::result::Result<Self, String> {
+        Ok(match name {
+            "one" => Self::One,
+            "busy" => Self::Busy,
+            "rush" => Self::Rush,
+            "idle" => Self::Idle,
+            "latency" => Self::Latency,
+            "stopped" => Self::Stopped,
+            _ => return Err(format!("{name}: no such workload; one, busy, rush, idle, latency, stopped")),
+        })
+    }
+}
+
+/// How much of everything.
+pub(crate) struct Scale {
+    pub(crate) rounds: usize,
+    small: usize,
+    large: usize,
+    idle: usize,
+    /// Only asked of dynasti and the floor: for the others, to tell so many of so many is more than they can do in time.
+    huge: Option<usize>,
+    span: Span,
+    /// How long each half of a comparison with and without a stopped reader takes.
+    stopped: Span,
+    latency: Duration,
+    /// How long system calls are counted.
+    counted: Duration,
+    idling: Duration,
+}
+
+impl Scale {
+    /// The whole benchmark.
+    pub(crate) fn full() -> Self {
+        Self {
+            rounds: 3,
+            small: 100,
+            large: 900,
+            idle: 1000,
+            huge: Some(10_000),
+            span: Span { warm_up: Duration::from_millis(100), window: Duration::from_millis(600) },
+            stopped: Span { warm_up: Duration::from_millis(50), window: Duration::from_millis(400) },
+            latency: Duration::from_secs(3),
+            counted: Duration::from_millis(250),
+            idling: Duration::from_secs(2),
+        }
+    }
+
+    /// Enough to see that nothing is lost, doubled or disordered.
+    pub(crate) fn quick() -> Self {
+        let span = Span { warm_up: Duration::from_millis(20), window: Duration::from_millis(150) };
+        Self {
+            rounds: 1,
+            large: 300,
+            idle: 300,
+            huge: None,
+            span,
+            stopped: span,
+            latency: Duration::from_secs(1),
+            counted: Duration::from_millis(100),
+            idling: Duration::from_millis(500),
+            ..Self::full()
+        }
+    }
+}
+
+/// One workload of a room, and how many clients it takes.
+#[derive(Clone, Copy)]
+enum Job {
+    Closed(Talk),
+    Latency,
+    Stopped,
+}
+
+impl Job {
+    fn kind(self) -> Kind {
+        match self {
+            Self::Closed(Talk::OneAtATime) => Kind::One,
+            Self::Closed(Talk::Busy(_)) => Kind::Busy,
+            Self::Latency => Kind::Latency,
+            Self::Stopped => Kind::Stopped,
+        }
+    }
+
+    fn name(self, clients: usize) -> String {
+        match self {
+            Self::Closed(Talk::OneAtATime) => format!("one at a time, {clients} clients"),
+            Self::Closed(Talk::Busy(talkers)) => format!("busy, {clients} clients, {talkers} talkers"),
+            Self::Latency => format!("latency, {clients} clients, 10 lines/s"),
+            Self::Stopped => format!("one stopped reader, {clients} clients, 10 talkers"),
+        }
+    }
+}
+
+/// The benchmark as it runs.
+pub(crate) struct Bench {
+    servers: Vec<Peer>,
+    scale: Scale,
+    /// Nothing: all of them.
+    only: Vec<Kind>,
+    report: Report,
+    begun: Instant,
+}
+
+impl Bench {
+    /// What compares `servers`, one of which is the floor.
+    pub(crate) fn new(servers: Vec<Peer>, scale: Scale, only: Vec<Kind>) -> Self {
+        let floor = servers.iter().position(Peer::is_floor).unwrap_or(0);
+        let judged = servers.iter().map(|server| server.is_ours() || server.is_floor()).collect();
+        let report = Report::new(servers.iter().map(|server| server.name.clone()).collect(), judged, floor);
+        Self { servers, scale, only, report, begun: Instant::now() }
+    }
+
+    /// Runs all of it, saying on standard error how far it is.
+    pub(crate) fn run(mut self) -> Report {
+        let descriptors = raise_descriptor_limit();
+        let counter = syscalls::available();
+        if counter.is_none() {
+            self.report.note("System calls were not counted: neither perf nor strace can.".into());
+        }
+        let busy = [Job::Closed(Talk::Busy(10)), Job::Closed(Talk::Busy(64))];
+        let small = [&[Job::Closed(Talk::OneAtATime)][..], &busy, &[Job::Stopped]].concat();
+        self.together(self.scale.small, &small, counter);
+        self.together(self.scale.large, &[&busy[..], &[Job::Latency]].concat(), counter);
+        self.rushes(self.scale.large);
+        self.idle(self.scale.idle, |_| true);
+        if let Some(huge) = self.scale.huge {
+            // Beside the clients' sockets there are the other files of both processes.
+            if descriptors > huge as u64 + 100 {
+                self.idle(huge, |server| server.is_ours() || server.is_floor());
+            } else {
+                self.report.note(format!("{huge} clients need more than the {descriptors} descriptors allowed here."));
+            }
+        }
+        eprintln!("{:4} s  done", self.begun.elapsed().as_secs());
+        self.report
+    }
+
+    /// Runs `jobs` in rooms of `clients`, one room for each server, which all stay open to the end.
+    fn together(&mut self, clients: usize, jobs: &[Job], counter: Option<Counter>) {
+        let jobs: Vec<Job> = jobs.iter().copied().filter(|job| self.wants(job.kind())).collect();
+        let mut rooms: Vec<Option<Room>> = self.servers.iter().map(|_| None).collect();
+        for round in 0..self.scale.rounds {
+            for job in &jobs {
+                self.progress(Some(round), &job.name(clients));
+                for server in self.order(round) {
+                    self.job(&mut rooms[server], server, round, *job, clients);
+                }
+                eprintln!();
+            }
+        }
+        let Some(counter) = counter else { return };
+        for job in jobs {
+            let Job::Closed(talk) = job else { continue };
+            self.progress(None, &format!("{}, counting system calls", job.name(clients)));
+            for (server, open) in rooms.iter_mut().enumerate() {
+                let Some(room) = open else { continue };
+                let (window, id) = (self.scale.counted, room.server.id());
+                match syscalls::count(counter, id, || workloads::deliveries(room, clients, talk, window)) {
+                    Ok((calls, deliveries)) => {
+                        let figures = vec![(Figure::Syscalls, calls as f64 / deliveries as f64)];
+                        self.done(&job.name(clients), server, 0, Ok(figures));
+                    }
+                    Err(Fault::Unable(why)) => self.report.note(format!("System calls were not counted: {why}")),
+                    Err(fault) => {
+                        self.done(&job.name(clients), server, 0, Err(fault));
+                        *open = None;
+                    }
+                }
+            }
+            eprintln!();
+        }
+    }
+
+    /// Runs `job` in `room`, which is opened if need be, and closed after a fault, for who knows what is in it then.
+    fn job(&mut self, room: &mut Option<Room>, server: usize, round: usize, job: Job, clients: usize) {
+        let name = job.name(clients);
+        if self.report.has_failed(&name, server) {
+            return;
+        }
+        let mut run = || {
+            let room = match room {
+                Some(room) => room,
+                None => room.insert(self.open(server, clients)?),
+            };
+            match job {
+                Job::Closed(talk) => workloads::throughput(room, clients, talk, self.scale.span),
+                Job::Latency => workloads::latency(room, clients, self.scale.latency),
+                Job::Stopped => workloads::stopped_reader(room, clients, self.scale.stopped),
+            }
+        };
+        let found = run();
+        if found.is_err() {
+            *room = None;
+        }
+        self.done(&name, server, round, found);
+    }
+
+    fn open(&self, server: usize, clients: usize) -> Result<Room> {
+        let mut room = Room::open(&self.servers[server])?;
+        room.fill(clients)?;
+        Ok(room)
+    }
+
+    fn rushes(&mut self, clients: usize) {
+        if !self.wants(Kind::Rush) {
+            return;
+        }
+        let name = format!("rush, {clients} clients join at once");
+        for round in 0..self.scale.rounds {
+            self.progress(Some(round), &name);
+            for server in self.order(round) {
+                if !self.report.has_failed(&name, server) {
+                    let found = Room::open(&self.servers[server]);
+                    let found = found.and_then(|mut room| workloads::rush(&mut room, clients));
+                    self.done(&name, server, round, found);
+                }
+            }
+            eprintln!();
+        }
+    }
+
+    /// Opens a room of `clients` for each server that `takes_part`, and looks at what it uses while nobody says anything.
+    fn idle(&mut self, clients: usize, takes_part: impl Fn(&Peer) -> bool) {
+        if !self.wants(Kind::Idle) {
+            return;
+        }
+        let name = format!("idle, {clients} clients");
+        self.progress(None, &name);
+        for server in 0..self.servers.len() {
+            if takes_part(&self.servers[server]) {
+                let found = Room::open(&self.servers[server]);
+                let found = found.and_then(|mut room| workloads::idle(&mut room, clients, self.scale.idling));
+                self.done(&name, server, 0, found);
+            }
+        }
+        eprintln!();
+    }
+
+    fn wants(&self, kind: Kind) -> bool {
+        self.only.is_empty() || self.only.contains(&kind)
+    }
+
+    /// The servers, in turn from the first and from the last, so that none always comes after the same.
+    fn order(&self, round: usize) -> Vec<usize> {
+        let servers = 0..self.servers.len();
+        if round % 2 == 0 { servers.collect() } else { servers.rev().collect() }
+    }
+
+    fn progress(&self, round: Option<usize>, what: &str) {
+        let round = round.map_or(String::new(), |round| format!("round {} of {}, ", round + 1, self.scale.rounds));
+        eprint!("{:4} s  {round}{what}:", self.begun.elapsed().as_secs());
+    }
+
+    fn done(&mut self, workload: &str, server: usize, round: usize, found: Result<Figures>) {
+        let name = &self.servers[server].name;
+        match found {
+            Ok(figures) => {
+                let head = figures.first().map_or(String::new(), |(figure, value)| figure.text(*value));
+                eprint!("  {name} {head}");
+                self.report.record(workload, server, round, &figures);
+            }
+            Err(fault) => {
+                eprint!("  {name} {}", fault.word());
+                self.report.fail(workload, server, fault);
+            }
+        }
+    }
+}
+
+/// Allows this process and those it starts as many descriptors as they may have, and returns how many that is.
+fn raise_descriptor_limit() -> u64 {
+    let mut limit = getrlimit(Resource::Nofile);
+    let allowed = limit.maximum.unwrap_or(u64::MAX);
+    limit.current = limit.maximum;
+    match setrlimit(Resource::Nofile, limit) {
+        Ok(()) => allowed,
+        Err(_) => getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX),
+    }
+}
+
+/// The machine in words.
+pub(crate) fn machine() -> String {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    let about = read("/proc/cpuinfo");
+    let model = about.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
+    let model = model.trim_start_matches(['\t', ' ', ':']);
+    let kernel = read("/proc/sys/kernel/osrelease");
+    let kernel = kernel.trim().split('-').next().unwrap_or_default();
+    let model = if model.is_empty() { String::new() } else { format!(" ({model})") };
+    format!("{processors} {} cores{model}, Linux {kernel}, loopback", std::env::consts::ARCH)
+}
