@@ -6,6 +6,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::exit)]
 
+mod arrivals;
 mod fault;
 mod floor;
 mod generator;

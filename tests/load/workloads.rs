@@ -5,14 +5,12 @@ use std::time::{Duration, Instant};
 
 use crate::fault::{Fault, Result};
 use crate::report::Figure;
-use crate::room::Room;
+use crate::room::{Room, STALL};
 use crate::tally::Tally;
 
 /// How many lines are under way when a room is busy.
 const UNDER_WAY: usize = 64;
-/// How long nothing may arrive before the wait for it is given up.
-const STALL: Duration = Duration::from_secs(5);
-/// The same for a room in which a client has stopped reading: that everybody stops is a result, and is soon clear.
+/// How long nothing may arrive, in place of [`STALL`], in a room in which a client has stopped reading: that everybody stops is a result, and is soon clear.
 const STOPPED_STALL: Duration = Duration::from_millis(1500);
 /// Lines a second while latency is measured.
 const LINES_A_SECOND: u32 = 10;
