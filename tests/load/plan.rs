@@ -50,7 +50,7 @@ pub(crate) struct Scale {
     /// Only asked of dynasti and the floor: for the others, to tell so many of so many is more than they can do in time.
     huge: Option<usize>,
     span: Span,
-    /// How long each half of a comparison with and without a stopped reader takes.
+    /// The same for each half of the comparison with and without a stopped reader.
     stopped: Span,
     latency: Duration,
     /// How long system calls are counted.
@@ -68,7 +68,7 @@ impl Scale {
             idle: 1000,
             huge: Some(10_000),
             span: Span { warm_up: Duration::from_millis(100), window: Duration::from_millis(600) },
-            stopped: Span { warm_up: Duration::from_millis(50), window: Duration::from_millis(400) },
+            stopped: Span { warm_up: Duration::from_millis(50), window: Duration::from_millis(1500) },
             latency: Duration::from_secs(3),
             counted: Duration::from_millis(250),
             idling: Duration::from_secs(2),
@@ -149,26 +149,21 @@ impl Bench {
         }
         let busy = [Job::Closed(Talk::Busy(10)), Job::Closed(Talk::Busy(64))];
         let small = [&[Job::Closed(Talk::OneAtATime)][..], &busy, &[Job::Stopped]].concat();
-        self.together(self.scale.small, &small, counter);
-        self.together(self.scale.large, &[&busy[..], &[Job::Latency]].concat(), counter);
+        let large = [&busy[..], &[Job::Latency]].concat();
+        let nobody = self.servers.iter().map(|_| None).collect();
+        self.together(nobody, self.scale.small, &small, counter);
         self.rushes(self.scale.large);
-        self.idle(self.scale.idle, |_| true);
-        if let Some(huge) = self.scale.huge {
-            // Beside the clients' sockets there are the other files of both processes.
-            if descriptors > huge as u64 + 100 {
-                self.idle(huge, |server| server.is_ours() || server.is_floor());
-            } else {
-                self.report.note(format!("{huge} clients need more than the {descriptors} descriptors allowed here."));
-            }
-        }
+        // ncat takes ten seconds to fill such a room, so those who were idle are busy next, but for some who leave.
+        let rooms = self.idles(descriptors);
+        self.together(rooms, self.scale.large, &large, counter);
         eprintln!("{:4} s  done", self.begun.elapsed().as_secs());
         self.report
     }
 
-    /// Runs `jobs` in rooms of `clients`, one room for each server, which all stay open to the end.
-    fn together(&mut self, clients: usize, jobs: &[Job], counter: Option<Counter>) {
+    /// Runs `jobs` in rooms of `clients`, one room for each server, which all stay open to the end. Rooms that are
+    /// there already have at least as many.
+    fn together(&mut self, mut rooms: Vec<Option<Room>>, clients: usize, jobs: &[Job], counter: Option<Counter>) {
         let jobs: Vec<Job> = jobs.iter().copied().filter(|job| self.wants(job.kind())).collect();
-        let mut rooms: Vec<Option<Room>> = self.servers.iter().map(|_| None).collect();
         for round in 0..self.scale.rounds {
             for job in &jobs {
                 self.progress(Some(round), &job.name(clients));
@@ -210,8 +205,10 @@ impl Bench {
         let mut run = || {
             let room = match room {
                 Some(room) => room,
-                None => room.insert(self.open(server, clients)?),
+                None => room.insert(Room::open(&self.servers[server])?),
             };
+            room.shrink(clients)?;
+            room.fill(clients)?;
             match job {
                 Job::Closed(talk) => workloads::throughput(room, clients, talk, self.scale.span),
                 Job::Latency => workloads::latency(room, clients, self.scale.latency),
@@ -223,12 +220,6 @@ impl Bench {
             *room = None;
         }
         self.done(&name, server, round, found);
-    }
-
-    fn open(&self, server: usize, clients: usize) -> Result<Room> {
-        let mut room = Room::open(&self.servers[server])?;
-        room.fill(clients)?;
-        Ok(room)
     }
 
     fn rushes(&mut self, clients: usize) {
@@ -249,21 +240,44 @@ impl Bench {
         }
     }
 
-    /// Opens a room of `clients` for each server that `takes_part`, and looks at what it uses while nobody says anything.
-    fn idle(&mut self, clients: usize, takes_part: impl Fn(&Peer) -> bool) {
+    /// Opens a room of `clients` for `server`, looks at what it uses while nobody says anything, and returns the room.
+    fn idle(&mut self, server: usize, clients: usize) -> Option<Room> {
+        let opened = Room::open(&self.servers[server]).and_then(|mut room| {
+            let figures = workloads::idle(&mut room, clients, self.scale.idling)?;
+            Ok((figures, room))
+        });
+        let (figures, room) = match opened {
+            Ok((figures, room)) => (Ok(figures), Some(room)),
+            Err(fault) => (Err(fault), None),
+        };
+        self.done(&format!("idle, {clients} clients"), server, 0, figures);
+        room
+    }
+
+    /// Looks at idle rooms for each server, and returns those that others may go on with.
+    fn idles(&mut self, descriptors: u64) -> Vec<Option<Room>> {
+        let servers = 0..self.servers.len();
         if !self.wants(Kind::Idle) {
-            return;
+            return servers.map(|_| None).collect();
         }
-        let name = format!("idle, {clients} clients");
-        self.progress(None, &name);
-        for server in 0..self.servers.len() {
-            if takes_part(&self.servers[server]) {
-                let found = Room::open(&self.servers[server]);
-                let found = found.and_then(|mut room| workloads::idle(&mut room, clients, self.scale.idling));
-                self.done(&name, server, 0, found);
+        if let Some(huge) = self.scale.huge {
+            // Beside the clients' sockets there are the other files of both processes.
+            if descriptors > huge as u64 + 100 {
+                self.progress(None, &format!("idle, {huge} clients"));
+                for server in servers.clone() {
+                    if self.servers[server].is_ours() || self.servers[server].is_floor() {
+                        self.idle(server, huge);
+                    }
+                }
+                eprintln!();
+            } else {
+                self.report.note(format!("{huge} clients need more than the {descriptors} descriptors allowed here."));
             }
         }
+        self.progress(None, &format!("idle, {} clients", self.scale.idle));
+        let rooms = servers.map(|server| self.idle(server, self.scale.idle)).collect();
         eprintln!();
+        rooms
     }
 
     fn wants(&self, kind: Kind) -> bool {

@@ -41,10 +41,33 @@ impl Room {
 
     /// Lets clients come, not too many at once, until there are `clients`.
     pub(crate) fn fill(&mut self, clients: usize) -> Result<()> {
+        if self.crowd.len() >= clients {
+            return Ok(());
+        }
         while self.crowd.len() < clients {
             self.admit(self.wave.min(clients - self.crowd.len()), None, "u")?;
         }
         self.check()
+    }
+
+    /// Lets the last to come leave until `clients` are left.
+    pub(crate) fn shrink(&mut self, clients: usize) -> Result<()> {
+        if self.crowd.len() <= clients {
+            return Ok(());
+        }
+        while self.crowd.len() > clients {
+            self.crowd.leave_last();
+            self.arrivals.forget_last();
+        }
+        let mut heard = true;
+        while heard {
+            heard = false;
+            self.quiet(|_, _| {
+                heard = true;
+                Ok(())
+            })?;
+        }
+        Ok(())
     }
 
     /// Lets `clients` come at once, and returns how long it takes until everybody has been told of everybody.
@@ -62,12 +85,6 @@ impl Room {
         let name = format!("s{}x", self.next_run());
         self.admit(1, Some(STOPPING_WINDOW), &name)?;
         self.crowd.stop_reading(self.crowd.len() - 1)
-    }
-
-    /// The last client leaves. What the others are told of it, they hear in the next run.
-    pub(crate) fn remove_stopped_reader(&mut self) {
-        self.crowd.leave_last();
-        self.arrivals.forget_last();
     }
 
     /// A number for the next run that the last ones did not have.
