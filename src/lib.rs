@@ -1,1 +1,5 @@
 //! The chat room for everyone on one network.
+
+pub mod room;
+pub mod server;
+pub mod text;

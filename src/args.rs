@@ -1,0 +1,104 @@
+//! The command line.
+
+use std::net::SocketAddr;
+
+use argh::FromArgs;
+
+/// The chat room for everyone on one network. Without a command it serves.
+#[derive(Debug, FromArgs)]
+#[argh(help_triggers("-h", "--help", "help"))]
+pub(crate) struct Args {
+    /// print the version
+    #[argh(switch, short = 'V')]
+    pub(crate) version: bool,
+
+    #[argh(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+#[derive(Debug, FromArgs)]
+#[argh(subcommand)]
+pub(crate) enum Command {
+    Serve(Serve),
+}
+
+/// Serve the room (this is what happens without a command).
+#[derive(Debug, FromArgs)]
+#[argh(subcommand, name = "serve")]
+#[argh(help_triggers("-h", "--help", "help"))]
+pub(crate) struct Serve {
+    /// where to listen; may be given several times (default [::]:4000, both families)
+    #[argh(option, arg_name = "ADDR:PORT", from_str_fn(address))]
+    pub(crate) listen: Vec<SocketAddr>,
+
+    /// clients at once (default 1000)
+    #[argh(option, arg_name = "N", default = "1000", from_str_fn(positive))]
+    pub(crate) max_clients: usize,
+
+    /// clients at once from one address; loopback is exempt (default 32)
+    #[argh(option, arg_name = "N", default = "32", from_str_fn(positive))]
+    pub(crate) max_per_address: usize,
+
+    /// lines a second that one client may sustain; 0 is no limit (default 20)
+    #[argh(option, arg_name = "N", default = "20", from_str_fn(number))]
+    pub(crate) rate: u32,
+
+    /// do not read standard input
+    #[argh(switch)]
+    pub(crate) no_console: bool,
+}
+
+/// What is to be printed instead of doing anything.
+#[derive(Debug)]
+pub(crate) struct Instead {
+    pub(crate) text: String,
+    /// Whether the arguments were wrong.
+    pub(crate) wrong: bool,
+}
+
+/// Reads the command line.
+pub(crate) fn parse(args: impl Iterator<Item = String>) -> Result<Command, Instead> {
+    let mut words = Vec::new();
+    for arg in args {
+        // argh takes `--option value`; people also type `--option=value`.
+        match arg.split_once('=').filter(|_| arg.starts_with("--")) {
+            Some((option, value)) => words.extend([option.to_string(), value.to_string()]),
+            None => words.push(arg),
+        }
+    }
+    if words
+        .first()
+        .is_some_and(|word| word.starts_with('-') && !["-h", "--help", "-V", "--version"].contains(&&**word))
+    {
+        words.insert(0, "serve".into());
+    }
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let args = Args::from_args(&["dynasti"], &words).map_err(|exit| Instead {
+        wrong: exit.status.is_err(),
+        text: if exit.status.is_err() { one_line(&exit.output) } else { exit.output },
+    })?;
+    if args.version {
+        return Err(Instead { text: format!("dynasti {}\n", env!("CARGO_PKG_VERSION")), wrong: false });
+    }
+    match args.command {
+        Some(command) => Ok(command),
+        None => parse(std::iter::once("serve".to_string())),
+    }
+}
+
+fn one_line(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    format!("dynasti: {} (see dynasti --help)\n", words.join(" "))
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "it takes ADDR:PORT, such as 0.0.0.0:4000 or [::]:4000".to_string())
+}
+
+fn positive(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "it takes a number from 1 up".to_string())
+}
+
+fn number(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| "it takes a number, 0 or more".to_string())
+}

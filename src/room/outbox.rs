@@ -1,0 +1,360 @@
+//! One client's queue: a bounded async-channel that holds one parcel.
+//!
+//! Who posts takes out the parcel that still waits, adds to it and puts it back; the client's writer takes it whole and
+//! writes it with few system calls. So posting never waits, everything that queued up is gathered, and an idle client's
+//! queue holds no memory but the channel itself. Knows nothing of sockets: what is written to is anything that writes.
+//!
+//! Only the room posts, with its client list locked: no two posters meet.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_channel::{Receiver, Sender};
+
+use super::Id;
+use super::batch::{Audience, Batch, Size};
+use crate::text::message::Message;
+
+/// What may wait for one client: the contract's 1024 lines or 128 KiB. Past that it is too slow.
+pub(super) const MAX_QUEUED: Size = Size { lines: 1024, bytes: 128 * 1024 };
+
+/// What one client's unread lines may keep in memory, others' lines in the same batches included: only somebody who
+/// both talks without end and never reads comes near it.
+const MAX_HELD: usize = 1024 * 1024;
+
+/// How many slices one system call is given at most. Linux takes 1024; past a few dozen nothing is gained.
+const SLICES: usize = 64;
+
+/// Both ends of one client's queue: the room's, and its writer's.
+#[derive(Clone, Debug)]
+pub struct Outbox {
+    id: Id,
+    put: Sender<Parcel>,
+    take: Receiver<Parcel>,
+    in_hand: Arc<InHand>,
+}
+
+/// What the writer has taken and could not write yet.
+#[derive(Debug, Default)]
+struct InHand {
+    lines: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+/// What was posted to one client since its writer last looked.
+#[derive(Debug, Default)]
+pub struct Parcel {
+    entries: VecDeque<Entry>,
+    /// How much all entries but the last are, which may still grow.
+    counted: Size,
+    /// What all entries but the last keep in memory.
+    held: usize,
+    /// How much of the first entry is written already.
+    written: usize,
+    last: Option<Duration>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    batch: Arc<Batch>,
+    /// The part of the batch from which on this client listens.
+    from: usize,
+}
+
+impl Outbox {
+    pub(super) fn new(id: Id) -> Outbox {
+        let (put, take) = async_channel::bounded(1);
+        Outbox { id, put, take, in_hand: Arc::default() }
+    }
+
+    /// Queues what a batch says from part `from` on, unless the queue is closed. Tells how much was waiting already.
+    pub(super) fn post(&self, batch: &Arc<Batch>, from: usize) -> Size {
+        if self.is_closed() {
+            return Size::default();
+        }
+        let mut parcel = self.take.try_recv().unwrap_or_default();
+        parcel.count_last(self.id);
+        let waiting = if parcel.held > MAX_HELD { Size::MAX } else { parcel.counted };
+        parcel.entries.push_back(Entry { batch: Arc::clone(batch), from });
+        self.put_back(parcel);
+        self.with_in_hand(waiting)
+    }
+
+    /// Queues the last words, if any, and closes the queue: what waits is written for as long as `grace`, then no more.
+    /// With `forget`, what waits is not written at all. Does nothing to a queue that is closed.
+    pub(super) fn close(&self, words: Message, grace: Duration, forget: bool) {
+        if self.is_closed() {
+            return;
+        }
+        let waiting = self.take.try_recv().unwrap_or_default();
+        let mut parcel = if forget { Parcel::default() } else { waiting };
+        parcel.count_last(self.id);
+        parcel.entries.push_back(Entry { batch: Batch::new(words, Audience::Everybody), from: 0 });
+        parcel.last = Some(grace);
+        self.put_back(parcel);
+        self.put.close();
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.put.is_closed()
+    }
+
+    /// All that waits for the client, on the channel and with its writer. Of a closed queue nothing is worth knowing.
+    pub(super) fn queued(&self) -> Size {
+        // What is taken out of a closed channel cannot be put back.
+        if self.is_closed() {
+            return Size::default();
+        }
+        let Ok(parcel) = self.take.try_recv() else { return self.with_in_hand(Size::default()) };
+        let waiting = parcel.size(self.id);
+        self.put_back(parcel);
+        self.with_in_hand(waiting)
+    }
+
+    fn with_in_hand(&self, mut waiting: Size) -> Size {
+        let InHand { lines, bytes } = &*self.in_hand;
+        waiting += Size { lines: lines.load(Ordering::Relaxed), bytes: bytes.load(Ordering::Relaxed) };
+        waiting
+    }
+
+    fn put_back(&self, parcel: Parcel) {
+        // There is place: only the room puts, and it has just emptied the channel. Closed, nobody is there to read it.
+        let _ = self.put.try_send(parcel);
+    }
+
+    /// For the writer: all that was posted since the last time. None once the queue is closed and read.
+    pub async fn take(&self) -> Option<Parcel> {
+        self.take.recv().await.ok()
+    }
+
+    /// For the writer: resolves when the queue is closed.
+    pub async fn closed(&self) {
+        self.put.closed().await;
+    }
+
+    /// For the writer: adds the last parcel to the one in hand, if the queue is closed. Tells whether it is.
+    pub fn take_last(&self, parcel: &mut Parcel) -> bool {
+        if !self.is_closed() {
+            return false;
+        }
+        if let Ok(mut rest) = self.take.try_recv() {
+            parcel.last = rest.last;
+            parcel.entries.append(&mut rest.entries);
+        }
+        true
+    }
+
+    /// For the writer, when a client does not take what is written: tells the room how much that is.
+    pub fn holds(&self, parcel: &Parcel) {
+        let size = parcel.size(self.id);
+        self.in_hand.lines.store(size.lines, Ordering::Relaxed);
+        self.in_hand.bytes.store(size.bytes, Ordering::Relaxed);
+    }
+
+    /// For the writer: writes as much of the parcel as is taken at once.
+    ///
+    /// # Errors
+    /// Whatever the destination says, [`io::ErrorKind::WouldBlock`] above all; what was written is taken off.
+    pub fn write(&self, parcel: &mut Parcel, to: &mut impl Write) -> io::Result<()> {
+        parcel.write(self.id, to)
+    }
+}
+
+impl Parcel {
+    /// Set on the last parcel of a closed queue: how long it may take to write it.
+    pub fn last(&self) -> Option<Duration> {
+        self.last
+    }
+
+    /// What was the last entry will not grow any more: it is counted, or forgotten if there is nothing in it.
+    fn count_last(&mut self, id: Id) {
+        let Some(entry) = self.entries.back() else { return };
+        let size = entry.batch.size_for(id, entry.from);
+        if size.bytes == 0 {
+            self.entries.pop_back();
+        } else {
+            self.counted += size;
+            self.held += entry.batch.held();
+        }
+    }
+
+    fn size(&self, id: Id) -> Size {
+        let mut size = Size::default();
+        for entry in &self.entries {
+            size += entry.batch.size_for(id, entry.from);
+        }
+        size.bytes -= self.written;
+        size
+    }
+
+    fn write(&mut self, id: Id, to: &mut impl Write) -> io::Result<()> {
+        while !self.entries.is_empty() {
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let (mut used, mut total) = (0, 0);
+            let mut skip = self.written;
+            let runs = self.entries.iter().flat_map(|entry| entry.batch.seal().runs_for(id, entry.from));
+            for run in runs {
+                // Only the first entry is partly written, but that may be any number of its runs.
+                let rest = &run[skip.min(run.len())..];
+                skip -= run.len() - rest.len();
+                if !rest.is_empty() {
+                    if used == SLICES {
+                        total = usize::MAX;
+                        break;
+                    }
+                    slices[used] = IoSlice::new(rest);
+                    used += 1;
+                    total += rest.len();
+                }
+            }
+            let written = match &slices[..used] {
+                [] => 0,
+                [one] => to.write(one)?,
+                some => to.write_vectored(some)?,
+            };
+            if written == 0 && used > 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            if written == total {
+                // The usual case: all of it at once, and no need to look where it ended.
+                self.entries.clear();
+                self.written = 0;
+            } else {
+                self.take_off(id, written);
+            }
+        }
+        Ok(())
+    }
+
+    fn take_off(&mut self, id: Id, written: usize) {
+        self.written += written;
+        while let Some(entry) = self.entries.front() {
+            let size: usize = entry.batch.seal().runs_for(id, entry.from).map(<[u8]>::len).sum();
+            if size > self.written {
+                return;
+            }
+            self.written -= size;
+            self.entries.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::room::tests::{message, take_now};
+
+    const ME: Id = Id(1);
+
+    /// Takes a few bytes at a time, then has enough, as a socket's buffer does.
+    struct Socket {
+        taken: Vec<u8>,
+        room: usize,
+    }
+
+    impl Write for Socket {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.write_vectored(&[IoSlice::new(bytes)])
+        }
+
+        fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+            let before = self.room;
+            for slice in slices {
+                let n = slice.len().min(self.room);
+                self.taken.extend_from_slice(&slice[..n]);
+                self.room -= n;
+            }
+            if before > self.room { Ok(before - self.room) } else { Err(io::ErrorKind::WouldBlock.into()) }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn post(outbox: &Outbox, text: &str, audience: Audience) -> Size {
+        outbox.post(&Batch::new(message(text), audience), 0)
+    }
+
+    #[test]
+    fn what_is_posted_is_gathered_until_it_is_taken() {
+        let outbox = Outbox::new(ME);
+        assert_eq!(post(&outbox, "a", Audience::Everybody), Size::default());
+        assert_eq!(post(&outbox, "b", Audience::Everybody), Size { lines: 1, bytes: 2 });
+        assert_eq!(outbox.queued(), Size { lines: 2, bytes: 4 });
+        let mut parcel = take_now(&outbox).unwrap();
+        assert_eq!(outbox.queued(), Size::default());
+        let mut taken = Vec::new();
+        outbox.write(&mut parcel, &mut taken).unwrap();
+        assert_eq!(taken, b"a\nb\n");
+    }
+
+    #[test]
+    fn ones_own_lines_take_no_place() {
+        let outbox = Outbox::new(ME);
+        for _ in 0..5000 {
+            assert_eq!(post(&outbox, "mine", Audience::AllBut(ME)), Size::default());
+        }
+        assert_eq!(take_now(&outbox).unwrap().entries.len(), 1);
+    }
+
+    #[test]
+    fn a_socket_that_takes_any_number_of_bytes_gets_every_byte_once() {
+        let texts: Vec<String> = (0..70).map(|n| "x".repeat(n % 7)).collect();
+        let whole: String = texts.iter().map(|text| format!("{text}\n")).collect();
+        for room in 1..20 {
+            let outbox = Outbox::new(ME);
+            let batch = Batch::new(message(&texts[0]), Audience::Everybody);
+            outbox.post(&batch, 0);
+            for text in &texts[1..] {
+                assert!(batch.append(&message("not for me"), &Audience::AllBut(ME)));
+                assert!(batch.append(&message(text), &Audience::Everybody));
+            }
+            post(&outbox, "end", Audience::Everybody);
+            let mut parcel = take_now(&outbox).unwrap();
+            let mut socket = Socket { taken: Vec::new(), room };
+            while let Err(error) = outbox.write(&mut parcel, &mut socket) {
+                assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+                outbox.holds(&parcel);
+                assert_eq!(outbox.queued().bytes, whole.len() + 4 - socket.taken.len());
+                socket.room = room;
+            }
+            outbox.holds(&parcel);
+            assert_eq!(outbox.queued(), Size::default());
+            assert_eq!(String::from_utf8(socket.taken).unwrap(), format!("{whole}end\n"));
+        }
+    }
+
+    #[test]
+    fn the_last_parcel_says_how_long_it_may_take_and_nothing_follows() {
+        let outbox = Outbox::new(ME);
+        post(&outbox, "a", Audience::Everybody);
+        outbox.close(message("bye"), Duration::from_secs(1), false);
+        outbox.close(message("again"), Duration::from_secs(2), false);
+        post(&outbox, "late", Audience::Everybody);
+        let mut parcel = take_now(&outbox).unwrap();
+        let mut taken = Vec::new();
+        outbox.write(&mut parcel, &mut taken).unwrap();
+        assert_eq!(taken, b"a\nbye\n");
+        assert_eq!(parcel.last(), Some(Duration::from_secs(1)));
+        assert!(take_now(&outbox).is_none());
+    }
+
+    #[test]
+    fn a_writer_in_the_middle_of_a_parcel_gets_the_last_one_added() {
+        let outbox = Outbox::new(ME);
+        post(&outbox, "a", Audience::Everybody);
+        let mut parcel = take_now(&outbox).unwrap();
+        assert!(!outbox.take_last(&mut parcel));
+        post(&outbox, "forgotten", Audience::Everybody);
+        outbox.close(message("bye"), Duration::from_secs(1), true);
+        assert!(outbox.take_last(&mut parcel));
+        let mut taken = Vec::new();
+        outbox.write(&mut parcel, &mut taken).unwrap();
+        assert_eq!(taken, b"a\nbye\n");
+        assert!(parcel.last().is_some());
+    }
+}

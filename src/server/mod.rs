@@ -1,0 +1,213 @@
+//! How they get here: accepting, with a cool-down when the system is out of descriptors, within the limits; and
+//! stopping with grace. Knows sockets; what is said on them is [`connection`]'s.
+
+mod connection;
+pub mod console;
+mod door;
+mod pace;
+pub mod session;
+
+use std::convert::Infallible;
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_channel::Sender;
+use futures_lite::FutureExt;
+use rustix::net::sockopt;
+use smol::{Async, Executor, Timer};
+
+use self::door::{Door, NoPlace};
+use crate::room::Room;
+use crate::text::message::Message;
+
+/// What one server takes on.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Clients at once.
+    pub max_clients: usize,
+    /// Clients at once from one address; loopback is exempt.
+    pub max_per_address: usize,
+    /// Lines a second that one client may sustain; 0 is no limit.
+    pub rate: u32,
+}
+
+/// Connections that wait to be accepted. std asks for 128, and when a thousand come at once the rest would be lost and
+/// come again after a whole second.
+const BACKLOG: i32 = 4096;
+
+/// A peer that is silent this long is asked whether it is there, so often and so many times: a closed lid or a pulled
+/// cable is noticed within 90 s. The contract's numbers.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+const KEEPALIVE_COUNT: u32 = 3;
+
+/// A peer that acknowledges nothing of what was sent to it for this long is gone. The contract's number.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
+
+/// How long accepting pauses when it fails for want of something: at first, and at most. The contract's numbers.
+const PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// How often that is worth a warning.
+const WARN_EVERY: Duration = Duration::from_secs(60);
+
+/// Connections accepted in a row before everybody else has their turn.
+const ACCEPTED_PER_TURN: usize = 32;
+
+/// How long connections have to end when the server stops: a second to flush, a moment for the peer, and some slack
+/// that still leaves the process within the contract's two seconds.
+const STOPPING: Duration = Duration::from_millis(1500);
+
+/// Opens a listening socket whose connections inherit what all of them need: no delay for small lines, keepalive,
+/// telnet's urgent bytes in their place, and a backlog for a rush.
+///
+/// # Errors
+/// When the address cannot be bound, or an option not set.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType};
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    if address.ip().is_unspecified() && address.is_ipv6() {
+        // Whatever the system's default, [::] means both families.
+        sockopt::set_ipv6_v6only(&socket, false)?;
+    }
+    sockopt::set_tcp_nodelay(&socket, true)?;
+    sockopt::set_socket_oobinline(&socket, true)?;
+    sockopt::set_socket_keepalive(&socket, true)?;
+    sockopt::set_tcp_keepidle(&socket, KEEPALIVE_IDLE)?;
+    sockopt::set_tcp_keepintvl(&socket, KEEPALIVE_INTERVAL)?;
+    sockopt::set_tcp_keepcnt(&socket, KEEPALIVE_COUNT)?;
+    sockopt::set_tcp_user_timeout(&socket, UNACKNOWLEDGED.as_millis() as u32)?;
+    rustix::net::bind(&socket, &address)?;
+    rustix::net::listen(&socket, BACKLOG)?;
+    Ok(TcpListener::from(socket))
+}
+
+/// Serves the room on these listeners until `shutdown` resolves; then says goodbye to everybody, and returns when all
+/// connections have ended, at most a second and a half later.
+///
+/// # Errors
+/// When a listener cannot be used with the reactor. Nothing that happens later is an error.
+pub async fn run(
+    executor: &Arc<Executor<'static>>,
+    listeners: Vec<TcpListener>,
+    room: &Arc<Room>,
+    limits: Limits,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let door = Arc::new(Door::new(limits.max_clients, limits.max_per_address));
+    // Every connection holds an end of this channel, so it tells when the last of them is gone.
+    let (alive, ended) = async_channel::bounded::<Infallible>(1);
+    let mut accepting = Vec::new();
+    for listener in listeners {
+        let acceptor = Acceptor {
+            listener: Async::new(listener)?,
+            executor: Arc::clone(executor),
+            room: Arc::clone(room),
+            door: Arc::clone(&door),
+            rate: limits.rate,
+            alive: alive.clone(),
+        };
+        accepting.push(executor.spawn(acceptor.run()));
+    }
+    shutdown.await;
+    // Held until here; to drop them closes the listeners.
+    drop(accepting);
+    drop(alive);
+    room.close().await;
+    let all = async {
+        let _ = ended.recv().await;
+    };
+    let late = async {
+        Timer::after(STOPPING).await;
+    };
+    all.or(late).await;
+    Ok(())
+}
+
+/// One listener's accept loop.
+struct Acceptor {
+    listener: Async<TcpListener>,
+    executor: Arc<Executor<'static>>,
+    room: Arc<Room>,
+    door: Arc<Door>,
+    rate: u32,
+    alive: Sender<Infallible>,
+}
+
+impl Acceptor {
+    async fn run(self) {
+        let mut pause = PAUSE;
+        let mut warned: Option<Instant> = None;
+        let mut in_a_row = 0;
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, address)) => {
+                    pause = PAUSE;
+                    self.admit(stream, canonical(address));
+                    in_a_row += 1;
+                    if in_a_row == ACCEPTED_PER_TURN {
+                        in_a_row = 0;
+                        futures_lite::future::yield_now().await;
+                    }
+                }
+                Err(error) if is_the_peers(&error) => {}
+                Err(error) => {
+                    let now = Instant::now();
+                    if warned.is_none_or(|at| now - at >= WARN_EVERY) {
+                        warned = Some(now);
+                        self.room.warn(Message::cannot_accept(&error));
+                    }
+                    Timer::after(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+        }
+    }
+
+    fn admit(&self, stream: Async<TcpStream>, address: SocketAddr) {
+        let place = self.door.enter(address.ip());
+        let (room, executor, rate) = (Arc::clone(&self.room), Arc::clone(&self.executor), self.rate);
+        let alive = self.alive.clone();
+        let connection = async move {
+            match place {
+                Ok(_place) => connection::serve(stream, address, room, rate, executor).await,
+                Err(NoPlace::Full(max)) => connection::refuse(stream, Message::full(max)).await,
+                Err(NoPlace::FullForAddress(max)) => connection::refuse(stream, Message::full_for_address(max)).await,
+            }
+            drop(alive);
+        };
+        // Nobody waits for this one connection; `run` waits for all of them by what they hold.
+        self.executor.spawn(connection).detach();
+    }
+}
+
+/// Errors that are the connection's own, which was gone before it was accepted: accept(2) passes them on.
+fn is_the_peers(error: &io::Error) -> bool {
+    use io::ErrorKind::*;
+    matches!(
+        error.kind(),
+        ConnectionAborted
+            | ConnectionReset
+            | Interrupted
+            | HostUnreachable
+            | NetworkUnreachable
+            | NetworkDown
+            | PermissionDenied
+            | TimedOut
+    )
+}
+
+/// An IPv4-mapped address as its IPv4 self.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V6(v6) if v6.ip().to_ipv4_mapped().is_some() => {
+            SocketAddr::new(address.ip().to_canonical(), v6.port())
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,101 @@
+//! How fast one client may talk: a burst, then so many lines a second. A token bucket; pure, the time is handed in.
+
+use std::time::{Duration, Instant};
+
+/// Lines that one client may send at once before it is read at the rate: the contract's burst.
+const BURST: f32 = 200.0;
+
+/// A line up to this long counts as one: the contract's burst is 200 lines or 64 KiB, whichever comes first.
+const BYTES_PER_LINE: f32 = 64.0 * 1024.0 / BURST;
+
+/// One client's allowance.
+#[derive(Debug)]
+pub(super) struct Pace {
+    /// Lines a second; zero is no limit.
+    rate: f32,
+    /// Lines that may be read now.
+    left: f32,
+    since: Instant,
+}
+
+impl Pace {
+    pub(super) fn new(rate: u32, now: Instant) -> Pace {
+        Pace { rate: rate as f32, left: BURST, since: now }
+    }
+
+    /// How long to wait before more may be read; None when it may be read now.
+    pub(super) fn wait(&mut self, now: Instant) -> Option<Duration> {
+        if self.rate == 0.0 {
+            return None;
+        }
+        let earned = now.saturating_duration_since(self.since).as_secs_f32() * self.rate;
+        self.since = now;
+        self.left = (self.left + earned).min(BURST);
+        self.spent().then(|| Duration::from_secs_f32((1.0 - self.left) / self.rate))
+    }
+
+    /// Counts input that was read: a whole line or a piece of one, of so many bytes.
+    pub(super) fn spend(&mut self, line: bool, bytes: usize) {
+        let pieces = bytes as f32 / BYTES_PER_LINE;
+        self.left -= if line { pieces.max(1.0) } else { pieces };
+    }
+
+    /// Whether the allowance is used up.
+    pub(super) fn spent(&self) -> bool {
+        self.rate != 0.0 && self.left <= 0.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_then_the_rate() {
+        let start = Instant::now();
+        let mut pace = Pace::new(20, start);
+        for _ in 0..200 {
+            assert_eq!(pace.wait(start), None);
+            pace.spend(true, 10);
+        }
+        let wait = pace.wait(start).unwrap();
+        assert!((49..=51).contains(&wait.as_millis()), "{wait:?}");
+        assert_eq!(pace.wait(start + wait), None);
+        pace.spend(true, 10);
+        assert!(pace.wait(start + wait).is_some());
+    }
+
+    #[test]
+    fn the_burst_is_whole_again_after_a_rest_but_not_larger() {
+        let start = Instant::now();
+        let mut pace = Pace::new(20, start);
+        let later = start + Duration::from_secs(3600);
+        assert_eq!(pace.wait(later), None);
+        for _ in 0..200 {
+            pace.spend(true, 1);
+        }
+        assert!(pace.wait(later).is_some());
+    }
+
+    #[test]
+    fn long_lines_and_pieces_of_lines_count_by_their_bytes() {
+        let start = Instant::now();
+        let mut pace = Pace::new(20, start);
+        for _ in 0..16 {
+            assert!(!pace.spent());
+            pace.spend(true, 2048);
+            pace.spend(false, 2048);
+        }
+        assert!(pace.spent());
+    }
+
+    #[test]
+    fn without_a_rate_nothing_is_counted() {
+        let mut pace = Pace::new(0, Instant::now());
+        for _ in 0..10_000 {
+            pace.spend(true, 4096);
+        }
+        assert!(!pace.spent());
+        assert_eq!(pace.wait(Instant::now()), None);
+    }
+}

@@ -1,0 +1,53 @@
+//! The process's standard streams: what the room tells goes out, what the operator types comes in. Blocking work, done
+//! on a thread of its own, so that no terminal and no log can hold up the room.
+
+use std::io::{self, Read, Write};
+use std::time::Duration;
+
+use async_channel::Receiver;
+use dynasti::room::Notice;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::termios::{isatty, tcgetpgrp};
+use smol::{Unblock, unblock};
+
+/// How often a server in the background looks whether it has been brought back to its terminal.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Prints what the room tells, until it tells no more.
+pub(crate) async fn print(notices: Receiver<Notice>) {
+    while let Ok(notice) = notices.recv().await {
+        // A closed or full output is no reason for anything: the room goes on.
+        unblock(move || match notice {
+            Notice::Log(message) => {
+                let mut stdout = io::stdout().lock();
+                let _ = stdout.write_all(message.bytes()).and_then(|()| stdout.flush());
+            }
+            Notice::Warning(message) => {
+                let _ = io::stderr().write_all(message.bytes());
+            }
+        })
+        .await;
+    }
+}
+
+/// Standard input, as long as it is the operator's.
+pub(crate) fn operator() -> Unblock<Foreground> {
+    Unblock::with_capacity(1024, Foreground(io::stdin()))
+}
+
+/// Reads standard input, but no terminal that this process is in the background of: to read that would stop it.
+pub(crate) struct Foreground(io::Stdin);
+
+impl Read for Foreground {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            // Waiting is no reading: only when there is something to read is it decided whose it is.
+            poll(&mut [PollFd::new(&self.0, PollFlags::IN)], None)?;
+            let background = isatty(&self.0) && tcgetpgrp(&self.0).ok() != Some(rustix::process::getpgrp());
+            if !background {
+                return self.0.lock().read(buffer);
+            }
+            std::thread::sleep(LOOK_AGAIN);
+        }
+    }
+}

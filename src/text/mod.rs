@@ -1,0 +1,6 @@
+//! What may be said: pure functions over text, without sockets, tasks or clocks.
+
+pub mod command;
+pub mod line;
+pub mod message;
+pub mod name;
