@@ -72,7 +72,9 @@ fn main() {
         servers.extend(Peer::installed());
     }
     let mut scale = if options.quick { Scale::quick() } else { Scale::full() };
-    scale.rounds = options.rounds.unwrap_or(scale.rounds);
+    if let Some(rounds) = options.rounds {
+        scale = scale.with_rounds(rounds);
+    }
 
     let report = Bench::new(servers, scale, options.only).run();
     println!("{}\n\n{}", plan::machine(), report.table());

@@ -79,7 +79,7 @@ impl Peer {
         if matches!(self.source, Source::Ncat(_)) { Manners::Ncat } else { Manners::Dynasti }
     }
 
-    /// How many may come at once where their coming is not what is measured.
+    /// How many may come at once to a small room where their coming is not what is measured.
     pub(crate) fn wave(&self) -> usize {
         // ncat listens with a backlog of 10; more would wait for repeated SYNs.
         if matches!(self.source, Source::Ncat(_)) { 10 } else { 100 }

@@ -43,22 +43,27 @@ impl FromStr for Kind {
 
 /// How much of everything.
 pub(crate) struct Scale {
-    pub(crate) rounds: usize,
+    rounds: usize,
     small: usize,
     large: usize,
     idle: usize,
     /// Only asked of dynasti and the floor: for the others, to tell so many of so many is more than they can do in time.
     huge: Option<usize>,
     span: Span,
-    /// The same for each half of the comparison with and without a stopped reader.
-    stopped: Span,
     latency: Duration,
     /// How long system calls are counted.
     counted: Duration,
     idling: Duration,
+    /// When the others than dynasti and the floor have no more rounds, and when nobody has.
+    budget: Option<(Duration, Duration)>,
 }
 
 impl Scale {
+    /// The same with so many rounds, which are all run however long that takes.
+    pub(crate) fn with_rounds(self, rounds: usize) -> Self {
+        Self { rounds, budget: None, ..self }
+    }
+
     /// The whole benchmark.
     pub(crate) fn full() -> Self {
         Self {
@@ -68,10 +73,10 @@ impl Scale {
             idle: 1000,
             huge: Some(10_000),
             span: Span { warm_up: Duration::from_millis(100), window: Duration::from_millis(600) },
-            stopped: Span { warm_up: Duration::from_millis(50), window: Duration::from_millis(1500) },
             latency: Duration::from_secs(3),
             counted: Duration::from_millis(250),
             idling: Duration::from_secs(2),
+            budget: Some((Duration::from_secs(100), Duration::from_secs(140))),
         }
     }
 
@@ -84,7 +89,6 @@ impl Scale {
             idle: 300,
             huge: None,
             span,
-            stopped: span,
             latency: Duration::from_secs(1),
             counted: Duration::from_millis(100),
             idling: Duration::from_millis(500),
@@ -121,6 +125,14 @@ impl Job {
     }
 }
 
+fn rush_name(clients: usize) -> String {
+    format!("rush, {clients} clients join at once")
+}
+
+fn idle_name(clients: usize) -> String {
+    format!("idle, {clients} clients")
+}
+
 /// The benchmark as it runs.
 pub(crate) struct Bench {
     servers: Vec<Peer>,
@@ -147,15 +159,22 @@ impl Bench {
         if counter.is_none() {
             self.report.note("System calls were not counted: neither perf nor strace can.".into());
         }
+        let Scale { small, large, idle, huge, .. } = self.scale;
         let busy = [Job::Closed(Talk::Busy(10)), Job::Closed(Talk::Busy(64))];
-        let small = [&[Job::Closed(Talk::OneAtATime)][..], &busy, &[Job::Stopped]].concat();
-        let large = [&busy[..], &[Job::Latency]].concat();
+        let in_small = [&[Job::Closed(Talk::OneAtATime)][..], &busy, &[Job::Stopped]].concat();
+        let in_large = [&busy[..], &[Job::Latency]].concat();
         let nobody = self.servers.iter().map(|_| None).collect();
-        self.together(nobody, self.scale.small, &small, counter);
-        self.rushes(self.scale.large);
+        self.together(nobody, small, &in_small, counter);
+        self.rushes(large);
         // ncat takes ten seconds to fill such a room, so those who were idle are busy next, but for some who leave.
         let rooms = self.idles(descriptors);
-        self.together(rooms, self.scale.large, &large, counter);
+        self.together(rooms, large, &in_large, counter);
+
+        let mut order: Vec<String> = in_small[..3].iter().map(|job| job.name(small)).collect();
+        order.extend(in_large.iter().map(|job| job.name(large)));
+        order.extend([Job::Stopped.name(small), rush_name(large), idle_name(idle)]);
+        order.extend(huge.map(idle_name));
+        self.report.arrange(&order);
         eprintln!("{:4} s  done", self.begun.elapsed().as_secs());
         self.report
     }
@@ -199,7 +218,7 @@ impl Bench {
     /// Runs `job` in `room`, which is opened if need be, and closed after a fault, for who knows what is in it then.
     fn job(&mut self, room: &mut Option<Room>, server: usize, round: usize, job: Job, clients: usize) {
         let name = job.name(clients);
-        if self.report.has_failed(&name, server) {
+        if self.report.has_failed(&name, server) || !self.has_time(server, round) {
             return;
         }
         let mut run = || {
@@ -212,7 +231,7 @@ impl Bench {
             match job {
                 Job::Closed(talk) => workloads::throughput(room, clients, talk, self.scale.span),
                 Job::Latency => workloads::latency(room, clients, self.scale.latency),
-                Job::Stopped => workloads::stopped_reader(room, clients, self.scale.stopped),
+                Job::Stopped => workloads::stopped_reader(room, clients, self.scale.span),
             }
         };
         let found = run();
@@ -226,11 +245,11 @@ impl Bench {
         if !self.wants(Kind::Rush) {
             return;
         }
-        let name = format!("rush, {clients} clients join at once");
+        let name = rush_name(clients);
         for round in 0..self.scale.rounds {
             self.progress(Some(round), &name);
             for server in self.order(round) {
-                if !self.report.has_failed(&name, server) {
+                if !self.report.has_failed(&name, server) && self.has_time(server, round) {
                     let found = Room::open(&self.servers[server]);
                     let found = found.and_then(|mut room| workloads::rush(&mut room, clients));
                     self.done(&name, server, round, found);
@@ -250,7 +269,7 @@ impl Bench {
             Ok((figures, room)) => (Ok(figures), Some(room)),
             Err(fault) => (Err(fault), None),
         };
-        self.done(&format!("idle, {clients} clients"), server, 0, figures);
+        self.done(&idle_name(clients), server, 0, figures);
         room
     }
 
@@ -263,7 +282,7 @@ impl Bench {
         if let Some(huge) = self.scale.huge {
             // Beside the clients' sockets there are the other files of both processes.
             if descriptors > huge as u64 + 100 {
-                self.progress(None, &format!("idle, {huge} clients"));
+                self.progress(None, &idle_name(huge));
                 for server in servers.clone() {
                     if self.servers[server].is_ours() || self.servers[server].is_floor() {
                         self.idle(server, huge);
@@ -274,10 +293,18 @@ impl Bench {
                 self.report.note(format!("{huge} clients need more than the {descriptors} descriptors allowed here."));
             }
         }
-        self.progress(None, &format!("idle, {} clients", self.scale.idle));
+        self.progress(None, &idle_name(self.scale.idle));
         let rooms = servers.map(|server| self.idle(server, self.scale.idle)).collect();
         eprintln!();
         rooms
+    }
+
+    /// Whether there is time for `server` to take part in this round. All take part in the first.
+    fn has_time(&self, server: usize, round: usize) -> bool {
+        let peer = &self.servers[server];
+        let (others, all) = self.scale.budget.unwrap_or((Duration::MAX, Duration::MAX));
+        let budget = if peer.is_ours() || peer.is_floor() { all } else { others };
+        round == 0 || self.begun.elapsed() < budget
     }
 
     fn wants(&self, kind: Kind) -> bool {

@@ -34,7 +34,9 @@ pub(crate) enum Figure {
     /// When the last receiver has a line, the median of all lines, in milliseconds.
     LastReceiver,
     /// Throughput with a stopped reader, as per cent of that without.
-    Healthy,
+    RateLeft,
+    /// The server's processor time per delivery with a stopped reader, as per cent of that without.
+    CostThen,
 }
 
 impl Figure {
@@ -53,20 +55,21 @@ impl Figure {
             Self::P99 => "p99, ms",
             Self::Worst => "worst, ms",
             Self::LastReceiver => "last receiver, median, ms",
-            Self::Healthy => "throughput left, %",
+            Self::RateLeft => "deliveries/s, % of before",
+            Self::CostThen => "server's CPU per delivery, % of before",
         }
     }
 
     /// Whether the floor's number is a measure for others. What it keeps in memory is not: it does not try to be small.
     fn compares(self) -> bool {
-        !matches!(self, Self::Empty | Self::PerClient | Self::Total | Self::IdleCpu | Self::Healthy)
+        !matches!(self, Self::Empty | Self::PerClient | Self::Total | Self::IdleCpu | Self::RateLeft | Self::CostThen)
     }
 
     /// The number as people read it: three digits that count, thousands apart.
     pub(crate) fn text(self, value: f64) -> String {
         match self {
             Self::Deliveries | Self::PerClient => thousands(value),
-            Self::Healthy => format!("{value:.0}"),
+            Self::RateLeft | Self::CostThen => format!("{value:.0}"),
             Self::Syscalls => format!("{value:.3}"),
             _ => format!("{value:.*}", if value < 9.995 { 2 } else { 1 }),
         }
@@ -116,6 +119,11 @@ impl Report {
     /// Nothing yet, of `servers`, of which `floor` is what the others are compared with, and those `judged` must not fail.
     pub(crate) fn new(servers: Vec<String>, judged: Vec<bool>, floor: usize) -> Self {
         Self { servers, judged, floor, rows: Vec::new(), faults: Vec::new(), notes: Vec::new() }
+    }
+
+    /// Has the workloads' rows stand in this order.
+    pub(crate) fn arrange(&mut self, workloads: &[String]) {
+        self.rows.sort_by_key(|row| workloads.iter().position(|workload| *workload == row.workload));
     }
 
     /// Takes down what `server` did in a round.

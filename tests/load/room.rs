@@ -26,7 +26,7 @@ pub(crate) struct Room {
     /// The clients.
     pub(crate) crowd: Generator,
     arrivals: Arrivals,
-    /// How many come at once where their coming is not what is measured.
+    /// How many come at once to a small room where their coming is not what is measured.
     wave: usize,
     /// How many runs there have been.
     runs: u32,
@@ -45,7 +45,9 @@ impl Room {
             return Ok(());
         }
         while self.crowd.len() < clients {
-            self.admit(self.wave.min(clients - self.crowd.len()), None, "u")?;
+            // A large room takes in more at once, or every newcomer would cost as much as all who are there.
+            let wave = self.wave.max(self.wave * self.crowd.len() / 2000);
+            self.admit(wave.min(clients - self.crowd.len()), None, "u")?;
         }
         self.check()
     }

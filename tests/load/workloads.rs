@@ -12,6 +12,8 @@ use crate::tally::{PASTED, TYPED, Tally};
 const UNDER_WAY: usize = 64;
 /// How long nothing may arrive, in place of [`STALL`], in a room in which a client has stopped reading: that everybody stops is a result, and is soon clear.
 const STOPPED_STALL: Duration = Duration::from_millis(1500);
+/// More than the kernel holds for a client that does not read, in bytes: 4 MiB is the default limit of Linux.
+const HELD_BY_KERNEL: usize = 5 << 20;
 /// Lines a second while latency is measured.
 const LINES_A_SECOND: u32 = 10;
 
@@ -47,36 +49,51 @@ struct Throughput {
 }
 
 impl Throughput {
+    /// Deliveries a second.
     fn rate(&self) -> f64 {
         self.deliveries as f64 / self.window.as_secs_f64()
+    }
+
+    /// Microseconds of the server's processor time for each delivery.
+    fn cost(&self) -> f64 {
+        self.cpu.as_secs_f64() * 1e6 / self.deliveries as f64
     }
 }
 
 /// Deliveries a second and their cost while `clients` talk so that a line heard by all is followed by another.
 pub(crate) fn throughput(room: &mut Room, clients: usize, talk: Talk, span: Span) -> Result<Figures> {
-    let found = closed_loop(room, clients, Manner { talk, span, length: TYPED, stall: STALL })?;
-    let cost = found.cpu.as_secs_f64() * 1e6 / found.deliveries as f64;
-    Ok(vec![(Figure::Deliveries, found.rate()), (Figure::Cpu, cost)])
+    let found = closed_loop(room, clients, Manner::typed(talk, span))?;
+    Ok(vec![(Figure::Deliveries, found.rate()), (Figure::Cpu, found.cost())])
 }
 
 /// All deliveries of a closed loop from its first line to its last; for whoever counts something else meanwhile.
 pub(crate) fn deliveries(room: &mut Room, clients: usize, talk: Talk, window: Duration) -> Result<u64> {
     let span = Span { warm_up: Duration::ZERO, window };
-    Ok(closed_loop(room, clients, Manner { talk, span, length: TYPED, stall: STALL })?.in_all)
+    Ok(closed_loop(room, clients, Manner::typed(talk, span))?.in_all)
 }
 
 /// How a closed loop is run.
+#[derive(Clone, Copy)]
 struct Manner {
     talk: Talk,
     span: Span,
     /// Of a line, in bytes.
     length: usize,
+    /// How much each client must have heard, in bytes, before the window ends, however slow the server.
+    volume: usize,
     /// How long nothing may arrive before the wait for it is given up.
     stall: Duration,
 }
 
+impl Manner {
+    fn typed(talk: Talk, span: Span) -> Self {
+        Self { talk, span, length: TYPED, volume: TYPED, stall: STALL }
+    }
+}
+
 fn closed_loop(room: &mut Room, clients: usize, manner: Manner) -> Result<Throughput> {
-    let Manner { talk, span, length, stall } = manner;
+    let Manner { talk, span, length, volume, stall } = manner;
+    let enough = (volume * clients / length) as u64;
     let (talkers, under_way) = match talk {
         Talk::OneAtATime => (clients, 1),
         Talk::Busy(talkers) => (talkers, UNDER_WAY),
@@ -106,7 +123,8 @@ fn closed_loop(room: &mut Room, clients: usize, manner: Manner) -> Result<Throug
         if start.is_none() && now - begun >= span.warm_up {
             start = Some((now, tally.deliveries, room.server.cpu()?));
         }
-        if end.is_none() && now - begun >= span.warm_up + span.window {
+        let heard_enough = start.as_ref().is_some_and(|start| tally.deliveries >= start.1 + enough);
+        if end.is_none() && heard_enough && now - begun >= span.warm_up + span.window {
             end = Some((now, tally.deliveries, room.server.cpu()?));
         }
         for talker in finished.drain(..) {
@@ -121,9 +139,6 @@ fn closed_loop(room: &mut Room, clients: usize, manner: Manner) -> Result<Throug
         return Err(Fault::Stalled("nothing was under way any more".into()));
     };
     let cpu = cpu_after.saturating_sub(cpu_before);
-    if last == first {
-        return Err(Fault::Stalled("nothing arrived".into()));
-    }
     Ok(Throughput { deliveries: last - first, window: end - start, cpu, in_all: tally.deliveries })
 }
 
@@ -186,18 +201,21 @@ fn percentile(sorted: &[Duration], percent: usize) -> f64 {
     sorted[(sorted.len() * percent).div_ceil(100) - 1].as_secs_f64() * 1e3
 }
 
-/// What of the throughput is left to the others once a client has stopped reading. The lines are long, so that what
-/// the kernel holds for that client, some 2 MB, is full before half the time is over, and the server must do something.
+/// What of the throughput is left to the others once a client has stopped reading. It goes on until the kernel can hold
+/// no more for that client and the server must do something; the lines are long, so that this is soon.
 pub(crate) fn stopped_reader(room: &mut Room, clients: usize, span: Span) -> Result<Figures> {
-    let manner = |stall| Manner { talk: Talk::Busy(10), span, length: PASTED, stall };
-    let without = closed_loop(room, clients, manner(STALL))?;
+    let manner = Manner { talk: Talk::Busy(10), span, length: PASTED, volume: PASTED, stall: STALL };
+    let without = closed_loop(room, clients, manner)?;
     room.add_stopped_reader()?;
-    let with = match closed_loop(room, clients, manner(STOPPED_STALL)) {
+    let with = match closed_loop(room, clients, Manner { volume: HELD_BY_KERNEL, stall: STOPPED_STALL, ..manner }) {
         Err(Fault::Stalled(_)) => return Err(Fault::Stalled("one stops reading, and everybody stops".into())),
         found => found?,
     };
     room.shrink(clients)?;
-    Ok(vec![(Figure::Healthy, 100.0 * with.rate() / without.rate())])
+    Ok(vec![
+        (Figure::RateLeft, 100.0 * with.rate() / without.rate()),
+        (Figure::CostThen, 100.0 * with.cost() / without.cost()),
+    ])
 }
 
 /// How long it takes until everybody has been told of everybody when all join at once.
