@@ -8,6 +8,7 @@ use crate::fault::{Fault, Result};
 use crate::generator::Generator;
 use crate::peers::Peer;
 use crate::process::Process;
+use crate::tally::Tally;
 
 /// How long nothing may arrive before the wait for it is given up.
 pub(crate) const STALL: Duration = Duration::from_secs(5);
@@ -26,9 +27,11 @@ pub(crate) struct Room {
     /// The clients.
     pub(crate) crowd: Generator,
     arrivals: Arrivals,
+    /// Whether each line must be a line of its own, under its author's name.
+    strict: bool,
     /// How many come at once to a small room where their coming is not what is measured.
     wave: usize,
-    /// How many runs there have been.
+    /// How many runs and stopped readers there have been.
     runs: u32,
 }
 
@@ -36,7 +39,7 @@ impl Room {
     /// Starts `peer`, with nobody in it.
     pub(crate) fn open(peer: &Peer) -> Result<Self> {
         let (server, crowd, arrivals) = (peer.start()?, Generator::new()?, Arrivals::new(peer.manners()));
-        Ok(Self { server, crowd, arrivals, wave: peer.wave(), runs: 0 })
+        Ok(Self { server, crowd, arrivals, strict: peer.is_ours() || peer.is_floor(), wave: peer.wave(), runs: 0 })
     }
 
     /// Lets clients come, not too many at once, until there are `clients`.
@@ -89,8 +92,13 @@ impl Room {
         self.crowd.stop_reading(self.crowd.len() - 1)
     }
 
-    /// A number for the next run that the last ones did not have.
-    pub(crate) fn next_run(&mut self) -> u32 {
+    /// The account of a run in which the first `talkers` of the first `receivers` say lines of `length` bytes.
+    pub(crate) fn tally(&mut self, talkers: usize, receivers: usize, length: usize) -> Tally {
+        Tally::new(self.next_run(), talkers, receivers, length, self.strict)
+    }
+
+    /// A number that the last ones did not have.
+    fn next_run(&mut self) -> u32 {
         self.runs += 1;
         self.runs
     }

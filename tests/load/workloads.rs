@@ -98,7 +98,7 @@ fn closed_loop(room: &mut Room, clients: usize, manner: Manner) -> Result<Throug
         Talk::OneAtATime => (clients, 1),
         Talk::Busy(talkers) => (talkers, UNDER_WAY),
     };
-    let mut tally = Tally::new(room.next_run(), talkers, clients, length);
+    let mut tally = room.tally(talkers, clients, length);
     let mut finished = Vec::new();
     for line in 0..under_way {
         say(room, &mut tally, line % talkers);
@@ -108,7 +108,7 @@ fn closed_loop(room: &mut Room, clients: usize, manner: Manner) -> Result<Throug
     while tally.open > 0 {
         let before = tally.deliveries;
         room.crowd.turn(Duration::from_millis(10), |receiver, lines| {
-            tally.receive(receiver, lines, |talker, _, by_all| {
+            tally.receive(receiver, lines, |talker, by_all| {
                 if by_all {
                     finished.push(talker);
                 }
@@ -134,7 +134,7 @@ fn closed_loop(room: &mut Room, clients: usize, manner: Manner) -> Result<Throug
             }
         }
     }
-    room.quiet(|receiver, lines| tally.receive(receiver, lines, |_, _, _| {}))?;
+    room.quiet(|receiver, lines| tally.receive(receiver, lines, |_, _| {}))?;
     let (Some((start, first, cpu_before)), Some((end, last, cpu_after))) = (start, end) else {
         return Err(Fault::Stalled("nothing was under way any more".into()));
     };
@@ -143,14 +143,13 @@ fn closed_loop(room: &mut Room, clients: usize, manner: Manner) -> Result<Throug
 }
 
 fn say(room: &mut Room, tally: &mut Tally, talker: usize) {
-    let (line, _) = tally.line(talker);
-    room.crowd.say(talker, &line);
+    room.crowd.say(talker, &tally.line(talker));
 }
 
 /// How long lines take that are said at fixed times, whatever becomes of the ones before.
 pub(crate) fn latency(room: &mut Room, clients: usize, window: Duration) -> Result<Figures> {
     let lines = (window.as_secs_f64() * f64::from(LINES_A_SECOND)).ceil() as u32;
-    let mut tally = Tally::new(room.next_run(), clients, clients, TYPED);
+    let mut tally = room.tally(clients, clients, TYPED);
     // When the only line of each talker was due.
     let mut due = vec![Instant::now(); clients];
     let (mut each, mut last) = (Vec::with_capacity(lines as usize * clients), Vec::new());
@@ -171,7 +170,7 @@ pub(crate) fn latency(room: &mut Room, clients: usize, window: Duration) -> Resu
         let before = tally.deliveries;
         room.crowd.turn(patience, |receiver, lines| {
             let now = Instant::now();
-            tally.receive(receiver, lines, |talker, _, by_all| {
+            tally.receive(receiver, lines, |talker, by_all| {
                 let taken = now.saturating_duration_since(due[talker]);
                 each.push(taken);
                 if by_all {
@@ -185,7 +184,7 @@ pub(crate) fn latency(room: &mut Room, clients: usize, window: Duration) -> Resu
             return Err(Fault::Stalled(tally.missing()));
         }
     }
-    room.quiet(|receiver, lines| tally.receive(receiver, lines, |_, _, _| {}))?;
+    room.quiet(|receiver, lines| tally.receive(receiver, lines, |_, _| {}))?;
     each.sort_unstable();
     last.sort_unstable();
     Ok(vec![
