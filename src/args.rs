@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use argh::FromArgs;
 
@@ -42,6 +43,18 @@ pub(crate) struct Serve {
     /// lines a second that one client may sustain; 0 is no limit (default 20)
     #[argh(option, arg_name = "N", default = "20", from_str_fn(number))]
     pub(crate) rate: u32,
+
+    /// lines kept for /history (default 100)
+    #[argh(option, arg_name = "N", default = "100", from_str_fn(lines))]
+    pub(crate) history: usize,
+
+    /// lines of it sent to each newcomer (default 0)
+    #[argh(option, arg_name = "N", default = "0", from_str_fn(lines))]
+    pub(crate) replay: usize,
+
+    /// append every public line, with its time, to FILE; history is reloaded from it
+    #[argh(option, arg_name = "FILE")]
+    pub(crate) transcript: Option<PathBuf>,
 
     /// do not read standard input
     #[argh(switch)]
@@ -101,4 +114,9 @@ fn positive(text: &str) -> Result<usize, String> {
 
 fn number(text: &str) -> Result<u32, String> {
     text.parse().map_err(|_| "it takes a number, 0 or more".to_string())
+}
+
+/// Lines are kept in memory, so there is a limit to them: a hundred thousand of 4 KiB would be 400 MB.
+fn lines(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|n| *n <= 100_000).ok_or_else(|| "it takes a number from 0 to 100000".to_string())
 }

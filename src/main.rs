@@ -1,28 +1,36 @@
 //! The process: arguments, sockets, the executor, signals, standard input and output, the exit status.
 //!
 //! The only file that prints or exits. What happens in the room is the library's.
-#![allow(clippy::print_stdout, clippy::print_stderr, clippy::exit)]
+#![allow(clippy::exit)]
 
 mod args;
 mod stdio;
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::process::{ExitCode, exit};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_signal::{Signal, Signals};
-use dynasti::room::{Notice, Room};
-use dynasti::server::{self, Limits, console};
+use dynasti::room::transcript::{self, Transcript};
+use dynasti::room::{self, Notice, Room};
+use dynasti::server;
+use dynasti::server::console::{self, Left};
+use dynasti::server::door::Door;
 use dynasti::text::message::Message;
 use futures_lite::{FutureExt, StreamExt};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use smol::{Executor, Timer};
 
 use crate::args::{Command, Serve};
 
 /// What the room tells the process waits here for a terminal or a log that is slow; what does not fit is lost.
 const NOTICES: usize = 1024;
+
+/// Descriptors that are not for clients: standard streams, listeners, the reactor's, the transcript, and those of
+/// connections that are being refused.
+const RESERVED: u64 = 32;
 
 /// How long the last notices may take to print.
 const LAST_WORDS: Duration = Duration::from_millis(200);
@@ -31,7 +39,7 @@ fn main() -> ExitCode {
     match args::parse(std::env::args().skip(1)) {
         Ok(Command::Serve(options)) => serve(options),
         Err(instead) if instead.wrong => {
-            eprint!("{}", instead.text);
+            complain(&instead.text);
             ExitCode::from(2)
         }
         Err(instead) => {
@@ -41,12 +49,17 @@ fn main() -> ExitCode {
     }
 }
 
+/// Says what is wrong, where anybody reads it.
+fn complain(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
 fn serve(options: Serve) -> ExitCode {
     let executor = Arc::new(Executor::new());
     match smol::block_on(executor.run(run(&executor, options))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
-            eprintln!("dynasti: {why}");
+            complain(&format!("dynasti: {why}\n"));
             ExitCode::FAILURE
         }
     }
@@ -54,49 +67,91 @@ fn serve(options: Serve) -> ExitCode {
 
 async fn run(executor: &Arc<Executor<'static>>, options: Serve) -> Result<(), String> {
     let listeners = listen(&options.listen)?;
-    let mut signals = Signals::new([Signal::Int, Signal::Term, Signal::Hup])
+    let mut signals = Signals::new([Signal::Int, Signal::Term, Signal::Hup, Signal::Usr1])
         .map_err(|error| format!("cannot listen for signals: {error}"))?;
-
     let (notices, heard) = async_channel::bounded(NOTICES);
+
+    let mut writing = None;
+    let mut remembered = room::Options {
+        history: options.history,
+        replay: options.replay,
+        watch: std::io::stdout().is_terminal(),
+        ..room::Options::default()
+    };
+    if let Some(path) = &options.transcript {
+        let (transcript, writer, earlier) = transcript::open(path, options.history, notices.clone())
+            .map_err(|error| format!("cannot open the transcript {}: {error}", path.display()))?;
+        writing = Some((transcript.clone(), executor.spawn(writer.run())));
+        remembered.transcript = Some(transcript);
+        remembered.earlier = earlier;
+    }
+    let transcript = remembered.transcript.clone();
+
     let printer = executor.spawn(stdio::print(heard));
     for listener in &listeners {
         let address = listener.local_addr().map_err(|error| format!("cannot tell where it listens: {error}"))?;
         let _ = notices.try_send(Notice::Log(Message::listening(address)));
     }
-    let room = Arc::new(Room::new(notices));
-    let console = executor.spawn({
-        let room = Arc::clone(&room);
+    let room = Arc::new(Room::new(notices, remembered));
+    let door = Arc::new(Door::new(fit_descriptors(options.max_clients, &room), options.max_per_address));
+
+    let (stop, stopped) = async_channel::bounded::<()>(1);
+    // Held to the end: a second signal is to be heard while the first is being obeyed.
+    let _signals = executor.spawn({
+        let stop = stop.clone();
         async move {
-            if !options.no_console {
-                // An end or an error of standard input closes the console, and nothing else.
-                let _ = console::listen(stdio::operator(), &room).await;
+            while let Some(Ok(signal)) = signals.next().await {
+                match signal {
+                    Signal::Usr1 => transcript.iter().for_each(Transcript::reopen),
+                    _ if stop.close() => {}
+                    _ => exit(1),
+                }
             }
         }
     });
-
-    let limits =
-        Limits { max_clients: options.max_clients, max_per_address: options.max_per_address, rate: options.rate };
-    let (stop, stopped) = async_channel::bounded::<()>(1);
-    // Held to the end: the second signal is to be heard while the first is being obeyed.
-    let _signals = executor.spawn(async move {
-        signals.next().await;
-        stop.close();
-        signals.next().await;
-        exit(1);
+    let console = (!options.no_console).then(|| {
+        let (room, door) = (Arc::clone(&room), Arc::clone(&door));
+        executor.spawn(async move {
+            // An end or an error of standard input closes the console, and nothing else.
+            if let Ok(Left::Quit) = console::listen(stdio::operator(), &room, &door).await {
+                stop.close();
+            }
+        })
     });
+
     let shutdown = async {
         let _ = stopped.recv().await;
         room.log(Message::shutting_down());
     };
-    let served = server::run(executor, listeners, &room, limits, shutdown);
+    let served = server::run(executor, listeners, &room, &door, options.rate, shutdown);
     served.await.map_err(|error| format!("cannot serve: {error}"))?;
     drop(console);
     drop(room);
+    let finish = async {
+        if let Some((transcript, writer)) = writing {
+            transcript.close();
+            writer.await;
+        }
+        printer.await;
+    };
     let late = async {
         Timer::after(LAST_WORDS).await;
     };
-    printer.or(late).await;
+    finish.or(late).await;
     Ok(())
+}
+
+/// Raises the limit on descriptors as far as it goes, and tells how many clients fit under it.
+fn fit_descriptors(asked: usize, room: &Room) -> usize {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    // Where it may not be raised it stays as it is, which is looked at next.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    let Some(descriptors) = getrlimit(Resource::Nofile).current else { return asked };
+    let fit = usize::try_from(descriptors.saturating_sub(RESERVED)).unwrap_or(usize::MAX).max(1);
+    if asked > fit {
+        room.warn(Message::fewer_clients(asked, fit, descriptors));
+    }
+    asked.min(fit)
 }
 
 /// Opens the listening sockets; without any given, for both families, or for IPv4 where there is no IPv6.

@@ -16,11 +16,11 @@ pub(super) const MAX_BATCH: Size = Size { lines: 256, bytes: 32 * 1024 };
 
 /// An amount of queued text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Size {
+pub(super) struct Size {
     /// Whole lines.
-    pub lines: usize,
+    pub(super) lines: usize,
     /// Bytes on the wire.
-    pub bytes: usize,
+    pub(super) bytes: usize,
 }
 
 impl Size {
@@ -53,13 +53,33 @@ impl AddAssign for Size {
 pub(super) enum Audience {
     Everybody,
     AllBut(Id),
+    AllButThese(Arc<[Id]>),
 }
 
 impl Audience {
+    /// The same audience, but for one more.
+    pub(super) fn without(&self, id: Id) -> Audience {
+        match self {
+            Audience::Everybody => Audience::AllBut(id),
+            Audience::AllBut(one) => Audience::AllButThese([*one, id].into()),
+            Audience::AllButThese(some) => Audience::AllButThese(some.iter().copied().chain([id]).collect()),
+        }
+    }
+
+    /// The same audience and this one, who was left out.
+    pub(super) fn with(&self, id: Id) -> Audience {
+        let Audience::AllButThese(some) = self else { return self.clone() };
+        match some.iter().copied().filter(|other| *other != id).collect::<Vec<_>>()[..] {
+            [one] => Audience::AllBut(one),
+            ref rest => Audience::AllButThese(rest.into()),
+        }
+    }
+
     fn includes(&self, id: Id) -> bool {
         match self {
             Audience::Everybody => true,
             Audience::AllBut(one) => *one != id,
+            Audience::AllButThese(some) => !some.contains(&id),
         }
     }
 }

@@ -2,47 +2,33 @@
 //!
 //! Every method takes the lock, works, and lets go; nothing is awaited under it. That one lock is what makes everybody
 //! see the room's lines in the same order: a line is posted to all queues before the next one can be. What it costs is
-//! one append a line while a batch is open ([`batch`]), and one visit to every queue for each new batch.
+//! one append a line while a batch is open (`batch`), and one visit to every queue for each new batch.
+//!
+//! What it may cost in memory: every client's queue holds up to 1024 lines or 128 KiB, but a line that waits for many
+//! is held once. So `n` clients that never read keep at most `n` × 128 KiB when nobody says the same to two of them
+//! (private messages), and 128 KiB in all, plus 24 bytes a client and batch, when they all miss the same lines.
 //!
 //! Knows names, queues and who may hear what; knows no sockets and no wording.
 
 mod batch;
+mod history;
 mod outbox;
+mod state;
+pub mod transcript;
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, SystemTime};
 
 use async_channel::Sender;
 use async_lock::RwLock;
 use smol::Timer;
 
-pub use self::batch::Size;
-use self::batch::{Audience, Batch};
-use self::outbox::MAX_QUEUED;
 pub use self::outbox::{Outbox, Parcel};
-use crate::text::message::{Cause, Message};
-use crate::text::name::{Key, Name};
-
-/// What is queued for a client whose connection ends is written for this long at most: the contract's one second for
-/// the goodbye of a server that stops, and well within the two it gives a client that has said all it had to say.
-const FLUSH: Duration = Duration::from_secs(1);
-
-/// When a queue holds more than this, a new batch waits for its client: what is in the batch now being filled and in
-/// the next one would fill it.
-const CROWDED: Size = MAX_QUEUED.quarters(3);
-
-/// A client that was waited for is no longer waited for once its queue is down to this.
-const RELIEVED: Size = MAX_QUEUED.quarters(1);
-
-/// How long the room waits for a client with a crowded queue that takes nothing at all. A reader that competes for the
-/// processor with fifty others gets its turn several times over; one that has stopped costs the room this once.
-const PATIENCE: Duration = Duration::from_millis(250);
-
-/// How long it waits in all for one that takes a little now and then.
-const PATIENCE_IN_ALL: Duration = Duration::from_secs(1);
+use self::state::State;
+use self::transcript::Transcript;
+use crate::text::line::Line;
+use crate::text::message::{Cause, Message, Presence, Stats};
+use crate::text::name::Name;
 
 /// How often who waits for a crowded queue looks again. Only talkers faster than some reader ever get there.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
@@ -50,6 +36,21 @@ const LOOK_AGAIN: Duration = Duration::from_millis(1);
 /// A connection's number, never given twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Id(u64);
+
+/// What a room remembers and shows.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// Lines kept for `/history`.
+    pub history: usize,
+    /// Lines of it that each newcomer is sent.
+    pub replay: usize,
+    /// Where public lines are written to.
+    pub transcript: Option<Transcript>,
+    /// What was said before the room was opened.
+    pub earlier: Vec<(SystemTime, String)>,
+    /// Whether the operator watches what is said.
+    pub watch: bool,
+}
 
 /// What the room tells the process that runs it.
 #[derive(Debug)]
@@ -69,9 +70,13 @@ pub struct Closing;
 pub enum NotJoined {
     /// Somebody has the name.
     Taken,
-    /// The connection is ended already, or never was.
+    /// The room has ended the connection.
     Gone,
 }
+
+/// The name stays as it was, and its holder has been told why.
+#[derive(Debug)]
+pub struct NotRenamed;
 
 /// See the module's head.
 #[derive(Debug)]
@@ -80,43 +85,14 @@ pub struct Room {
     notices: Sender<Notice>,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    clients: HashMap<Id, Client>,
-    names: HashMap<Key, Id>,
-    /// The batch that what is said next may join.
-    open: Option<Arc<Batch>>,
-    /// Those whose queues have to be looked at before a new batch begins.
-    crowded: Vec<Crowded>,
-    last_id: u64,
-    closing: bool,
-}
-
+/// Nobody here has that name.
 #[derive(Debug)]
-struct Client {
-    address: SocketAddr,
-    outbox: Outbox,
-    /// None until one is chosen.
-    name: Option<Name>,
-    /// Why the room itself ended the connection.
-    cause: Option<Cause>,
-    /// Whether it is among [`State::crowded`].
-    crowded: bool,
-}
-
-/// A client whose queue is filling up.
-#[derive(Debug)]
-struct Crowded {
-    id: Id,
-    /// When the room began to wait for it, and when it last saw the queue become shorter.
-    waited: Option<(Instant, Instant)>,
-    queued: Size,
-}
+pub struct Nobody;
 
 impl Room {
     /// An empty room. What it has to tell the process goes to `notices`, and is lost when nobody reads them.
-    pub fn new(notices: Sender<Notice>) -> Room {
-        Room { state: RwLock::default(), notices }
+    pub fn new(notices: Sender<Notice>, options: Options) -> Room {
+        Room { state: RwLock::new(State::new(notices.clone(), options)), notices }
     }
 
     /// Lets a connection in that has no name yet: it hears the greeting, and later the goodbye.
@@ -124,17 +100,7 @@ impl Room {
     /// # Errors
     /// When the room is closing.
     pub async fn enter(&self, address: SocketAddr) -> Result<(Id, Outbox), Closing> {
-        let mut state = self.state.write().await;
-        if state.closing {
-            return Err(Closing);
-        }
-        state.last_id += 1;
-        let id = Id(state.last_id);
-        let outbox = Outbox::new(id);
-        outbox.post(&Batch::new(Message::greeting(), Audience::Everybody), 0);
-        let client = Client { address, outbox: outbox.clone(), name: None, cause: None, crowded: false };
-        state.clients.insert(id, client);
-        Ok((id, outbox))
+        self.state.write().await.enter(address)
     }
 
     /// Makes a member of a connection: checks the name, welcomes, announces and inserts under one guard.
@@ -142,17 +108,21 @@ impl Room {
     /// # Errors
     /// When somebody has the name, or the room has ended the connection.
     pub async fn join(&self, id: Id, name: &Name) -> Result<(), NotJoined> {
-        self.with_floor(|state| state.join(id, name, &self.notices)).await
+        self.with_floor(|state| state.join(id, name)).await
     }
 
-    /// Lets everybody else hear what a member says. Waits while readers who keep up have too much to read.
-    pub async fn say(&self, id: Id, message: Message) {
-        self.with_floor(|state| {
-            if state.is_member(id) {
-                state.post(message, Audience::AllBut(id));
-            }
-        })
-        .await;
+    /// Takes a connection off the list, tells the others if it was a member, and closes its queue with these last words.
+    /// Its own connection calls this, once, on every path.
+    ///
+    /// # Errors
+    /// When the room is closing: the connection has left all the same.
+    pub async fn leave(&self, id: Id, cause: Option<Cause>, words: Message) -> Result<(), Closing> {
+        self.with_floor(|state| state.leave(id, cause, words)).await
+    }
+
+    /// Says goodbye to every connection, named or not, and closes its queue. Nobody comes in any more.
+    pub async fn close(&self) {
+        self.state.write().await.close();
     }
 
     /// Tells one connection something that nobody else hears.
@@ -160,35 +130,122 @@ impl Room {
         self.with_floor(|state| state.post_to(id, message)).await;
     }
 
+    // ---- what members do
+
+    /// Lets everybody else hear what a member says. Waits while readers who keep up have too much to read.
+    pub async fn say(&self, id: Id, message: Message) {
+        self.with_floor(|state| state.say(id, message)).await;
+    }
+
+    /// Lets everybody else see what a member does.
+    pub async fn emote(&self, id: Id, action: &Line<'_>) {
+        self.with_floor(|state| state.emote(id, action)).await;
+    }
+
+    /// Tells one member alone something: their name, the longest that fits, then the text.
+    pub async fn whisper(&self, id: Id, rest: Line<'_>) {
+        self.with_floor(|state| state.whisper(id, rest)).await;
+    }
+
+    /// Tells the member who did that last something.
+    pub async fn reply(&self, id: Id, text: &Line<'_>) {
+        self.with_floor(|state| state.reply(id, text)).await;
+    }
+
+    /// Changes a member's name, and tells everybody.
+    ///
+    /// # Errors
+    /// When it stays as it was.
+    pub async fn rename(&self, id: Id, new: &Name) -> Result<(), NotRenamed> {
+        self.with_floor(|state| state.rename(id, new)).await
+    }
+
+    /// Tells a connection who is here.
+    pub async fn who(&self, id: Id) {
+        self.with_floor(|state| state.who(id)).await;
+    }
+
+    /// Tells a member what was said before.
+    pub async fn recall(&self, id: Id, lines: Option<usize>) {
+        self.with_floor(|state| state.recall(id, lines)).await;
+    }
+
+    /// Lets a member not hear another any more, or hear them again.
+    pub async fn ignore(&self, id: Id, typed: &Line<'_>) {
+        self.with_floor(|state| state.ignore(id, typed)).await;
+    }
+
+    // ---- what the operator does
+
     /// Tells everybody something that no member said.
     pub async fn announce(&self, message: Message) {
-        self.with_floor(|state| state.post(message, Audience::Everybody)).await;
+        self.with_floor(|state| state.announce(message)).await;
     }
 
-    /// Takes a connection off the list, tells the others if it was a member, and closes its queue with these last words.
-    /// Its own connection calls this, once, on every path.
-    pub async fn leave(&self, id: Id, cause: Option<Cause>, words: Message) {
-        self.with_floor(|state| state.leave(id, cause, words, &self.notices)).await;
+    /// Who is here, and how many connections have no name yet.
+    pub async fn presences(&self) -> (Vec<Presence>, usize) {
+        self.state.write().await.presences()
     }
 
-    /// Says goodbye to every connection, named or not, and closes its queue. Nobody comes in any more.
-    pub async fn close(&self) {
+    /// How the room does.
+    pub async fn stats(&self) -> Stats {
+        self.state.write().await.stats()
+    }
+
+    /// Ends the connection of the member that a text begins with; the rest is the reason.
+    ///
+    /// # Errors
+    /// When no member is called that.
+    pub async fn kick(&self, typed: Line<'_>) -> Result<Name, Nobody> {
         let mut state = self.state.write().await;
-        state.closing = true;
-        state.open = None;
-        for client in state.clients.values() {
-            client.outbox.close(Message::shutdown(), FLUSH, false);
-        }
+        let (id, name, _, rest) = state.find(&typed).ok_or(Nobody)?;
+        let reason = (!rest.is_empty()).then_some(rest.len());
+        let reason = reason.map(|length| typed.last(length).into_owned());
+        let cause = Cause::Kicked(reason);
+        let words = Message::kicked(&cause);
+        state.kick(id, cause, words);
+        Ok(name)
     }
+
+    /// The address of the member that a text begins with, and the rest of the text.
+    ///
+    /// # Errors
+    /// When no member is called that.
+    pub async fn address_of<'a>(&self, typed: &'a str) -> Result<(IpAddr, &'a str), Nobody> {
+        let state = self.state.read().await;
+        let (_, _, address, rest) = state.find(typed).ok_or(Nobody)?;
+        Ok((address, rest))
+    }
+
+    /// Ends every connection whose address is banned.
+    pub async fn ban(&self, banned: impl Fn(IpAddr) -> bool, words: &Message) {
+        self.state.write().await.ban(banned, words);
+    }
+
+    /// Lets nobody hear a member, or everybody again.
+    ///
+    /// # Errors
+    /// When no member is called that.
+    pub async fn mute(&self, typed: &str, muted: bool) -> Result<Name, Nobody> {
+        let mut state = self.state.write().await;
+        let (id, name, _, rest) = state.find(typed).ok_or(Nobody)?;
+        if !rest.is_empty() {
+            return Err(Nobody);
+        }
+        state.mute(id, muted);
+        Ok(name)
+    }
+
+    // ---- what the process is told
 
     /// Tells the process something worth a line on its output.
     pub fn log(&self, message: Message) {
-        tell(&self.notices, Notice::Log(message));
+        let _ = self.notices.try_send(Notice::Log(message));
     }
 
     /// Tells the process something that is wrong.
     pub fn warn(&self, message: Message) {
-        tell(&self.notices, Notice::Warning(message));
+        let _ = self.notices.try_send(Notice::Warning(message));
     }
 
     /// Acts when nobody has to be waited for.
@@ -203,115 +260,6 @@ impl Room {
             Timer::after(LOOK_AGAIN).await;
         }
     }
-}
-
-impl State {
-    fn is_member(&self, id: Id) -> bool {
-        self.clients.get(&id).is_some_and(|client| client.name.is_some())
-    }
-
-    fn join(&mut self, id: Id, name: &Name, notices: &Sender<Notice>) -> Result<(), NotJoined> {
-        let Some(client) = self.clients.get(&id).filter(|client| !client.outbox.is_closed()) else {
-            return Err(NotJoined::Gone);
-        };
-        let Entry::Vacant(vacant) = self.names.entry(name.key()) else { return Err(NotJoined::Taken) };
-        vacant.insert(id);
-        tell(notices, Notice::Log(Message::connected(name, client.address)));
-        self.post_to(id, Message::welcome(name));
-        self.post(Message::joined(name), Audience::AllBut(id));
-        if let Some(client) = self.clients.get_mut(&id) {
-            client.name = Some(name.clone());
-            if let Some(open) = &self.open {
-                // What is said next may join a batch that began before the newcomer came.
-                client.outbox.post(open, open.len());
-            }
-        }
-        Ok(())
-    }
-
-    fn leave(&mut self, id: Id, cause: Option<Cause>, words: Message, notices: &Sender<Notice>) {
-        let Some(client) = self.clients.remove(&id) else { return };
-        client.outbox.close(words, FLUSH, false);
-        let Some(name) = client.name else { return };
-        self.names.remove(&name.key());
-        if !self.closing {
-            let cause = client.cause.or(cause);
-            self.post(Message::left(&name, cause.as_ref()), Audience::Everybody);
-        }
-        tell(notices, Notice::Log(Message::disconnected(&name)));
-    }
-
-    /// Posts to one connection alone. The open batch ends here: what is said next must not overtake this.
-    fn post_to(&mut self, id: Id, message: Message) {
-        self.open = None;
-        let size = Size::of(&message);
-        if let Some(client) = self.clients.get_mut(&id) {
-            client.hand(id, &Batch::new(message, Audience::Everybody), size, &mut self.crowded);
-        }
-    }
-
-    /// Posts to every member of the audience.
-    fn post(&mut self, message: Message, audience: Audience) {
-        if self.open.as_ref().is_some_and(|open| open.append(&message, &audience)) {
-            return;
-        }
-        let batch = Batch::new(message, audience);
-        for (id, client) in self.clients.iter_mut().filter(|(_, client)| client.name.is_some()) {
-            client.hand(*id, &batch, Size::default(), &mut self.crowded);
-        }
-        self.open = Some(batch);
-    }
-
-    /// Whether anybody has to be waited for before more is said: a client whose queue is nearly full, and who reads.
-    fn waits(&mut self) -> bool {
-        if self.crowded.is_empty() {
-            return false;
-        }
-        let now = Instant::now();
-        let mut waits = false;
-        self.crowded.retain_mut(|crowded| {
-            let Some(client) = self.clients.get_mut(&crowded.id) else { return false };
-            let queued = client.outbox.queued();
-            if !queued.exceeds(RELIEVED) {
-                client.crowded = false;
-                return false;
-            }
-            if crowded.waited.is_none() && queued.exceeds(CROWDED) {
-                crowded.waited = Some((now, now));
-            }
-            let shrunk = crowded.queued.exceeds(queued);
-            crowded.queued = queued;
-            if let Some((since, moved)) = &mut crowded.waited {
-                if shrunk {
-                    *moved = now;
-                }
-                waits |= now - *moved < PATIENCE && now - *since < PATIENCE_IN_ALL;
-            }
-            true
-        });
-        waits
-    }
-}
-
-impl Client {
-    /// Puts a batch into the queue; `size` is what it will not grow beyond any more. Whoever has too much in it already
-    /// is dropped; who has much is looked at before the next batch begins.
-    fn hand(&mut self, id: Id, batch: &Arc<Batch>, size: Size, crowd: &mut Vec<Crowded>) {
-        let mut queued = self.outbox.post(batch, 0);
-        queued += size;
-        if queued.exceeds(MAX_QUEUED) {
-            self.cause = Some(Cause::TooSlow);
-            self.outbox.close(Message::too_slow(), FLUSH, true);
-        } else if queued.exceeds(MAX_QUEUED.quarters(2)) && !self.crowded {
-            self.crowded = true;
-            crowd.push(Crowded { id, waited: None, queued });
-        }
-    }
-}
-
-/// Tells the process something, or nobody if it does not listen: the room waits for no terminal and no log.
-fn tell(notices: &Sender<Notice>, notice: Notice) {
-    let _ = notices.try_send(notice);
 }
 
 #[cfg(test)]
@@ -349,7 +297,7 @@ mod tests {
     }
 
     fn room() -> Room {
-        Room::new(async_channel::bounded(1000).0)
+        Room::new(async_channel::bounded(1000).0, Options::default())
     }
 
     fn guest(room: &Room) -> Guest {
@@ -408,7 +356,7 @@ mod tests {
         let (ann, other) = (join(&room, "Ann"), guest(&room));
         let name = Name::parse("ANN").unwrap();
         assert_eq!(block_on(room.join(other.id, &name)), Err(NotJoined::Taken));
-        block_on(room.leave(ann.id, None, Message::default()));
+        block_on(room.leave(ann.id, None, Message::default())).unwrap();
         assert_eq!(block_on(room.join(other.id, &name)), Ok(()));
         assert_eq!(block_on(room.join(ann.id, &name)), Err(NotJoined::Gone));
     }
@@ -418,7 +366,7 @@ mod tests {
         let room = room();
         let (ann, other) = (join(&room, "Ann"), guest(&room));
         ann.hears();
-        block_on(room.leave(other.id, Some(Cause::ConnectionLost), Message::default()));
+        block_on(room.leave(other.id, Some(Cause::ConnectionLost), Message::default())).unwrap();
         block_on(room.announce(message("end")));
         assert_eq!(ann.hears(), "end\n");
     }
@@ -442,7 +390,7 @@ mod tests {
         let (ann, bob, stopped) = (join(&room, "Ann"), join(&room, "Bob"), join(&room, "Stopped"));
         ann.hears();
         bob.hears();
-        let lines = MAX_QUEUED.lines * 2;
+        let lines = outbox::MAX_QUEUED.lines * 2;
         let mut heard = String::new();
         for n in 0..lines {
             block_on(room.say(ann.id, said("Ann", &n.to_string())));
@@ -453,7 +401,7 @@ mod tests {
         assert_eq!(mine, expected.lines().collect::<Vec<_>>());
         assert_eq!(notices, Vec::<&str>::new());
         assert_eq!(stopped.hears(), "-- You were too slow to read what was said. Bye!\n");
-        block_on(room.leave(stopped.id, None, Message::default()));
+        block_on(room.leave(stopped.id, None, Message::default())).unwrap();
         assert_eq!(bob.hears(), "Stopped has left the chat (too slow).\n");
     }
 
@@ -463,7 +411,7 @@ mod tests {
         let (ann, bob) = (join(&room, "Ann"), join(&room, "Bob"));
         ann.hears();
         bob.hears();
-        let lines = MAX_QUEUED.lines * 4;
+        let lines = outbox::MAX_QUEUED.lines * 4;
         let talk = async {
             for n in 0..lines {
                 room.say(ann.id, said("Ann", &n.to_string())).await;

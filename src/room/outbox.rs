@@ -98,6 +98,10 @@ impl Outbox {
         self.put.close();
     }
 
+    pub(super) fn id(&self) -> Id {
+        self.id
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         self.put.is_closed()
     }

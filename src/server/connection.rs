@@ -18,8 +18,8 @@ use rustix::net::sockopt;
 use smol::{Async, Executor, Timer};
 
 use super::pace::Pace;
-use super::session::{Act, Session, Step};
-use crate::room::{Id, NotJoined, Outbox, Room};
+use super::session::{self, Act, Session, Step};
+use crate::room::{Closing, Id, NotJoined, Outbox, Room};
 use crate::text::line::Decoder;
 use crate::text::message::{Cause, Message};
 use crate::text::name::Name;
@@ -34,6 +34,9 @@ const SAID_LINES: usize = 128;
 
 /// Time to choose a name: the contract's.
 const NAMING: Duration = Duration::from_secs(60);
+
+/// What a TLS handshake begins with (RFC 8446, 5.1): no keyboard does, and what follows may hold anything.
+const TLS: [u8; 2] = [22, 3];
 
 /// How long a peer that was told goodbye may take to close its side before it is reset: OpenBSD's nc and ncat sit on a
 /// plain close until the next key is pressed, and get the shell back only by this.
@@ -80,7 +83,7 @@ pub(super) async fn serve(
     executor: Arc<Executor<'static>>,
 ) {
     let Ok((id, outbox)) = room.enter(address).await else {
-        return refuse(stream, Message::shutdown()).await;
+        return refuse(stream, Message::shutdown(), Goodbye::Abrupt).await;
     };
     let stream = Arc::new(stream);
     let mut writer = executor.spawn(contain(write(Arc::clone(&stream), outbox)));
@@ -91,6 +94,7 @@ pub(super) async fn serve(
         room: &room,
         session: Session::default(),
         decoder: Decoder::default(),
+        fresh: true,
         pace: Pace::new(rate, Instant::now()),
     };
     let ending = {
@@ -104,19 +108,23 @@ pub(super) async fn serve(
         };
         read.or(write).await
     };
-    room.leave(id, ending.cause, ending.words).await;
+    let closing = room.leave(id, ending.cause, ending.words).await;
     let flushed = match written {
         Some(result) => result,
         None => writer.await,
     };
-    part(&stream, matches!(flushed, Ok(Ok(()))), ending.heard_out).await;
+    let goodbye = match closing {
+        Ok(()) => Goodbye::Proper,
+        Err(Closing) => Goodbye::Abrupt,
+    };
+    part(&stream, matches!(flushed, Ok(Ok(()))), ending.heard_out, goodbye).await;
 }
 
 /// Tells a connection that cannot come in why, and closes it.
-pub(super) async fn refuse(stream: Async<TcpStream>, why: Message) {
+pub(super) async fn refuse(stream: Async<TcpStream>, why: Message, goodbye: Goodbye) {
     // One line always fits into a new socket's buffer; where it does not, nobody is there to read it.
     let flushed = stream.get_ref().write(why.bytes()).is_ok();
-    part(&stream, flushed, false).await;
+    part(&stream, flushed, false, goodbye).await;
 }
 
 /// Something panicked; the panic hook has said what.
@@ -127,12 +135,23 @@ async fn contain<T>(task: impl Future<Output = T>) -> Result<T, Panic> {
     AssertUnwindSafe(task).catch_unwind().await.map_err(|_| Panic)
 }
 
+/// How a peer that has not closed its side is made to notice the end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Goodbye {
+    /// By the end of what it reads, and a reset a moment later. Programs that read to the end see one, OpenBSD's nc
+    /// notices the reset.
+    Proper,
+    /// By a reset alone, a moment after the last words: once ncat has seen the end of what it reads, it notices nothing
+    /// until the next key is pressed.
+    Abrupt,
+}
+
 /// Closes a socket so that its peer notices. Everything queued was written before, or could not be.
-async fn part(stream: &Async<TcpStream>, flushed: bool, heard_out: bool) {
+async fn part(stream: &Async<TcpStream>, flushed: bool, heard_out: bool, goodbye: Goodbye) {
     if flushed && heard_out {
         return;
     }
-    if flushed && stream.get_ref().shutdown(Shutdown::Write).is_ok() {
+    if flushed && (goodbye == Goodbye::Abrupt || stream.get_ref().shutdown(Shutdown::Write).is_ok()) {
         let closed = async { drain(stream).await.is_ok() };
         let late = async {
             Timer::after(MOMENT).await;
@@ -210,6 +229,8 @@ struct Reader<'a> {
     room: &'a Room,
     session: Session,
     decoder: Decoder,
+    /// Whether nothing has come yet.
+    fresh: bool,
     pace: Pace,
 }
 
@@ -294,6 +315,9 @@ impl Reader<'_> {
             if n == 0 {
                 return Ok(self.end());
             }
+            if mem::replace(&mut self.fresh, false) && buffer[..n].starts_with(&TLS) {
+                return Ok(Turn { act: Some(session::no_person()), ..Turn::default() });
+            }
             let mut turn = self.turn(&buffer[..n]);
             turn.more |= n == buffer.len();
             Ok(turn)
@@ -333,15 +357,26 @@ impl Reader<'_> {
             Act::Answer(message) => self.room.answer(self.id, message).await,
             Act::End(cause, words) => return Some(Ending { cause, words, heard_out: false }),
             Act::Join(name) => match self.room.join(self.id, &name).await {
-                Ok(()) => self.session.joined(name),
+                Ok(()) => self.session.named(name),
                 // The room has ended the connection: the writer is about to tell.
                 Err(NotJoined::Gone) => {}
-                Err(NotJoined::Taken) => match self.session.taken(&name) {
-                    Act::End(cause, words) => return Some(Ending { cause, words, heard_out: false }),
-                    Act::Answer(told) => self.room.answer(self.id, told).await,
-                    Act::Join(_) => {}
-                },
+                Err(NotJoined::Taken) => {
+                    // At most one step further: an answer, or the end.
+                    let taken = self.session.taken(&name);
+                    return Box::pin(self.act(taken)).await;
+                }
             },
+            Act::Who => self.room.who(self.id).await,
+            Act::Emote(action) => self.room.emote(self.id, &action).await,
+            Act::Whisper(rest) => self.room.whisper(self.id, rest).await,
+            Act::Reply(text) => self.room.reply(self.id, &text).await,
+            Act::Rename(name) => {
+                if self.room.rename(self.id, &name).await.is_ok() {
+                    self.session.named(name);
+                }
+            }
+            Act::Recall(lines) => self.room.recall(self.id, lines).await,
+            Act::Ignore(name) => self.room.ignore(self.id, &name).await,
         }
         None
     }

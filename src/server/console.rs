@@ -1,38 +1,116 @@
-//! The operator's lines, from any reader: what is typed at the server's own terminal.
+//! The operator's lines, from any reader: what is typed at the server's own terminal, and what is done about it.
+
+use std::io;
+use std::time::Duration;
 
 use futures_lite::{AsyncRead, AsyncReadExt};
-use std::io;
 
-use crate::room::Room;
-use crate::text::line::{Decoder, Input};
+use super::door::Door;
+use crate::room::{Nobody, Room};
+use crate::text::command::{self, Order};
+use crate::text::line::{Decoder, Input, Line};
 use crate::text::message::Message;
 
-/// Reads what the operator types and does it, until there is nothing more to read.
+/// Why the console was left.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Left {
+    /// There is nothing more to read. The room goes on.
+    Ended,
+    /// The operator wants the server to stop.
+    Quit,
+}
+
+/// Reads what the operator types and does it, until there is nothing more to read or the server is to stop.
 ///
 /// # Errors
 /// When the reader fails. The room goes on all the same.
-pub async fn listen(mut lines: impl AsyncRead + Unpin, room: &Room) -> io::Result<()> {
+pub async fn listen(mut lines: impl AsyncRead + Unpin, room: &Room, door: &Door) -> io::Result<Left> {
     let mut decoder = Decoder::default();
     let mut buffer = [0; 1024];
     loop {
         let n = lines.read(&mut buffer).await?;
-        if n == 0 {
-            if let Some(last) = decoder.end() {
-                said(last, room).await;
-            }
-            return Ok(());
-        }
         let mut input = &buffer[..n];
         while let Some(next) = decoder.next(&mut input) {
-            said(next, room).await;
+            if obey(next, room, door).await == Some(Left::Quit) {
+                return Ok(Left::Quit);
+            }
+        }
+        if n == 0 {
+            let left = match decoder.end() {
+                Some(last) => obey(last, room, door).await,
+                None => None,
+            };
+            return Ok(left.unwrap_or(Left::Ended));
         }
     }
 }
 
-async fn said(input: Input<'_>, room: &Room) {
-    match input {
-        Input::Line(line) if line.is_empty() => {}
-        Input::Line(line) => room.announce(Message::server(&line)).await,
-        Input::TooLong | Input::Endless | Input::Telnet(_) => room.log(Message::line_too_long()),
+async fn obey(input: Input<'_>, room: &Room, door: &Door) -> Option<Left> {
+    let Input::Line(line) = input else {
+        room.log(Message::line_too_long());
+        return None;
+    };
+    if line.is_empty() {
+        return None;
     }
+    let told = match command::parse_order(&line) {
+        Order::Say => {
+            room.announce(Message::server(&line)).await;
+            return None;
+        }
+        Order::SayAfterSlash => {
+            room.announce(Message::server(&line.without_first())).await;
+            return None;
+        }
+        Order::Quit => return Some(Left::Quit),
+        Order::Help => Message::help_for_operator(),
+        Order::Who => {
+            let (members, unnamed) = room.presences().await;
+            Message::presences(&members, unnamed)
+        }
+        Order::Kick(typed) => match room.kick(line.last(typed.len())).await {
+            Ok(name) => Message::done("ended the connection of", &name),
+            Err(Nobody) => Message::nobody_called(&line.last(typed.len())),
+        },
+        Order::Ban(address, minutes) => ban(room, door, address, minutes).await,
+        Order::BanName(typed) => match room.address_of(typed).await {
+            Ok((address, rest)) => match rest.is_empty().then_some(None).or_else(|| rest.trim().parse().ok().map(Some))
+            {
+                Some(minutes) => ban(room, door, address, minutes).await,
+                None => Message::nobody_called(&line.last(typed.len())),
+            },
+            Err(Nobody) => Message::nobody_called(&line.last(typed.len())),
+        },
+        Order::Unban(address) if door.unban(address) => Message::done("let in again", &address),
+        Order::Unban(address) => Message::not_banned(address),
+        Order::Bans => Message::bans(&door.bans()),
+        Order::Mute(typed) => mute(room, &line, typed, true).await,
+        Order::Unmute(typed) => mute(room, &line, typed, false).await,
+        Order::Stats => Message::stats(&room.stats().await, resident()),
+        Order::Misused(usage) => Message::misused(&usage),
+        Order::Unknown(word) => Message::unknown_command(word),
+    };
+    room.log(told);
+    None
+}
+
+async fn ban(room: &Room, door: &Door, address: std::net::IpAddr, minutes: Option<u32>) -> Message {
+    let time = minutes.map(|minutes| Duration::from_secs(u64::from(minutes) * 60));
+    let banned = door.ban(address, time);
+    room.ban(|address| door.is_banned(address), &Message::banned(time)).await;
+    Message::done("banned", &banned)
+}
+
+async fn mute(room: &Room, line: &Line<'_>, typed: &str, muted: bool) -> Message {
+    match room.mute(typed, muted).await {
+        Ok(name) => Message::done(if muted { "muted" } else { "unmuted" }, &name),
+        Err(Nobody) => Message::nobody_called(&line.last(typed.len())),
+    }
+}
+
+/// Resident memory in KiB, where the system tells: proc_pid_status(5).
+fn resident() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix(" kB")?.parse().ok()
 }

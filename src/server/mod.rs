@@ -3,7 +3,7 @@
 
 mod connection;
 pub mod console;
-mod door;
+pub mod door;
 mod pace;
 pub mod session;
 
@@ -18,20 +18,10 @@ use futures_lite::FutureExt;
 use rustix::net::sockopt;
 use smol::{Async, Executor, Timer};
 
+use self::connection::Goodbye;
 use self::door::{Door, NoPlace};
 use crate::room::Room;
 use crate::text::message::Message;
-
-/// What one server takes on.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// Clients at once.
-    pub max_clients: usize,
-    /// Clients at once from one address; loopback is exempt.
-    pub max_per_address: usize,
-    /// Lines a second that one client may sustain; 0 is no limit.
-    pub rate: u32,
-}
 
 /// Connections that wait to be accepted. std asks for 128, and when a thousand come at once the rest would be lost and
 /// come again after a whole second.
@@ -87,7 +77,8 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(TcpListener::from(socket))
 }
 
-/// Serves the room on these listeners until `shutdown` resolves; then says goodbye to everybody, and returns when all
+/// Serves the room on these listeners until `shutdown` resolves, to whom the door lets in, each client at `rate` lines a
+/// second (0 is no limit); then says goodbye to everybody, and returns when all
 /// connections have ended, at most a second and a half later.
 ///
 /// # Errors
@@ -96,10 +87,10 @@ pub async fn run(
     executor: &Arc<Executor<'static>>,
     listeners: Vec<TcpListener>,
     room: &Arc<Room>,
-    limits: Limits,
+    door: &Arc<Door>,
+    rate: u32,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let door = Arc::new(Door::new(limits.max_clients, limits.max_per_address));
     // Every connection holds an end of this channel, so it tells when the last of them is gone.
     let (alive, ended) = async_channel::bounded::<Infallible>(1);
     let mut accepting = Vec::new();
@@ -108,8 +99,8 @@ pub async fn run(
             listener: Async::new(listener)?,
             executor: Arc::clone(executor),
             room: Arc::clone(room),
-            door: Arc::clone(&door),
-            rate: limits.rate,
+            door: Arc::clone(door),
+            rate,
             alive: alive.clone(),
         };
         accepting.push(executor.spawn(acceptor.run()));
@@ -174,11 +165,16 @@ impl Acceptor {
         let (room, executor, rate) = (Arc::clone(&self.room), Arc::clone(&self.executor), self.rate);
         let alive = self.alive.clone();
         let connection = async move {
-            match place {
-                Ok(_place) => connection::serve(stream, address, room, rate, executor).await,
-                Err(NoPlace::Full(max)) => connection::refuse(stream, Message::full(max)).await,
-                Err(NoPlace::FullForAddress(max)) => connection::refuse(stream, Message::full_for_address(max)).await,
-            }
+            let why = match place {
+                Ok(_place) => {
+                    connection::serve(stream, address, room, rate, executor).await;
+                    return drop(alive);
+                }
+                Err(NoPlace::Full(max)) => Message::full(max),
+                Err(NoPlace::FullForAddress(max)) => Message::full_for_address(max),
+                Err(NoPlace::Banned(left)) => Message::banned(left),
+            };
+            connection::refuse(stream, why, Goodbye::Proper).await;
             drop(alive);
         };
         // Nobody waits for this one connection; `run` waits for all of them by what they hold.

@@ -34,10 +34,34 @@ pub enum Step<'a> {
 pub enum Act {
     /// Tell the client this.
     Answer(Message),
-    /// Ask the room for this name; then [`Session::joined`] or [`Session::taken`].
+    /// Ask the room for this name; then [`Session::named`] or [`Session::taken`].
     Join(Name),
+    /// Tell the client who is here.
+    Who,
+    /// Let the others see the client do this.
+    Emote(Line<'static>),
+    /// Tell one member alone: a name, then the text.
+    Whisper(Line<'static>),
+    /// Tell whoever wrote last.
+    Reply(Line<'static>),
+    /// Ask the room for another name; then [`Session::named`].
+    Rename(Name),
+    /// Tell the client what was said before.
+    Recall(Option<usize>),
+    /// Stop or start hearing a member.
+    Ignore(Line<'static>),
     /// End the connection with these words; the cause is for the others, if it was not the client's own doing.
     End(Option<Cause>, Message),
+}
+
+/// The client speaks some protocol, not to people: nobody in the room is to hear of it.
+pub fn no_person() -> Act {
+    Act::End(None, Message::no_person())
+}
+
+/// Whether a line is how a program of another kind begins: an HTTP request (RFC 9112, 3) or an SSH banner (RFC 4253, 4.2).
+fn is_protocol(line: &str) -> bool {
+    line.starts_with("SSH-") || line.rsplit_once(' ').is_some_and(|(_, version)| version.starts_with("HTTP/"))
 }
 
 impl Session {
@@ -56,8 +80,8 @@ impl Session {
         }
     }
 
-    /// The room has let the client in under this name.
-    pub fn joined(&mut self, name: Name) {
+    /// The room has given the client this name.
+    pub fn named(&mut self, name: Name) {
         self.name = Some(name);
     }
 
@@ -73,19 +97,37 @@ impl Session {
         if line.is_empty() {
             return Step::Nothing;
         }
-        match command::parse(line.as_str()) {
-            Command::Say => Step::Say(line),
-            Command::SayAfterSlash => Step::Say(line.after(1)),
-            Command::Quit => Step::Act(Act::End(None, Message::bye())),
-            Command::Unknown(word) => Step::Act(Act::Answer(Message::unknown_command(word))),
-        }
+        // What goes with a command is the rest of its line, and as clean.
+        let rest = |text: &str| line.last(text.len()).into_owned();
+        Step::Act(match command::parse(&line) {
+            Command::Say => return Step::Say(line),
+            Command::SayAfterSlash => return Step::Say(line.without_first()),
+            Command::Help => Act::Answer(Message::help()),
+            Command::Who => Act::Who,
+            Command::Me(action) => Act::Emote(rest(action)),
+            Command::Msg(text) => Act::Whisper(rest(text)),
+            Command::Reply(text) => Act::Reply(rest(text)),
+            Command::Nick(new) => match Name::parse(new) {
+                Ok(new) => Act::Rename(new),
+                Err(why) => Act::Answer(Message::not_renamed(&why)),
+            },
+            Command::History(lines) => Act::Recall(lines),
+            Command::Ignore(name) => Act::Ignore(rest(name)),
+            Command::Quit => Act::End(None, Message::bye()),
+            Command::Misused(usage) => Act::Answer(Message::misused(&usage)),
+            Command::Unknown(word) => Act::Answer(Message::unknown_command(word)),
+        })
     }
 
     fn choose(&mut self, line: &Line<'_>) -> Act {
-        if let Command::Quit = command::parse(line.as_str()) {
-            return Act::End(None, Message::bye());
+        match command::parse(line) {
+            Command::Who => return Act::Who,
+            Command::Help => return Act::Answer(Message::help_with_names()),
+            Command::Quit => return Act::End(None, Message::bye()),
+            _ if is_protocol(line) => return no_person(),
+            _ => {}
         }
-        match Name::parse(line.as_str()) {
+        match Name::parse(line) {
             Ok(name) => Act::Join(name),
             Err(Refusal::Empty) => self.refused(Message::name_empty()),
             Err(why) => self.refused(Message::name_refused(line, &why)),
@@ -119,6 +161,13 @@ mod tests {
         match act {
             Act::Answer(told) => format!("answer {}", text(told)),
             Act::Join(name) => format!("join {name}"),
+            Act::Who => "who".into(),
+            Act::Emote(action) => format!("emote {}", action.as_str()),
+            Act::Whisper(rest) => format!("whisper {}", rest.as_str()),
+            Act::Reply(text) => format!("reply {}", text.as_str()),
+            Act::Rename(name) => format!("rename {name}"),
+            Act::Recall(lines) => format!("recall {lines:?}"),
+            Act::Ignore(name) => format!("ignore {}", name.as_str()),
             Act::End(None, words) => format!("end {}", text(words)),
             Act::End(Some(cause), words) => format!("end ({cause}) {}", text(words)),
         }
@@ -126,7 +175,7 @@ mod tests {
 
     fn chatting() -> Session {
         let mut session = Session::default();
-        session.joined(Name::parse("Ann").unwrap());
+        session.named(Name::parse("Ann").unwrap());
         session
     }
 
@@ -135,7 +184,7 @@ mod tests {
         let mut session = Session::default();
         assert_eq!(step(&mut session, "  Ann "), "join Ann");
         assert!(session.name().is_none());
-        session.joined(Name::parse("Ann").unwrap());
+        session.named(Name::parse("Ann").unwrap());
         assert_eq!(step(&mut session, "hello"), "say hello");
         assert_eq!(session.name().unwrap().as_str(), "Ann");
     }
@@ -169,6 +218,48 @@ mod tests {
         );
         assert_eq!(step(&mut session, "//dance now"), "say /dance now");
         assert_eq!(step(&mut session, "/"), "answer -- There is no /. Try /help, or // to say /.");
+    }
+
+    #[test]
+    fn commands_ask_the_room() {
+        let mut session = chatting();
+        for (typed, expected) in [
+            ("/who", "who"),
+            ("/me waves", "emote waves"),
+            ("/msg Bob  hello  you", "whisper Bob  hello  you"),
+            ("/reply hello", "reply hello"),
+            ("/nick  Anna ", "rename Anna"),
+            ("/history", "recall None"),
+            ("/history 5", "recall Some(5)"),
+            ("/ignore Bob", "ignore Bob"),
+            ("/me", "answer -- It goes: /me ACTION (be seen: * Ann waves)"),
+            (
+                "/nick [SERVER]",
+                "answer -- That name can't be used: only letters, digits, spaces and _ - . are allowed.",
+            ),
+        ] {
+            assert_eq!(step(&mut session, typed), expected);
+        }
+        assert!(step(&mut session, "/help").starts_with("answer -- Type a line"));
+    }
+
+    #[test]
+    fn at_the_prompt_three_commands_work_and_the_rest_are_no_names() {
+        let mut session = Session::default();
+        assert_eq!(step(&mut session, "/who"), "who");
+        assert!(step(&mut session, "/help").starts_with("answer -- Type a name"));
+        for typed in ["/me waves", "/msg Bob hi", "/nick Ann", "/history", "//Ann", "/x"] {
+            assert!(step(&mut session, typed).starts_with("answer Name \"/"), "{typed}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_person_is_sent_away_before_it_has_a_name() {
+        for line in ["SSH-2.0-OpenSSH_9.6", "GET / HTTP/1.1", "PRI * HTTP/2.0", "OPTIONS rtsp://x HTTP/1.0"] {
+            let expected = "end -- This is a room where people chat, line by line. Bye!";
+            assert_eq!(step(&mut Session::default(), line), expected);
+            assert_eq!(step(&mut chatting(), line), format!("say {line}"));
+        }
     }
 
     #[test]

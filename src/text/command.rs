@@ -1,29 +1,264 @@
-//! What a line's author wants: the commands, their help, and how they are told apart.
+//! What a line's author wants: the commands of members and of the operator, and their help.
 //!
-//! The one place to add a command is [`COMMANDS`] (and its variant of [`Command`]); `/help` is made from it.
+//! The tables are the one place to add a command, beside the variant it makes: what is not in them cannot be typed, and
+//! help is made from them.
 
-/// What somebody in the room, or at the name prompt, asked for.
+use std::net::IpAddr;
+
+use super::name::{Key, MAX_NAME};
+
+/// What a member asked for. Text that goes with it is always the rest of the line.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Command<'a> {
     /// To say the line.
     Say,
     /// To say the line without its first `/`.
     SayAfterSlash,
+    /// To be told what there is.
+    Help,
+    /// To be told who is here.
+    Who,
+    /// To be seen doing this.
+    Me(&'a str),
+    /// To write to one member alone: a name, then the text; see [`addressees`].
+    Msg(&'a str),
+    /// To write to whoever wrote last.
+    Reply(&'a str),
+    /// To be called this.
+    Nick(&'a str),
+    /// To read again what was said: so many lines.
+    History(Option<usize>),
+    /// Not to hear this member, or to hear them again.
+    Ignore(&'a str),
     /// To leave.
     Quit,
+    /// A command without what it takes: how it is typed.
+    Misused(Usage),
     /// Something that begins with `/` and is no command.
     Unknown(&'a str),
 }
 
-/// Tells what a line asks for. A line that begins with `//` says what follows the first `/`.
+/// What the operator asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Order<'a> {
+    /// To say the line.
+    Say,
+    /// To say the line without its first `/`.
+    SayAfterSlash,
+    /// To be told what there is.
+    Help,
+    /// To be told who is here, from where, and how they read.
+    Who,
+    /// To end a member's connection: a name, then perhaps a reason.
+    Kick(&'a str),
+    /// To let nobody in from this address, for so many minutes or for good.
+    Ban(IpAddr, Option<u32>),
+    /// The same for the address of a member: a name, then perhaps minutes.
+    BanName(&'a str),
+    /// To let them in again.
+    Unban(IpAddr),
+    /// To be told who is banned.
+    Bans,
+    /// To let nobody hear this member.
+    Mute(&'a str),
+    /// To let them be heard again.
+    Unmute(&'a str),
+    /// To be told how the server does.
+    Stats,
+    /// To stop the server.
+    Quit,
+    /// A command without what it takes: how it is typed.
+    Misused(Usage),
+    /// Something that begins with `/` and is no command.
+    Unknown(&'a str),
+}
+
+/// How a command is typed and what it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// The word after the `/`.
+    pub name: &'static str,
+    /// What goes with it.
+    pub takes: &'static str,
+    /// What it does.
+    pub does: &'static str,
+}
+
+/// A row of a table: how a command is typed, and what is made of the rest of the line; nothing when that does not do.
+type Row<Make> = (Usage, Make);
+type MakeCommand = for<'a> fn(&'a str) -> Option<Command<'a>>;
+type MakeOrder = for<'a> fn(&'a str) -> Option<Order<'a>>;
+
+const fn usage(name: &'static str, takes: &'static str, does: &'static str) -> Usage {
+    Usage { name, takes, does }
+}
+
+const COMMANDS: &[Row<MakeCommand>] = &[
+    (usage("who", "", "who is here"), |_| Some(Command::Who)),
+    (usage("msg", "NAME TEXT", "tell one person only"), |rest| text(rest).map(Command::Msg)),
+    (usage("reply", "TEXT", "answer the last one who did that"), |rest| text(rest).map(Command::Reply)),
+    (usage("me", "ACTION", "be seen: * Ann waves"), |rest| text(rest).map(Command::Me)),
+    (usage("nick", "NEW", "change your name"), |rest| text(rest).map(Command::Nick)),
+    (usage("history", "[N]", "read the last lines again"), |rest| optional(rest).map(Command::History)),
+    (usage("ignore", "NAME", "stop hearing somebody, or hear them again"), |rest| text(rest).map(Command::Ignore)),
+    (usage("help", "", "this"), |_| Some(Command::Help)),
+    (usage("quit", "", "leave"), |_| Some(Command::Quit)),
+];
+
+const ORDERS: &[Row<MakeOrder>] = &[
+    (usage("who", "", "who is here, from where, how long, lines queued"), |_| Some(Order::Who)),
+    (usage("kick", "NAME [REASON]", "end somebody's connection"), |rest| text(rest).map(Order::Kick)),
+    (usage("ban", "NAME|ADDRESS [MINUTES]", "let nobody in from there"), ban),
+    (usage("unban", "ADDRESS", "let them in again"), |rest| rest.trim().parse().ok().map(Order::Unban)),
+    (usage("bans", "", "who is banned, and for how long"), |_| Some(Order::Bans)),
+    (usage("mute", "NAME", "let nobody hear somebody"), |rest| text(rest).map(Order::Mute)),
+    (usage("unmute", "NAME", "let them be heard again"), |rest| text(rest).map(Order::Unmute)),
+    (usage("stats", "", "how the server does"), |_| Some(Order::Stats)),
+    (usage("help", "", "this"), |_| Some(Order::Help)),
+    (usage("quit", "", "say goodbye to everybody and stop"), |_| Some(Order::Quit)),
+];
+
+/// Tells what a member's line asks for.
 pub fn parse(line: &str) -> Command<'_> {
-    let Some(rest) = line.strip_prefix('/') else { return Command::Say };
-    if rest.starts_with('/') {
-        return Command::SayAfterSlash;
+    match look_up(line, COMMANDS) {
+        Found::Text => Command::Say,
+        Found::Slash => Command::SayAfterSlash,
+        Found::Row((usage, make), rest) => make(rest).unwrap_or(Command::Misused(*usage)),
+        Found::Nothing(word) => Command::Unknown(word),
     }
-    let word = rest.split(char::is_whitespace).next().unwrap_or_default();
-    match word {
-        "quit" => Command::Quit,
-        _ => Command::Unknown(word),
+}
+
+/// Tells what the operator's line asks for.
+pub fn parse_order(line: &str) -> Order<'_> {
+    match look_up(line, ORDERS) {
+        Found::Text => Order::Say,
+        Found::Slash => Order::SayAfterSlash,
+        Found::Row((usage, make), rest) => make(rest).unwrap_or(Order::Misused(*usage)),
+        Found::Nothing(word) => Order::Unknown(word),
+    }
+}
+
+/// All that members can type.
+pub fn usages() -> impl Iterator<Item = Usage> {
+    COMMANDS.iter().map(|(usage, _)| *usage)
+}
+
+/// All that the operator can type.
+pub fn order_usages() -> impl Iterator<Item = Usage> {
+    ORDERS.iter().map(|(usage, _)| *usage)
+}
+
+/// The ways to read text as a name and the rest, the longest name first: names have spaces.
+pub fn addressees(text: &str) -> impl Iterator<Item = (Key, &str)> {
+    let mut ends: Vec<usize> = Vec::new();
+    let mut inside = false;
+    for (at, char) in text.char_indices() {
+        let space = char.is_whitespace();
+        if space && inside {
+            ends.push(at);
+            // One letter and one space at least for each word of a name.
+            if ends.len() == MAX_NAME.div_ceil(2) {
+                break;
+            }
+        }
+        inside = !space;
+    }
+    if inside && ends.len() < MAX_NAME.div_ceil(2) {
+        ends.push(text.len());
+    }
+    ends.into_iter().rev().map(|end| (Key::of(&text[..end]), text[end..].trim_start()))
+}
+
+enum Found<'a, Make: 'static> {
+    Text,
+    Slash,
+    Row(&'static Row<Make>, &'a str),
+    Nothing(&'a str),
+}
+
+fn look_up<'a, Make>(line: &'a str, table: &'static [Row<Make>]) -> Found<'a, Make> {
+    let Some(typed) = line.strip_prefix('/') else { return Found::Text };
+    if typed.starts_with('/') {
+        return Found::Slash;
+    }
+    let (word, rest) = typed.split_once(char::is_whitespace).unwrap_or((typed, ""));
+    // Telephones begin every line with a capital.
+    match table.iter().find(|(usage, _)| usage.name.eq_ignore_ascii_case(word)) {
+        Some(row) => Found::Row(row, rest.trim_start()),
+        None => Found::Nothing(word),
+    }
+}
+
+fn text(rest: &str) -> Option<&str> {
+    (!rest.is_empty()).then_some(rest)
+}
+
+/// A number or nothing, but no other thing.
+fn optional<N: std::str::FromStr>(rest: &str) -> Option<Option<N>> {
+    let rest = rest.trim();
+    if rest.is_empty() { Some(None) } else { rest.parse().ok().map(Some) }
+}
+
+fn ban(rest: &str) -> Option<Order<'_>> {
+    let (address, minutes) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    match address.parse() {
+        Ok(address) => optional(minutes).map(|minutes| Order::Ban(address, minutes)),
+        Err(_) => text(rest).map(Order::BanName),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_said_and_two_slashes_say_one() {
+        assert_eq!(parse("hello /who"), Command::Say);
+        assert_eq!(parse("//who"), Command::SayAfterSlash);
+        assert_eq!(parse("///"), Command::SayAfterSlash);
+        assert_eq!(parse_order("hello"), Order::Say);
+        assert_eq!(parse_order("//x"), Order::SayAfterSlash);
+    }
+
+    #[test]
+    fn commands_take_what_they_take() {
+        assert_eq!(parse("/who"), Command::Who);
+        assert_eq!(parse("/WHO am i"), Command::Who);
+        assert_eq!(parse("/me  waves "), Command::Me("waves "));
+        assert_eq!(parse("/msg Ann Lee  hi"), Command::Msg("Ann Lee  hi"));
+        assert_eq!(parse("/history"), Command::History(None));
+        assert_eq!(parse("/history 7 "), Command::History(Some(7)));
+        assert_eq!(parse("/quit"), Command::Quit);
+        assert_eq!(parse("/whom"), Command::Unknown("whom"));
+        assert_eq!(parse("/"), Command::Unknown(""));
+        let address = "192.0.2.1".parse().unwrap();
+        assert_eq!(parse_order("/ban 192.0.2.1"), Order::Ban(address, None));
+        assert_eq!(parse_order("/ban 192.0.2.1 5"), Order::Ban(address, Some(5)));
+        assert_eq!(parse_order("/ban Ann Lee 5"), Order::BanName("Ann Lee 5"));
+        assert_eq!(parse_order("/unban 2001:db8::1"), Order::Unban("2001:db8::1".parse().unwrap()));
+        assert_eq!(parse_order("/quit"), Order::Quit);
+    }
+
+    #[test]
+    fn what_does_not_do_is_answered_with_how_it_is_typed() {
+        for typed in ["/me", "/me ", "/msg", "/history x", "/history -1", "/history 1 2", "/nick", "/ignore"] {
+            assert!(matches!(parse(typed), Command::Misused(usage) if typed[1..].starts_with(usage.name)), "{typed}");
+        }
+        for typed in ["/kick", "/ban", "/ban 192.0.2.1 x", "/unban", "/unban Ann", "/mute", "/unmute"] {
+            assert!(
+                matches!(parse_order(typed), Order::Misused(usage) if typed[1..].starts_with(usage.name)),
+                "{typed}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_longest_name_is_tried_first() {
+        let ways: Vec<_> = addressees("Ann  Lee hi").collect();
+        let expected = [("ann lee hi", ""), ("ann lee", "hi"), ("ann", "Lee hi")];
+        assert_eq!(ways, expected.map(|(name, rest)| (Key::of(name), rest)));
+        assert_eq!(addressees("").count(), 0);
+        assert_eq!(addressees(" ").count(), 0);
+        assert_eq!(addressees(&"a ".repeat(2000)).count(), 12);
     }
 }

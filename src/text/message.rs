@@ -3,12 +3,15 @@
 //! Knows the wording and nothing of who hears it. What goes in is a [`Name`], a [`Line`] or the project's own words, so
 //! nothing unclean can come out.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Write};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::time::Duration;
 
+use super::command::{Usage, order_usages, usages};
 use super::line::Line;
-use super::name::{Name, Refusal};
+use super::name::{MAX_NAME, Name, Refusal};
 
 /// Whole lines, ready for the wire. An empty one says nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,20 +29,77 @@ pub enum Cause {
     ConnectionLost,
     /// Sent more than a line can ever be without ending it.
     EndlessLine,
+    /// The operator ended the connection, and perhaps said why.
+    Kicked(Option<Line<'static>>),
+    /// The operator banned the address.
+    Banned,
     /// Something in the server broke while it was serving this client.
     Fault,
 }
 
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+/// What `/who` tells the operator of one member.
+#[derive(Debug)]
+pub struct Presence {
+    /// The name.
+    pub name: Name,
+    /// Where from.
+    pub address: SocketAddr,
+    /// Time here.
+    pub here: Duration,
+    /// Lines that wait to be read.
+    pub queued: usize,
+    /// Whether nobody hears them.
+    pub muted: bool,
+}
+
+/// What `/stats` tells.
+#[derive(Clone, Debug, Default)]
+pub struct Stats {
+    /// Since the room was opened.
+    pub uptime: Duration,
+    /// Members now.
+    pub here: usize,
+    /// Members at most.
+    pub most: usize,
+    /// Lines said.
+    pub lines: u64,
+    /// Lines put into queues.
+    pub deliveries: u64,
+    /// Members who left for a cause, and how many for each.
+    pub drops: BTreeMap<&'static str, u64>,
+    /// Bytes that wait in queues.
+    pub queued: usize,
+}
+
+impl Cause {
+    /// The cause in one or two words, the same for all that have it.
+    pub fn kind(&self) -> &'static str {
+        match self {
             Cause::TooSlow => "too slow",
             Cause::ConnectionLost => "connection lost",
             Cause::EndlessLine => "line without end",
+            Cause::Kicked(_) => "kicked",
+            Cause::Banned => "banned",
             Cause::Fault => "server fault",
-        })
+        }
     }
 }
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind())?;
+        match self {
+            Cause::Kicked(Some(reason)) => write!(f, ": {}", reason.as_str()),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// `/who` breaks its lines after this many characters, for terminals of eighty columns...
+const WHO_WIDTH: usize = 64;
+
+/// ...and after this many lines: more nobody reads, and an answer must fit into a queue.
+const WHO_LINES: usize = 200;
 
 /// A refused name is shown back up to this many characters: enough to recognise it, whatever was pasted.
 const SHOWN_OF_A_REFUSED_NAME: usize = 40;
@@ -80,6 +140,12 @@ impl Message {
     /// The bytes for the wire, without copying them.
     pub fn into_bytes(self) -> Vec<u8> {
         self.bytes
+    }
+
+    /// The lines, without their ends.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        let text = std::str::from_utf8(&self.bytes).unwrap_or_default();
+        text.split_terminator('\n')
     }
 
     /// How many lines it has.
@@ -125,6 +191,11 @@ impl Message {
     /// Too many names were refused.
     pub fn too_many_tries(tries: u32) -> Message {
         Message::line(format_args!("-- No name after {tries} tries. Bye!"))
+    }
+
+    /// No person chooses this name: a program that expects another kind of server.
+    pub fn no_person() -> Message {
+        Message::line(format_args!("-- This is a room where people chat, line by line. Bye!"))
     }
 
     /// No name came in time.
@@ -174,6 +245,176 @@ impl Message {
         Message::line(format_args!("-- There is no /{word}. Try /help, or //{word} to say /{word}."))
     }
 
+    /// A command without what it takes.
+    pub fn misused(usage: &Usage) -> Message {
+        Message::line(format_args!("-- It goes: /{} {} ({})", usage.name, usage.takes, usage.does))
+    }
+
+    /// The answer to `/help` in the room.
+    pub fn help() -> Message {
+        let mut help = Message::line(format_args!("-- Type a line and press Enter: everybody else reads it."));
+        help.push_usages(usages());
+        help.push(format_args!("-- Start with // to say a line that begins with /."));
+        help
+    }
+
+    /// The answer to `/help` at the name prompt.
+    pub fn help_with_names() -> Message {
+        Message::line(format_args!(
+            "-- Type a name to come in: letters, digits, spaces and _ - . up to {MAX_NAME}. /who tells who is here, \
+             /quit leaves."
+        ))
+    }
+
+    /// The answer to the operator's `/help`.
+    pub fn help_for_operator() -> Message {
+        let mut help = Message::line(format_args!("-- Type a line and press Enter: everybody reads it as [SERVER]: …"));
+        help.push_usages(order_usages());
+        help
+    }
+
+    fn push_usages(&mut self, usages: impl Iterator<Item = Usage>) {
+        for Usage { name, takes, does } in usages {
+            let typed = format!("/{name} {takes}");
+            self.push(format_args!("-- {typed:<15} {does}"));
+        }
+    }
+
+    /// The answer to `/who`.
+    pub fn who<'a>(names: impl ExactSizeIterator<Item = &'a Name>) -> Message {
+        let here = names.len();
+        if here == 0 {
+            return Message::line(format_args!("-- Nobody is here yet."));
+        }
+        let mut who = Message::default();
+        let mut row = format!("-- {here} here:");
+        for (n, name) in names.enumerate() {
+            if who.lines == WHO_LINES {
+                who.push(format_args!("-- … and {} more", here - n));
+                return who;
+            }
+            let more = if n + 1 < here { "," } else { "" };
+            row.push(' ');
+            row.push_str(name.as_str());
+            row.push_str(more);
+            if row.chars().count() > WHO_WIDTH {
+                who.push(format_args!("{row}"));
+                row = "--  ".into();
+            }
+        }
+        if row.trim_end() != "--" {
+            who.push(format_args!("{row}"));
+        }
+        who
+    }
+
+    /// What everybody else sees of `/me`.
+    pub fn emote(name: &Name, action: &Line<'_>) -> Message {
+        Message::line(format_args!("* {name} {}", action.as_str()))
+    }
+
+    /// What the author of `/me` sees.
+    pub fn emoted(name: &Name, action: &Line<'_>) -> Message {
+        Message::line(format_args!("-- * {name} {}", action.as_str()))
+    }
+
+    /// A private message, to whom it is for.
+    pub fn private(from: &Name, text: &Line<'_>) -> Message {
+        Message::line(format_args!("{from} (private): {}", text.as_str()))
+    }
+
+    /// The same, to its author.
+    pub fn private_sent(to: &Name, text: &Line<'_>) -> Message {
+        Message::line(format_args!("-- To {to} (private): {}", text.as_str()))
+    }
+
+    /// A private message that names nobody who is here.
+    pub fn nobody_called(typed: &Line<'_>) -> Message {
+        let cut = typed.char_indices().nth(SHOWN_OF_A_REFUSED_NAME);
+        let (shown, more) = cut.map_or((typed.as_str(), ""), |(at, _)| (&typed[..at], "…"));
+        Message::line(format_args!("-- Nobody here is called that: {shown}{more}. /who tells who is here."))
+    }
+
+    /// A name, but nothing to say to them.
+    pub fn nothing_to_say(to: &Name) -> Message {
+        Message::line(format_args!("-- And what do you want to tell {to}? It goes: /msg {to} TEXT"))
+    }
+
+    /// `/reply` to nobody.
+    pub fn nobody_to_reply_to() -> Message {
+        Message::line(format_args!("-- Nobody who is here has written to you with /msg yet."))
+    }
+
+    /// A member did something to themselves that is done to others.
+    pub fn that_is_you() -> Message {
+        Message::line(format_args!("-- That is you."))
+    }
+
+    /// To everybody else when somebody changes their name.
+    pub fn renamed(from: &Name, to: &Name) -> Message {
+        Message::line(format_args!("{from} is now known as {to}."))
+    }
+
+    /// The same, to whom it is about.
+    pub fn renamed_yourself(to: &Name) -> Message {
+        Message::line(format_args!("-- You are now known as {to}."))
+    }
+
+    /// A new name that cannot be had.
+    pub fn not_renamed_taken(name: &Name) -> Message {
+        Message::line(format_args!("-- Name \"{name}\" is already taken."))
+    }
+
+    /// A new name that breaks a rule.
+    pub fn not_renamed(why: &Refusal) -> Message {
+        Message::line(format_args!("-- That name can't be used: {why}."))
+    }
+
+    /// Somebody is not heard any more.
+    pub fn ignoring(name: &Name) -> Message {
+        Message::line(format_args!("-- You don't hear {name} any more. /ignore {name} again to hear them."))
+    }
+
+    /// Somebody is heard again.
+    pub fn not_ignoring(name: &Name) -> Message {
+        Message::line(format_args!("-- You hear {name} again."))
+    }
+
+    /// As many as one may ignore.
+    pub fn ignoring_too_many(max: usize) -> Message {
+        Message::line(format_args!("-- You ignore {max} people already; hear one of them again first."))
+    }
+
+    /// To a member whom nobody hears.
+    pub fn muted() -> Message {
+        Message::line(format_args!("-- The operator has muted you: nobody hears what you say."))
+    }
+
+    /// To a member whom everybody hears again.
+    pub fn unmuted() -> Message {
+        Message::line(format_args!("-- The operator lets you be heard again."))
+    }
+
+    /// Adds something that was said some time ago, so that nobody takes it for new.
+    pub fn recall(&mut self, ago: Duration, said: &str) {
+        self.push(format_args!("-- [{} ago] {said}", Span(ago)));
+    }
+
+    /// Nothing to recall.
+    pub fn nothing_said_yet() -> Message {
+        Message::line(format_args!("-- Nothing has been said yet."))
+    }
+
+    /// To a member whom the operator sends away.
+    pub fn kicked(cause: &Cause) -> Message {
+        match cause {
+            Cause::Kicked(Some(reason)) => {
+                Message::line(format_args!("-- The operator has ended your connection: {}", reason.as_str()))
+            }
+            _ => Message::line(format_args!("-- The operator has ended your connection.")),
+        }
+    }
+
     /// A line was longer than a line may be.
     pub fn line_too_long() -> Message {
         Message::line(format_args!("-- Line too long ({} bytes at most); not sent.", super::line::MAX_LINE))
@@ -217,6 +458,16 @@ impl Message {
         Message::line(format_args!("-- Too many connections from your address ({max} at most)."))
     }
 
+    /// The address is banned, for so long or for good.
+    pub fn banned(left: Option<Duration>) -> Message {
+        match left {
+            Some(left) => {
+                Message::line(format_args!("-- The operator has banned your address for another {}.", Span(left)))
+            }
+            None => Message::line(format_args!("-- The operator has banned your address.")),
+        }
+    }
+
     /// The goodbye to every connection.
     pub fn shutdown() -> Message {
         Message::line(format_args!("Server is shutting down. Bye!"))
@@ -250,5 +501,107 @@ impl Message {
     /// The server stops.
     pub fn shutting_down() -> Message {
         Message::line(format_args!("Shutting down server..."))
+    }
+
+    // ---- to the operator
+
+    /// Fewer clients than were asked for.
+    pub fn fewer_clients(asked: usize, fit: usize, descriptors: u64) -> Message {
+        Message::line(format_args!(
+            "dynasti: --max-clients {asked} cut to {fit}: the system gives this process {descriptors} descriptors (ulimit -n)"
+        ))
+    }
+
+    /// The transcript cannot be written.
+    pub fn transcript_fails(path: &Path, error: &std::io::Error) -> Message {
+        Message::line(format_args!(
+            "dynasti: cannot write the transcript {}: {error}; the chat goes on, and writing is tried again every second",
+            path.display()
+        ))
+    }
+
+    /// The transcript is written again.
+    pub fn transcript_recovered(path: &Path, lost: u64) -> Message {
+        Message::line(format_args!(
+            "dynasti: the transcript {} is written again; {lost} lines are missing",
+            path.display()
+        ))
+    }
+
+    /// The operator's `/who`.
+    pub fn presences(members: &[Presence], unnamed: usize) -> Message {
+        let mut who = Message::line(format_args!("-- {} here, {unnamed} choosing a name", members.len()));
+        for Presence { name, address, here, queued, muted } in members {
+            let muted = if *muted { ", muted" } else { "" };
+            who.push(format_args!("-- {name}  {address}  here {}, {queued} lines queued{muted}", Span(*here)));
+        }
+        who
+    }
+
+    /// The operator's `/stats`; resident memory in KiB, where the system tells.
+    pub fn stats(stats: &Stats, resident: Option<u64>) -> Message {
+        let Stats { uptime, here, most, lines, deliveries, drops, queued } = stats;
+        let mut told = Message::line(format_args!("-- up {}; {here} here, {most} at most", Span(*uptime)));
+        told.push(format_args!("-- {lines} lines in, {deliveries} deliveries, {queued} bytes queued"));
+        let mut causes = String::from("none");
+        for (n, (cause, times)) in drops.iter().enumerate() {
+            let comma = if n == 0 {
+                causes.clear();
+                ""
+            } else {
+                ", "
+            };
+            causes.push_str(&format!("{comma}{times} {cause}"));
+        }
+        told.push(format_args!("-- drops: {causes}"));
+        if let Some(kib) = resident {
+            told.push(format_args!("-- resident memory: {kib} KiB"));
+        }
+        told
+    }
+
+    /// The status line for a service manager.
+    pub fn status(stats: &Stats) -> String {
+        format!("{} here, {} lines", stats.here, stats.lines)
+    }
+
+    /// Something was done to somebody.
+    pub fn done(what: &str, whom: &impl fmt::Display) -> Message {
+        Message::line(format_args!("-- {what}: {whom}"))
+    }
+
+    /// The operator's `/bans`.
+    pub fn bans(bans: &[(IpAddr, Option<Duration>)]) -> Message {
+        if bans.is_empty() {
+            return Message::line(format_args!("-- Nobody is banned."));
+        }
+        let mut told = Message::default();
+        for (address, left) in bans {
+            match left {
+                Some(left) => told.push(format_args!("-- {address}  for another {}", Span(*left))),
+                None => told.push(format_args!("-- {address}  until /unban")),
+            }
+        }
+        told
+    }
+
+    /// An address that is not banned.
+    pub fn not_banned(address: IpAddr) -> Message {
+        Message::line(format_args!("-- {address} is not banned. /bans lists who is."))
+    }
+}
+
+/// A span of time in the largest unit that it fills once.
+struct Span(Duration);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs();
+        match seconds {
+            0..60 => write!(f, "{seconds} s"),
+            60..3600 => write!(f, "{} min", seconds / 60),
+            3600..172_800 => write!(f, "{} h", seconds / 3600),
+            _ => write!(f, "{} days", seconds / 86_400),
+        }
     }
 }

@@ -136,7 +136,7 @@ impl fmt::Display for Refusal {
             Self::Invisible => "it has an invisible or combining character; type whole letters only",
             Self::Style => "it has styled or unusual letters that can pass for others; type plain ones",
             Self::Mixed => "it mixes Latin letters with another alphabet's that look like them; use one alphabet",
-            Self::Reserved => "it is reserved for the server",
+            Self::Reserved => "it is reserved",
             Self::Notice => "it reads like one of the server's own notices",
         })
     }
@@ -215,8 +215,7 @@ fn is_mark(char: char) -> bool {
     match char.width() {
         // Vowel signs count as alphabetic; format characters, cantillation marks and the like do not.
         Some(0) => char.is_alphabetic() || in_ranges(&OTHER_MARKS, char),
-        // The Indian blocks share one layout (from the Indian standard ISCII), but for four
-        // letters of Tamil and Malayalam.
+        // The Indian blocks share one layout (that of the Indian standard ISCII), but for four letters.
         _ if (0x900..0xd80).contains(&script) => {
             matches!(char as u32 - script, 0x01..=0x03 | 0x3b | 0x3e..=0x4c | 0x4e..=0x4f | 0x55..=0x57)
                 && char.is_alphabetic()
@@ -293,12 +292,11 @@ const ALPHABETS: [RangeInclusive<char>; 77] = [
     '\u{20000}'..='\u{2ee5d}', '\u{30000}'..='\u{323af}', // Han
 ];
 
-/// Alphabets and syllabaries of `ALPHABETS` that share shapes with ASCII letters.
-const LIKE_LATIN: [RangeInclusive<char>; 7] = [
+/// Alphabets and syllabaries of `ALPHABETS` that share many shapes with Latin letters.
+const LIKE_LATIN: [RangeInclusive<char>; 6] = [
     '\u{370}'..='\u{52f}',   // Greek, Cyrillic
     '\u{531}'..='\u{587}',   // Armenian
     '\u{13a0}'..='\u{167f}', // Cherokee, Canadian syllabics
-    '\u{1c80}'..='\u{1c8f}', // Cyrillic
     '\u{1f00}'..='\u{1fff}', // Greek
     '\u{2d30}'..='\u{2d7f}', // Tifinagh
     '\u{a640}'..='\u{a69f}', // Cyrillic
@@ -326,10 +324,10 @@ const OTHER_MARKS: [RangeInclusive<char>; 25] = [
 
 /// Marks with a width of their own, where the Indian layout does not tell.
 #[rustfmt::skip]
-const SPACING_MARKS: [RangeInclusive<char>; 15] = [
+const SPACING_MARKS: [RangeInclusive<char>; 14] = [
     '\u{d82}'..='\u{d83}', '\u{dcf}'..='\u{dd4}', '\u{dd6}'..='\u{dd6}', '\u{dd8}'..='\u{ddf}',
     '\u{df2}'..='\u{df3}', // Sinhala
-    '\u{f3e}'..='\u{f3f}', '\u{f7f}'..='\u{f7f}', // Tibetan
+    '\u{f7f}'..='\u{f7f}', // Tibetan
     '\u{102b}'..='\u{103e}', '\u{1056}'..='\u{1059}', '\u{1062}'..='\u{1064}',
     '\u{1067}'..='\u{106d}', '\u{1082}'..='\u{108d}', '\u{108f}'..='\u{108f}',
     '\u{109a}'..='\u{109c}', // Burmese
@@ -406,9 +404,10 @@ mod tests {
         }
     }
 
-    /// All of Unicode, but of the planes that hold no letters (4 to 16) only some.
+    /// All of Unicode, but only some of what is alike: Han, Hangul, and the planes that hold no letters (4 to 16).
     fn every_character() -> impl Iterator<Item = char> {
-        ('\0'..'\u{40000}').chain(('\u{40000}'..=char::MAX).step_by(97))
+        let alike = |char| matches!(char, '\u{3400}'..='\u{9fff}' | '\u{ac00}'..='\u{d7a3}' | '\u{20000}'..);
+        ('\0'..=char::MAX).filter(move |&char| !alike(char) || char as u32 % 97 == 0)
     }
 
     /// What the contract promises of every name, said apart from the code that keeps it.
@@ -420,7 +419,9 @@ mod tests {
         assert!(!text.starts_with(' ') && !text.ends_with(' ') && !text.contains("  "), "{text:?}");
         for char in text.chars() {
             let mark = char.width() == Some(0) && ('\u{591}'..'\u{1800}').contains(&char);
-            assert!(char.is_alphanumeric() || mark || " _-.".contains(char), "{text:?}");
+            // Karen and Shan tone marks take a column and count as no letters.
+            let tone = ('\u{1063}'..='\u{109b}').contains(&char);
+            assert!(char.is_alphanumeric() || mark || tone || " _-.".contains(char), "{text:?}");
             assert!(mark || char.width() > Some(0), "{text:?}");
             assert!(!['\u{115f}', '\u{1160}', '\u{3164}', '\u{ffa0}'].contains(&char), "{text:?}");
             assert!(super::super::line::clean(text) == text, "{text:?}");
@@ -443,79 +444,22 @@ mod tests {
     }
 
     #[test]
+    #[rustfmt::skip]
     fn names_of_many_peoples() {
         for name in [
-            "Ann",
-            "A",
-            "7",
-            "Jean-Luc",
-            "o.k.",
-            "Ann_2",
-            "x y z",
-            "Zoë",
-            "Ångström",
-            "Łukasz",
-            "Şükrü İnönü",
-            "Straße",
-            "Nguyễn Thị Hương",
-            "Əli",
-            "Ɔkɛ",
-            "Χρήστος",
-            "Иван Йовков",
-            "Ґалаґан",
-            "Արամ",
-            "დავით",
-            "ᏣᎳᎩ",
-            "አበበ",
-            "משה",
-            "שָׂרָה",
-            "محمد",
-            "مُحَمَّد",
-            "آیدا",
-            "گُل",
-            "فاطمه ۲",
-            "ވިލާ",
-            "ܐܒܐ",
-            "सुमित्रा",
-            "फ़ैज़",
-            "हर्षवर्धन",
-            "রাজেশ",
-            "ক্ষুদিরাম",
-            "ਗੁਰਪ੍ਰੀਤ",
-            "પ્રિયા",
-            "ଓଡ଼ିଆ",
-            "கார்த்திக்",
-            "ஃபாத்திமா",
-            "శ్రీనివాస్",
-            "ಕೃಷ್ಣ",
-            "ശ്രീജിത്ത്",
-            "නිමල්",
-            "สมศักดิ์",
-            "น้ำฝน",
-            "ຄຳ",
-            "བསྟན་འཛིན",
-            "အောင်ဆန်း",
-            "ချို",
-            "សុខា",
-            "ស្រី",
-            "ᠪᠠᠲᠤ",
-            "山田太郎",
-            "さくら",
-            "ガガーリン",
-            "김철수",
-            "ㅋㅋ",
-            "𠮷野家",
-            "𞤀𞤣𞤤𞤢𞤥",
-            "Ann 山田",
-            "Ａｎｎ",
+            "Ann", "A", "7", "Jean-Luc", "o.k.", "Ann_2", "x y z", "Zoë", "Ångström", "Łukasz", "Şükrü İnönü",
+            "Straße", "Nguyễn Thị Hương", "Əli", "Ɔkɛ", "Χρήστος", "Иван Йовков", "Ґалаґан", "Արամ", "დავით", "ᏣᎳᎩ",
+            "አበበ", "משה", "שָׂרָה", "محمد", "مُحَمَّد", "آیدا", "گُل", "فاطمه ۲", "ވިލާ", "ܐܒܐ", "सुमित्रा", "फ़ैज़",
+            "हर्षवर्धन", "রাজেশ", "ক্ষুদিরাম", "ਗੁਰਪ੍ਰੀਤ", "પ્રિયા", "ଓଡ଼ିଆ", "கார்த்திக்", "ஃபாத்திமா",
+            "శ్రీనివాస్", "ಕೃಷ್ಣ", "ശ്രീജിത്ത്", "නිමල්", "สมศักดิ์", "น้ำฝน", "ຄຳ", "བསྟན", "အောင်ဆန်း", "ချို",
+            "សុខា", "ស្រី", "ᠪᠠᠲᠤ", "山田太郎", "さくら", "ガガーリン", "김철수", "ㅋㅋ", "𠮷野家", "𞤀𞤣𞤤𞤢𞤥", "Ann 山田", "Ａｎｎ",
         ] {
             match Name::parse(name) {
                 Ok(parsed) => {
                     assert_eq!(parsed.as_str(), name);
                     assert_obeys_the_rules(&parsed);
                 }
-                // The Tibetan syllable mark is punctuation.
-                Err(refusal) => assert_eq!((name, refusal), ("བསྟན་འཛིན", Refusal::Character)),
+                Err(refusal) => panic!("{name:?}: {refusal}"),
             }
         }
     }
@@ -539,28 +483,11 @@ mod tests {
     }
 
     #[test]
+    #[rustfmt::skip]
     fn only_letters_digits_and_a_little_punctuation() {
         for typed in [
-            "Ann!",
-            "<Ann>",
-            "[SERVER]",
-            "a:b",
-            "a/b",
-            "a\"b",
-            "a*",
-            "😀",
-            "Ann 👍🏽",
-            "a,b",
-            "@ann",
-            "a\u{7}b",
-            "a\u{fffd}",
-            "ක\u{dd5}",
-            "x\u{ff1a}y",
-            "x\u{ff3f}y",
-            "\u{2800}",
-            "a\u{b7}b",
-            "م\u{6dd}",
-            "a\u{2010}b",
+            "Ann!", "<Ann>", "[SERVER]", "a:b", "a/b", "a\"b", "a*", "😀", "Ann 👍🏽", "a,b", "@ann", "a\u{7}b",
+            "a\u{fffd}", "ක\u{dd5}", "ਕ\u{a55}", "x\u{ff1a}y", "x\u{ff3f}y", "\u{2800}", "a\u{b7}b", "م\u{6dd}", "a\u{2010}b",
             "a’b",
         ] {
             assert_eq!(refusal(typed), Refusal::Character, "{typed:?}");
@@ -571,121 +498,40 @@ mod tests {
     }
 
     #[test]
+    #[rustfmt::skip]
     fn nothing_blank_combining_or_without_width() {
         for typed in [
-            "\u{115f}",
-            "\u{1160}",
-            "\u{3164}",
-            "\u{ffa0}",
-            "A\u{3164}",
-            "\u{200b}",
-            "A\u{200d}n",
-            "A\u{200c}n",
-            "A\u{fe0f}",
-            "A\u{2060}",
-            "\u{301}",
-            "e\u{301}",
-            "Е\u{308}",
-            "A\u{34f}",
-            "a\u{363}",
-            "α\u{345}",
-            "か\u{3099}",
-            "\u{180e}A",
-            "A\u{e0100}",
+            "\u{115f}", "\u{1160}", "\u{3164}", "\u{ffa0}", "A\u{3164}", "\u{200b}", "A\u{200d}n", "A\u{200c}n",
+            "A\u{fe0f}", "A\u{2060}", "\u{301}", "e\u{301}", "Е\u{308}", "A\u{34f}", "a\u{363}", "α\u{345}",
+            "か\u{3099}", "\u{180e}A", "A\u{e0100}",
             // Marks first, after a digit, a space or a letter of another script, and too many of them.
-            "\u{93f}क",
-            "\u{93e}",
-            "\u{94e}",
-            "\u{c01}",
-            "\u{17b6}",
-            "1\u{93f}",
-            "क \u{93f}",
-            "A\u{93f}",
-            "A\u{94d}",
-            "ক\u{93f}",
-            "A\u{64b}",
-            "م-\u{64b}",
-            "\u{651}م",
-            "ม\u{e48}\u{e48}\u{e48}\u{e48}\u{e48}\u{e48}",
-            "א\u{591}",
-            "م\u{61c}",
-            "\u{1100}\u{1161}",
-            "ᄀ\u{1161}",
-            "ᅡ",
+            "\u{93f}क", "\u{93e}", "\u{94e}", "\u{c01}", "\u{17b6}", "\u{1087}", "1\u{93f}", "क \u{93f}", "A\u{93f}", "A\u{94d}",
+            "ক\u{93f}", "A\u{64b}", "م-\u{64b}", "\u{651}م", "ม\u{e48}\u{e48}\u{e48}\u{e48}\u{e48}\u{e48}",
+            "א\u{591}", "م\u{61c}", "१\u{93f}", "\u{93b}", "\u{1161}",
         ] {
-            assert!(matches!(refusal(typed), Refusal::Invisible | Refusal::Style), "{typed:?}");
+            assert_eq!(refusal(typed), Refusal::Invisible, "{typed:?}");
         }
-        assert_eq!(refusal("e\u{301}"), Refusal::Invisible);
         assert!(Name::parse("\u{e9}").is_ok());
     }
 
     #[test]
+    #[rustfmt::skip]
     fn no_styled_or_look_alike_letters() {
         for typed in [
-            "𝐀𝐧𝐧",
-            "𝔸𝕟𝕟",
-            "𝟙",
-            "Ⓐⓝⓝ",
-            "①",
-            "🄰",
-            "🅐",
-            "ℬ",
-            "\u{212a}",
-            "\u{212b}",
-            "ªnn",
-            "²",
-            "x₂",
-            "½",
-            "ᴀɴɴ",
-            "ʙ",
-            "ɑ",
-            "ɡ",
-            "ʰ",
-            "ⁿ",
-            "Ⅷ",
-            "ﬁ",
-            "ǆ",
-            "ĳ",
-            "ǃ",
-            "ꓮꓠꓠ",
-            "ꜱ",
-            "ﷲ",
-            "ﻡ",
-            "\u{f900}",
-            "ｱ",
-            "ﾡ",
-            "𐌀",
-            "\u{2f800}",
-            "\u{fb3e}",
-            "م\u{640}",
-            "ⅰ",
-            "㈠",
-            "㊀",
-            "🯰",
-            "µ",
+            "𝐀𝐧𝐧", "𝔸𝕟𝕟", "𝟙", "Ⓐⓝⓝ", "①", "🄰", "🅐", "ℬ", "\u{212a}", "\u{212b}", "ªnn", "²", "x₂", "½", "ᴀɴɴ", "ʙ",
+            "ɑ", "ɡ", "ʰ", "ⁿ", "Ⅷ", "ﬁ", "ǆ", "ĳ", "ǃ", "ꓮꓠꓠ", "ꜱ", "ﷲ", "ﻡ", "\u{f900}", "ｱ", "ﾡ", "𐌀",
+            "\u{2f800}", "\u{fb3e}", "م\u{640}", "\u{1100}\u{1161}", "ⅰ", "㈠", "㊀", "🯰", "µ",
         ] {
             assert_eq!(refusal(typed), Refusal::Style, "{typed:?}");
         }
     }
 
     #[test]
+    #[rustfmt::skip]
     fn no_mixing_with_alphabets_that_look_like_ascii() {
         for typed in [
-            "Аnn",
-            "Annа",
-            "αnn",
-            "Ann Ω",
-            "Ａлл",
-            "ἀnn",
-            "éа",
-            "бİ",
-            "ſб",
-            "ßσ",
-            "oՕ",
-            "ᎪNN",
-            "Iⵏ",
-            "ann١",
-            "ann\u{9e6}",
+            "Аnn", "Annа", "αnn", "Ann Ω", "Ａлл", "ἀnn", "éа", "бİ", "ſб", "ßσ", "oՕ",
+            "ᎪNN", "Iⵏ", "ann١", "ann\u{9e6}",
         ] {
             assert_eq!(refusal(typed), Refusal::Mixed, "{typed:?}");
         }
@@ -695,22 +541,11 @@ mod tests {
     }
 
     #[test]
+    #[rustfmt::skip]
     fn reserved_names_in_every_dress() {
         for typed in [
-            "server",
-            "Server",
-            "SYSTEM",
-            "operator",
-            "admin",
-            "ADMİN",
-            "admın",
-            "ſerver",
-            "Dynasti",
-            "everyone",
-            "All",
-            " you ",
-            "Ｓｅｒｖｅｒ",
-            "ｙou",
+            "server", "Server", "SYSTEM", "operator", "admin", "ADMİN", "admın", "ſerver", "Dynasti", "everyone",
+            "All", " you ", "Ｓｅｒｖｅｒ", "ｙou",
         ] {
             assert_eq!(refusal(typed), Refusal::Reserved, "{typed:?}");
         }
@@ -723,15 +558,11 @@ mod tests {
     }
 
     #[test]
+    #[rustfmt::skip]
     fn no_name_holds_the_words_of_a_notice() {
         for typed in [
-            "Bo has joined the chat.",
-            "Bo has left the chat",
-            "X is now known as Y",
-            "x  HAS  left\tthe chaT",
-            "ｉｓ now known as",
-            "thıs now known as",
-            "0has joined the chat0",
+            "Bo has joined the chat.", "Bo has left the chat", "X is now known as Y", "x  HAS  left\tthe chaT",
+            "ｉｓ now known as", "thıs now known as", "0has joined the chat0",
         ] {
             assert_eq!(refusal(typed), Refusal::Notice, "{typed:?}");
         }
@@ -739,40 +570,20 @@ mod tests {
     }
 
     #[test]
+    #[rustfmt::skip]
     fn the_same_name() {
         for (left, right) in [
-            ("Ann", "aNN"),
-            ("Ann Lee", " ann\u{3000} LEE"),
-            ("Ａｎｎ１", "ann1"),
-            ("ΣΟΦΟΣ", "σοφος"),
-            ("ΣΟΦΟΣ", "σοφοσ"),
-            ("Straße", "STRASSE"),
-            ("STRAẞE", "strasse"),
-            ("İnci", "inci"),
-            ("İnci", "i\u{307}nci"),
-            ("ıslak", "ISLAK"),
-            ("ſam", "Sam"),
-            ("ИВАН", "иван"),
-            ("ᏣᎳᎩ", "ꮳꮃꭹ"),
-            ("ა", "Ა"),
-            ("և", "եւ"),
-            ("ά", "\u{1f71}"),
-            ("फ\u{93c}", "\u{95e}"),
-            ("\u{9df}", "য\u{9bc}"),
-            ("آ", "ا\u{653}"),
-            ("مَّ", "م\u{651}\u{64e}"),
-            ("مََ", "مَ"),
-            ("كي", "کی"),
-            ("١۲", "1۲".replace('1', "۱").as_str()),
-            ("น้ำ", "น\u{e4d}\u{e49}า"),
-            ("கொ", "க\u{bc6}\u{bbe}"),
+            ("Ann", "aNN"), ("Ann Lee", " ann\u{3000} LEE"), ("Ａｎｎ１", "ann1"), ("ΣΟΦΟΣ", "σοφος"),
+            ("ΣΟΦΟΣ", "σοφοσ"), ("Straße", "STRASSE"), ("STRAẞE", "strasse"), ("İnci", "inci"),
+            ("İnci", "i\u{307}nci"), ("ıslak", "ISLAK"), ("ſam", "Sam"), ("ИВАН", "иван"), ("ᏣᎳᎩ", "ꮳꮃꭹ"),
+            ("ა", "Ა"), ("և", "եւ"), ("\u{3ac}", "\u{1f71}"), ("फ\u{93c}", "\u{95e}"), ("\u{9df}", "য\u{9bc}"),
+            ("آ", "ا\u{653}"), ("مَّ", "م\u{651}\u{64e}"), ("مََ", "مَ"), ("كي", "کی"),
+            ("\u{661}\u{662}", "\u{6f1}\u{6f2}"), ("น้ำ", "น\u{e4d}\u{e49}า"), ("கொ", "க\u{bc6}\u{bbe}"),
             ("ǅ", "ǆ"),
         ] {
             assert!(same(left, right), "{left:?} and {right:?}");
         }
-        for (left, right) in
-            [("Ann", "Anna"), ("Ann Lee", "AnnLee"), ("Zoe", "Zoë"), ("राम", "रमा"), ("a.b", "a-b"), ("かき", "がき")]
-        {
+        for (left, right) in [("Ann", "Anna"), ("Ann Lee", "AnnLee"), ("Zoe", "Zoë"), ("राम", "रमा"), ("a.b", "a-b"), ("かき", "がき")] {
             assert!(!same(left, right), "{left:?} and {right:?}");
         }
     }
@@ -818,29 +629,10 @@ mod tests {
 
     #[test]
     fn whatever_is_accepted_obeys_the_rules() {
+        #[rustfmt::skip]
         const PARTS: [&str; 22] = [
-            "server",
-            "ADMIN",
-            "all",
-            "you",
-            " has joined the chat",
-            "is now ",
-            "known as",
-            "ſ",
-            "İ",
-            "Ｓ",
-            " ",
-            "\u{3000}",
-            "a",
-            "Z",
-            "-",
-            "б",
-            "σ",
-            "ς",
-            "\u{64e}",
-            "\u{651}",
-            "\u{94d}",
-            "क",
+            "server", "ADMIN", "all", "you", " has joined the chat", "is now ", "known as", "ſ", "İ", "Ｓ", " ", "\u{3000}", "a", "Z", "-",
+            "б", "σ", "ς", "\u{64e}", "\u{651}", "\u{94d}", "क",
         ];
         let mut random = Random(3);
         let mut accepted = 0;
@@ -862,17 +654,11 @@ mod tests {
     }
 
     #[test]
+    #[rustfmt::skip]
     fn reasons_fit_the_sentence() {
         for refusal in [
-            Refusal::Empty,
-            Refusal::TooLong,
-            Refusal::Character,
-            Refusal::First,
-            Refusal::Invisible,
-            Refusal::Style,
-            Refusal::Mixed,
-            Refusal::Reserved,
-            Refusal::Notice,
+            Refusal::Empty, Refusal::TooLong, Refusal::Character, Refusal::First, Refusal::Invisible, Refusal::Style,
+            Refusal::Mixed, Refusal::Reserved, Refusal::Notice,
         ] {
             let reason = refusal.to_string();
             assert!(reason.starts_with(|char: char| char.is_ascii_lowercase()) && !reason.ends_with('.'), "{reason}");

@@ -1,1 +1,17 @@
-//! The contract, as transcripts at the boundary.
+//! The contract, as transcripts at the boundary: the real server, real sockets, real programs.
+//!
+//! One file for each group of promises, each test one promise. A test that says `ann.hears(…)` means the very next line,
+//! so every transcript also shows what was *not* said.
+
+mod harness;
+
+mod lines;
+mod names;
+mod operator;
+mod order;
+mod process;
+mod stopping;
+mod strangers;
+mod stress;
+mod talk;
+mod tools;

@@ -1,0 +1,494 @@
+//! The client list, and everything that happens to it while it is locked. Not a single await.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use async_channel::Sender;
+
+use super::batch::{Audience, Batch, Size};
+use super::history::History;
+use super::outbox::{MAX_QUEUED, Outbox};
+use super::{Closing, Id, NotJoined, NotRenamed, Notice, Options};
+use crate::text::command::addressees;
+use crate::text::line::Line;
+use crate::text::message::{Cause, Message, Presence, Stats};
+use crate::text::name::{Key, Name};
+
+/// What is queued for a client whose connection ends is written for this long at most: the contract's one second for
+/// the goodbye of a server that stops, and well within the two it gives a client that has said all it had to say.
+const FLUSH: Duration = Duration::from_secs(1);
+
+/// When a queue holds more than this, a new batch waits for its client: what is in the batch now being filled and in
+/// the next one would fill it.
+const CROWDED: Size = MAX_QUEUED.quarters(3);
+
+/// A client that was waited for is no longer waited for once its queue is down to this.
+const RELIEVED: Size = MAX_QUEUED.quarters(1);
+
+/// How long the room waits for a client with a crowded queue that takes nothing at all. A reader that competes for the
+/// processor with fifty others gets its turn several times over; one that has stopped costs the room this once.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// How long it waits in all for one that takes a little now and then.
+const PATIENCE_IN_ALL: Duration = Duration::from_secs(1);
+
+/// Lines that `/history` recalls when it is not told how many: a screenful.
+const HISTORY_LINES: usize = 20;
+
+/// Whom one member may ignore: each is looked for whenever somebody leaves.
+const MAX_IGNORED: usize = 100;
+
+#[derive(Debug)]
+pub(super) struct State {
+    clients: HashMap<Id, Client>,
+    names: HashMap<Key, Id>,
+    /// The batch that what is said next may join.
+    open: Option<Arc<Batch>>,
+    /// Those whose queues have to be looked at before a new batch begins.
+    crowded: Vec<Crowded>,
+    history: History,
+    options: Options,
+    notices: Sender<Notice>,
+    opened: Instant,
+    last_id: u64,
+    stats: Stats,
+    closing: bool,
+}
+
+#[derive(Debug)]
+struct Client {
+    address: SocketAddr,
+    outbox: Outbox,
+    since: Instant,
+    /// None until one is chosen.
+    name: Option<Name>,
+    /// Who hears what this member says: all others but those who ignore it.
+    heard_by: Audience,
+    /// Whom this member ignores.
+    ignores: Vec<Id>,
+    /// Who wrote to this member alone last.
+    last_writer: Option<Id>,
+    muted: bool,
+    /// Why the room itself ended the connection.
+    cause: Option<Cause>,
+    /// Whether it is among [`State::crowded`].
+    crowded: bool,
+}
+
+/// A client whose queue is filling up.
+#[derive(Debug)]
+struct Crowded {
+    id: Id,
+    /// When the room began to wait for it, and when it last saw the queue become shorter.
+    waited: Option<(Instant, Instant)>,
+    queued: Size,
+}
+
+/// What a public line is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Somebody's words: they are kept, and shown to an operator who watches.
+    Said,
+    /// News about the room.
+    News,
+}
+
+impl State {
+    pub(super) fn new(notices: Sender<Notice>, mut options: Options) -> State {
+        State {
+            clients: HashMap::new(),
+            names: HashMap::new(),
+            open: None,
+            crowded: Vec::new(),
+            history: History::new(options.history, std::mem::take(&mut options.earlier)),
+            options,
+            notices,
+            opened: Instant::now(),
+            last_id: 0,
+            stats: Stats::default(),
+            closing: false,
+        }
+    }
+
+    // ---- coming and going
+
+    pub(super) fn enter(&mut self, address: SocketAddr) -> Result<(Id, Outbox), Closing> {
+        if self.closing {
+            return Err(Closing);
+        }
+        self.last_id += 1;
+        let id = Id(self.last_id);
+        let outbox = Outbox::new(id);
+        outbox.post(&Batch::new(Message::greeting(), Audience::Everybody), 0);
+        let client = Client {
+            address,
+            outbox: outbox.clone(),
+            since: Instant::now(),
+            name: None,
+            heard_by: Audience::AllBut(id),
+            ignores: Vec::new(),
+            last_writer: None,
+            muted: false,
+            cause: None,
+            crowded: false,
+        };
+        self.clients.insert(id, client);
+        Ok((id, outbox))
+    }
+
+    pub(super) fn join(&mut self, id: Id, name: &Name) -> Result<(), NotJoined> {
+        let Some(client) = self.clients.get(&id).filter(|client| !client.outbox.is_closed()) else {
+            return Err(NotJoined::Gone);
+        };
+        let Entry::Vacant(vacant) = self.names.entry(name.key()) else { return Err(NotJoined::Taken) };
+        vacant.insert(id);
+        self.log(Message::connected(name, client.address));
+        let mut welcome = Message::welcome(name);
+        if self.options.replay > 0 {
+            welcome.append(&self.history.recall(self.options.replay, SystemTime::now()));
+        }
+        self.post_to(id, welcome);
+        self.post(Message::joined(name), Audience::AllBut(id), Kind::News);
+        if let Some(client) = self.clients.get_mut(&id) {
+            client.name = Some(name.clone());
+            client.since = Instant::now();
+            if let Some(open) = &self.open {
+                // What is said next may join a batch that began before the newcomer came.
+                client.outbox.post(open, open.len());
+            }
+        }
+        self.stats.most = self.stats.most.max(self.names.len());
+        Ok(())
+    }
+
+    pub(super) fn leave(&mut self, id: Id, cause: Option<Cause>, words: Message) -> Result<(), Closing> {
+        if let Some(client) = self.clients.remove(&id) {
+            client.outbox.close(words, FLUSH, false);
+            if let Some(name) = &client.name {
+                self.gone(id, name, &client, client.cause.clone().or(cause));
+            }
+        }
+        if self.closing { Err(Closing) } else { Ok(()) }
+    }
+
+    /// A member is off the list.
+    fn gone(&mut self, id: Id, name: &Name, client: &Client, cause: Option<Cause>) {
+        self.names.remove(&name.key());
+        for other in self.clients.values_mut() {
+            other.forget(id, client.ignores.contains(&other.outbox.id()));
+        }
+        if !self.closing {
+            if let Some(cause) = &cause {
+                *self.stats.drops.entry(cause.kind()).or_default() += 1;
+            }
+            self.post(Message::left(name, cause.as_ref()), Audience::Everybody, Kind::News);
+        }
+        self.log(Message::disconnected(name));
+    }
+
+    pub(super) fn close(&mut self) {
+        self.closing = true;
+        for client in self.clients.values() {
+            client.outbox.close(Message::shutdown(), FLUSH, false);
+        }
+    }
+
+    // ---- what members do
+
+    pub(super) fn say(&mut self, id: Id, said: Message) {
+        let Some((_, audience)) = self.speaker(id) else { return };
+        self.post(said, audience, Kind::Said);
+    }
+
+    pub(super) fn emote(&mut self, id: Id, action: &Line<'_>) {
+        let Some((name, audience)) = self.speaker(id) else { return };
+        self.post(Message::emote(&name, action), audience, Kind::Said);
+        self.post_to(id, Message::emoted(&name, action));
+    }
+
+    pub(super) fn whisper(&mut self, id: Id, rest: Line<'_>) {
+        let Some((name, _)) = self.speaker(id) else { return };
+        let mut nothing_to_say = None;
+        for (key, text) in addressees(&rest) {
+            let Some(&to) = self.names.get(&key) else { continue };
+            if !text.is_empty() {
+                let text = rest.last(text.len());
+                return self.write(id, &name, to, &text);
+            }
+            nothing_to_say = self.name_of(to).map(|to| Message::nothing_to_say(&to));
+        }
+        self.post_to(id, nothing_to_say.unwrap_or_else(|| Message::nobody_called(&rest)));
+    }
+
+    pub(super) fn reply(&mut self, id: Id, text: &Line<'_>) {
+        let Some((name, _)) = self.speaker(id) else { return };
+        match self.clients.get(&id).and_then(|client| client.last_writer) {
+            Some(to) => self.write(id, &name, to, text),
+            None => self.post_to(id, Message::nobody_to_reply_to()),
+        }
+    }
+
+    fn write(&mut self, from: Id, name: &Name, to: Id, text: &Line<'_>) {
+        let Some(other) = self.clients.get_mut(&to) else { return };
+        let Some(other_name) = other.name.clone() else { return };
+        if from == to {
+            return self.post_to(from, Message::that_is_you());
+        }
+        // Who is ignored is not told so.
+        if !other.ignores.contains(&from) {
+            other.last_writer = Some(from);
+            self.post_to(to, Message::private(name, text));
+        }
+        self.post_to(from, Message::private_sent(&other_name, text));
+    }
+
+    pub(super) fn rename(&mut self, id: Id, new: &Name) -> Result<(), NotRenamed> {
+        let (old, _) = self.speaker(id).ok_or(NotRenamed)?;
+        if self.names.get(&new.key()).is_some_and(|holder| *holder != id) {
+            self.post_to(id, Message::not_renamed_taken(new));
+            return Err(NotRenamed);
+        }
+        self.names.remove(&old.key());
+        self.names.insert(new.key(), id);
+        if let Some(client) = self.clients.get_mut(&id) {
+            client.name = Some(new.clone());
+        }
+        self.post(Message::renamed(&old, new), Audience::AllBut(id), Kind::News);
+        self.log(Message::renamed(&old, new));
+        self.post_to(id, Message::renamed_yourself(new));
+        Ok(())
+    }
+
+    pub(super) fn who(&mut self, id: Id) {
+        let mut members: Vec<_> =
+            self.clients.iter().filter_map(|(id, client)| Some((*id, client.name.as_ref()?))).collect();
+        members.sort_unstable_by_key(|(id, _)| *id);
+        let who = Message::who(members.iter().map(|(_, name)| *name));
+        self.post_to(id, who);
+    }
+
+    pub(super) fn recall(&mut self, id: Id, lines: Option<usize>) {
+        let recalled = self.history.recall(lines.unwrap_or(HISTORY_LINES), SystemTime::now());
+        self.post_to(id, if recalled.is_empty() { Message::nothing_said_yet() } else { recalled });
+    }
+
+    pub(super) fn ignore(&mut self, id: Id, typed: &Line<'_>) {
+        let other = self.names.get(&Key::of(typed)).copied();
+        let Some((other, name)) = other.and_then(|other| Some((other, self.name_of(other)?))) else {
+            return self.post_to(id, Message::nobody_called(typed));
+        };
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        let told = if other == id {
+            Message::that_is_you()
+        } else if let Some(at) = client.ignores.iter().position(|ignored| *ignored == other) {
+            client.ignores.swap_remove(at);
+            self.heard_again(other, id);
+            Message::not_ignoring(&name)
+        } else if client.ignores.len() == MAX_IGNORED {
+            Message::ignoring_too_many(MAX_IGNORED)
+        } else {
+            client.ignores.push(other);
+            if let Some(other) = self.clients.get_mut(&other) {
+                other.heard_by = other.heard_by.without(id);
+            }
+            Message::ignoring(&name)
+        };
+        self.post_to(id, told);
+    }
+
+    fn heard_again(&mut self, speaker: Id, id: Id) {
+        if let Some(speaker) = self.clients.get_mut(&speaker) {
+            speaker.heard_by = speaker.heard_by.with(id);
+        }
+    }
+
+    /// A member's name and who hears it. A muted one is told so.
+    fn speaker(&mut self, id: Id) -> Option<(Name, Audience)> {
+        let client = self.clients.get(&id)?;
+        let name = client.name.clone()?;
+        if client.muted {
+            self.post_to(id, Message::muted());
+            return None;
+        }
+        Some((name, client.heard_by.clone()))
+    }
+
+    fn name_of(&self, id: Id) -> Option<Name> {
+        self.clients.get(&id)?.name.clone()
+    }
+
+    // ---- what the operator does
+
+    pub(super) fn announce(&mut self, message: Message) {
+        self.post(message, Audience::Everybody, Kind::Said);
+    }
+
+    pub(super) fn presences(&self) -> (Vec<Presence>, usize) {
+        let mut members: Vec<_> = self.clients.iter().filter(|(_, client)| client.name.is_some()).collect();
+        members.sort_unstable_by_key(|(id, _)| **id);
+        let presence = |(_, client): (&Id, &Client)| {
+            Some(Presence {
+                name: client.name.clone()?,
+                address: client.address,
+                here: client.since.elapsed(),
+                queued: client.outbox.queued().lines,
+                muted: client.muted,
+            })
+        };
+        let members: Vec<Presence> = members.into_iter().filter_map(presence).collect();
+        let unnamed = self.clients.len() - members.len();
+        (members, unnamed)
+    }
+
+    /// The member that a text begins with, and the rest of the text.
+    pub(super) fn find<'a>(&self, text: &'a str) -> Option<(Id, Name, IpAddr, &'a str)> {
+        addressees(text).find_map(|(key, rest)| {
+            let id = *self.names.get(&key)?;
+            let client = self.clients.get(&id)?;
+            Some((id, client.name.clone()?, client.address.ip(), rest))
+        })
+    }
+
+    pub(super) fn kick(&mut self, id: Id, cause: Cause, words: Message) {
+        if let Some(client) = self.clients.get_mut(&id).filter(|client| !client.outbox.is_closed()) {
+            client.cause = Some(cause);
+            client.outbox.close(words, FLUSH, false);
+        }
+    }
+
+    /// Ends every connection whose address is one of these.
+    pub(super) fn ban(&mut self, banned: impl Fn(IpAddr) -> bool, words: &Message) {
+        let those: Vec<Id> =
+            self.clients.iter().filter(|(_, client)| banned(client.address.ip())).map(|(id, _)| *id).collect();
+        for id in those {
+            self.kick(id, Cause::Banned, words.clone());
+        }
+    }
+
+    pub(super) fn mute(&mut self, id: Id, muted: bool) {
+        if let Some(client) = self.clients.get_mut(&id) {
+            client.muted = muted;
+            self.post_to(id, if muted { Message::muted() } else { Message::unmuted() });
+        }
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        Stats {
+            uptime: self.opened.elapsed(),
+            here: self.names.len(),
+            queued: self.clients.values().map(|client| client.outbox.queued().bytes).sum(),
+            ..self.stats.clone()
+        }
+    }
+
+    // ---- posting
+
+    /// Tells the process something, or nobody if it does not listen: the room waits for no terminal and no log.
+    fn log(&self, message: Message) {
+        let _ = self.notices.try_send(Notice::Log(message));
+    }
+
+    /// Posts to one connection alone. The open batch ends here: what is said next must not overtake this.
+    pub(super) fn post_to(&mut self, id: Id, message: Message) {
+        self.open = None;
+        let size = Size::of(&message);
+        if let Some(client) = self.clients.get_mut(&id) {
+            client.hand(id, &Batch::new(message, Audience::Everybody), size, &mut self.crowded);
+        }
+    }
+
+    /// Posts to every member of the audience.
+    fn post(&mut self, message: Message, audience: Audience, kind: Kind) {
+        self.record(&message, kind);
+        if self.open.as_ref().is_some_and(|open| open.append(&message, &audience)) {
+            return;
+        }
+        let batch = Batch::new(message, audience);
+        for (id, client) in self.clients.iter_mut().filter(|(_, client)| client.name.is_some()) {
+            client.hand(*id, &batch, Size::default(), &mut self.crowded);
+        }
+        self.open = Some(batch);
+    }
+
+    /// Counts and keeps a public message.
+    fn record(&mut self, message: &Message, kind: Kind) {
+        let lines = message.lines() as u64;
+        self.stats.deliveries += lines * (self.names.len() as u64).saturating_sub(1);
+        let keep = kind == Kind::Said && self.options.history > 0;
+        if keep || self.options.transcript.is_some() {
+            let now = SystemTime::now();
+            if keep {
+                self.history.keep(now, message);
+            }
+            if let Some(transcript) = &self.options.transcript {
+                transcript.write(now, message);
+            }
+        }
+        if kind == Kind::Said {
+            self.stats.lines += lines;
+            if self.options.watch {
+                self.log(message.clone());
+            }
+        }
+    }
+
+    /// Whether anybody has to be waited for before more is said: a client whose queue is nearly full, and who reads.
+    pub(super) fn waits(&mut self) -> bool {
+        if self.crowded.is_empty() {
+            return false;
+        }
+        let now = Instant::now();
+        let mut waits = false;
+        self.crowded.retain_mut(|crowded| {
+            let Some(client) = self.clients.get_mut(&crowded.id) else { return false };
+            let queued = client.outbox.queued();
+            if !queued.exceeds(RELIEVED) {
+                client.crowded = false;
+                return false;
+            }
+            if crowded.waited.is_none() && queued.exceeds(CROWDED) {
+                crowded.waited = Some((now, now));
+            }
+            let shrunk = crowded.queued.exceeds(queued);
+            crowded.queued = queued;
+            if let Some((since, moved)) = &mut crowded.waited {
+                if shrunk {
+                    *moved = now;
+                }
+                waits |= now - *moved < PATIENCE && now - *since < PATIENCE_IN_ALL;
+            }
+            true
+        });
+        waits
+    }
+}
+
+impl Client {
+    /// Puts a batch into the queue; `size` is what is known of its size already. Whoever has too much in it is dropped;
+    /// who has much is looked at before the next batch begins.
+    fn hand(&mut self, id: Id, batch: &Arc<Batch>, size: Size, crowd: &mut Vec<Crowded>) {
+        let mut queued = self.outbox.post(batch, 0);
+        queued += size;
+        if queued.exceeds(MAX_QUEUED) {
+            self.cause = Some(Cause::TooSlow);
+            self.outbox.close(Message::too_slow(), FLUSH, true);
+        } else if queued.exceeds(MAX_QUEUED.quarters(2)) && !self.crowded {
+            self.crowded = true;
+            crowd.push(Crowded { id, waited: None, queued });
+        }
+    }
+
+    /// Somebody has left, who perhaps ignored this member.
+    fn forget(&mut self, id: Id, ignored: bool) {
+        if ignored {
+            self.heard_by = self.heard_by.with(id);
+        }
+        self.ignores.retain(|other| *other != id);
+        if self.last_writer == Some(id) {
+            self.last_writer = None;
+        }
+    }
+}

@@ -1,0 +1,443 @@
+//! The transcript: every public line with its time, appended to a file that the room never waits for.
+//!
+//! The room hands lines over and goes on; a [`Writer`] of its own puts them into the file on a thread that may block. A
+//! power cut costs at most the last second. A line that one cut in two is recognised when the file is opened again.
+
+use std::collections::VecDeque;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use async_channel::{Receiver, Sender};
+use futures_lite::FutureExt;
+use smol::{Timer, unblock};
+
+use super::Notice;
+use crate::text::line::clean;
+use crate::text::message::Message;
+use crate::text::name::Name;
+
+/// What may wait for a disk that does not keep up; what is said beyond that is not written.
+const MAX_WAITING: usize = 4 * 1024 * 1024;
+
+/// What is written in one go.
+const CHUNK: usize = 256 * 1024;
+
+/// How long what is written may stay in the system's memory alone.
+const SYNC_EVERY: Duration = Duration::from_secs(1);
+
+/// How long to wait before a disk that refused is tried again.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+
+/// What is read back at most, whatever the file's size: more than the longest history anybody reads.
+const MAX_TAIL: u64 = 4 * 1024 * 1024;
+
+/// What is put after a line that a power cut cut in two.
+const CUT_SHORT: &[u8] = b" [cut short]\n";
+
+/// What was said before, oldest first.
+pub type Earlier = Vec<(SystemTime, String)>;
+
+/// The room's end: takes lines and never waits. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Transcript {
+    jobs: Sender<Job>,
+    backlog: Arc<Backlog>,
+}
+
+/// The file's end.
+#[derive(Debug)]
+pub struct Writer {
+    jobs: Receiver<Job>,
+    backlog: Arc<Backlog>,
+    path: PathBuf,
+    file: Option<Arc<File>>,
+    notices: Sender<Notice>,
+}
+
+#[derive(Debug)]
+enum Job {
+    Lines(Vec<u8>),
+    Reopen,
+}
+
+#[derive(Debug, Default)]
+struct Backlog {
+    /// Bytes handed over and not written yet.
+    waiting: AtomicUsize,
+    /// Lines that were not taken because too many bytes waited.
+    lost: AtomicU64,
+}
+
+/// Opens a transcript, and reads back the last `lines` of what was said from its end.
+///
+/// # Errors
+/// When the file cannot be opened for reading and appending.
+pub fn open(path: &Path, lines: usize, notices: Sender<Notice>) -> io::Result<(Transcript, Writer, Earlier)> {
+    let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+    let (earlier, torn) = recall(&file, lines)?;
+    let (put, jobs) = async_channel::unbounded();
+    let backlog = Arc::new(Backlog::default());
+    if torn {
+        // The first thing that is written ends the line that is there.
+        backlog.waiting.store(CUT_SHORT.len(), Ordering::Relaxed);
+        let _ = put.try_send(Job::Lines(CUT_SHORT.to_vec()));
+    }
+    let transcript = Transcript { jobs: put, backlog: Arc::clone(&backlog) };
+    let writer = Writer { jobs, backlog, path: path.into(), file: Some(Arc::new(file)), notices };
+    Ok((transcript, writer, earlier))
+}
+
+impl Transcript {
+    /// Hands a public message over.
+    pub(super) fn write(&self, at: SystemTime, message: &Message) {
+        let size = message.bytes().len();
+        if self.backlog.waiting.load(Ordering::Relaxed) + size > MAX_WAITING {
+            self.backlog.lost.fetch_add(message.lines() as u64, Ordering::Relaxed);
+            return;
+        }
+        let time = Utc::from(at).to_string();
+        let mut lines = Vec::with_capacity(size + message.lines() * (time.len() + 1));
+        for text in message.texts() {
+            lines.extend_from_slice(time.as_bytes());
+            lines.push(b' ');
+            lines.extend_from_slice(text.as_bytes());
+            lines.push(b'\n');
+        }
+        self.backlog.waiting.fetch_add(lines.len(), Ordering::Relaxed);
+        // Fails only when the writer is gone, and with it the process's wish for a transcript.
+        let _ = self.jobs.try_send(Job::Lines(lines));
+    }
+
+    /// Opens the file anew, which has perhaps been moved away.
+    pub fn reopen(&self) {
+        let _ = self.jobs.try_send(Job::Reopen);
+    }
+
+    /// No more lines are taken: the writer finishes.
+    pub fn close(&self) {
+        self.jobs.close();
+    }
+}
+
+impl Writer {
+    /// Writes until the transcript is closed and all of it is on the disk.
+    pub async fn run(mut self) {
+        let mut unsynced: Option<Instant> = None;
+        let mut failing = false;
+        loop {
+            let next = async { self.jobs.recv().await.map_err(|_| true) };
+            let due = async {
+                match unsynced {
+                    Some(since) => Timer::at(since + SYNC_EVERY).await,
+                    None => std::future::pending().await,
+                };
+                Err(false)
+            };
+            match next.or(due).await {
+                Ok(Job::Reopen) => self.file = None,
+                Ok(Job::Lines(first)) => {
+                    failing = self.write(first, failing).await;
+                    unsynced = unsynced.or_else(|| Some(Instant::now()));
+                }
+                Err(over) => {
+                    self.sync(&mut failing).await;
+                    unsynced = None;
+                    if over {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Writes these lines and what else waits; tells whether the disk refused before it took them.
+    async fn write(&mut self, mut lines: Vec<u8>, mut failing: bool) -> bool {
+        let mut reopen = false;
+        while lines.len() < CHUNK && !reopen {
+            match self.jobs.try_recv() {
+                Ok(Job::Lines(more)) => lines.extend_from_slice(&more),
+                Ok(Job::Reopen) => reopen = true,
+                Err(_) => break,
+            }
+        }
+        let size = lines.len();
+        let lines = Arc::new(lines);
+        let mut written = 0;
+        while written < size {
+            let (file, path, rest) = (self.file.clone(), self.path.clone(), Arc::clone(&lines));
+            let attempt = unblock(move || -> io::Result<(Arc<File>, usize)> {
+                let file = match file {
+                    Some(file) => file,
+                    None => Arc::new(OpenOptions::new().append(true).create(true).open(path)?),
+                };
+                let n = (&*file).write(&rest[written..])?;
+                Ok((file, n))
+            });
+            match attempt.await {
+                Ok((file, n)) => {
+                    self.file = Some(file);
+                    written += n;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.fails(&error, &mut failing);
+                    // Perhaps the file is moved away and another takes its place.
+                    self.file = None;
+                    if self.jobs.is_closed() {
+                        break;
+                    }
+                    Timer::after(TRY_AGAIN).await;
+                }
+            }
+        }
+        if reopen {
+            self.file = None;
+        }
+        self.backlog.waiting.fetch_sub(size, Ordering::Relaxed);
+        let lost = self.backlog.lost.swap(0, Ordering::Relaxed);
+        if written == size && (failing || lost > 0) {
+            self.tell(Message::transcript_recovered(&self.path, lost));
+        }
+        written < size
+    }
+
+    async fn sync(&mut self, failing: &mut bool) {
+        let Some(file) = self.file.clone() else { return };
+        if let Err(error) = unblock(move || file.sync_data()).await {
+            // A pipe or a terminal cannot be synced and need not be.
+            if error.kind() != io::ErrorKind::InvalidInput {
+                self.fails(&error, failing);
+            }
+        }
+    }
+
+    fn fails(&self, error: &io::Error, failing: &mut bool) {
+        if !std::mem::replace(failing, true) {
+            self.tell(Message::transcript_fails(&self.path, error));
+        }
+    }
+
+    fn tell(&self, message: Message) {
+        let _ = self.notices.try_send(Notice::Warning(message));
+    }
+}
+
+/// The last `lines` of what was said, and whether the file ends in a line that was cut in two.
+fn recall(mut file: &File, lines: usize) -> io::Result<(Earlier, bool)> {
+    let size = file.metadata()?.len();
+    let start = size.saturating_sub(MAX_TAIL);
+    file.seek(SeekFrom::Start(start))?;
+    let mut tail = Vec::new();
+    file.take(MAX_TAIL).read_to_end(&mut tail)?;
+    let whole = tail.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let text = String::from_utf8_lossy(&tail[..whole]);
+    // Where the tail begins in the middle of a line, that is none.
+    let skip = usize::from(start > 0);
+    let mut said = VecDeque::new();
+    for line in text.lines().skip(skip).filter_map(read) {
+        said.push_back(line);
+        if said.len() > lines {
+            said.pop_front();
+        }
+    }
+    Ok((said.into(), whole < tail.len()))
+}
+
+/// A line of the file, if it is what somebody said: news is not recalled.
+fn read(line: &str) -> Option<(SystemTime, String)> {
+    let (time, text) = line.split_once(' ')?;
+    let at = Utc::parse(time)?;
+    // Anybody may have edited the file.
+    let text = clean(text);
+    let by_somebody = text.split_once(": ").is_some_and(|(name, _)| name == "[SERVER]" || Name::parse(name).is_ok());
+    (by_somebody || text.starts_with("* ")).then(|| (at, text.into_owned()))
+}
+
+/// A time as a line of the transcript begins with it: RFC 3339, in UTC, to the second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Utc {
+    year: u64,
+    month: u64,
+    day: u64,
+    second: u64,
+}
+
+const DAY: u64 = 86_400;
+
+impl From<SystemTime> for Utc {
+    /// Days to a date after Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms": years begin in March, so that
+    /// the leap day is their last.
+    fn from(time: SystemTime) -> Utc {
+        let seconds = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        let days = seconds / DAY + 719_468;
+        let (era, day_of_era) = (days / 146_097, days % 146_097);
+        let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let shifted = (5 * day_of_year + 2) / 153;
+        let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+        Utc {
+            year: era * 400 + year_of_era + u64::from(month <= 2),
+            month,
+            day: day_of_year - (153 * shifted + 2) / 5 + 1,
+            second: seconds % DAY,
+        }
+    }
+}
+
+impl std::fmt::Display for Utc {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Utc { year, month, day, second } = self;
+        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    }
+}
+
+impl Utc {
+    fn parse(text: &str) -> Option<SystemTime> {
+        let mut numbers = text.strip_suffix('Z')?.split(['-', 'T', ':']).map(|n| n.parse::<u64>().ok());
+        let mut next = || numbers.next()?;
+        let (year, month, day) = (next()?, next()?, next()?);
+        let (hour, minute, second) = (next()?, next()?, next()?);
+        if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) || hour > 23 || minute > 59 || second > 60 {
+            return None;
+        }
+        let shifted = year - u64::from(month <= 2);
+        let day_of_year = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5 + day.checked_sub(1)?;
+        let days = shifted * 365 + shifted / 4 - shifted / 100 + shifted / 400 + day_of_year - 719_468;
+        let seconds = days * DAY + hour * 3600 + minute * 60 + second;
+        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        // A thirtieth of February and other noise.
+        (Utc::from(at).to_string() == text).then_some(at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::room::tests::message;
+
+    #[test]
+    fn times_are_written_and_read_back() {
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_399, "2000-02-28T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (1_795_374_245, "2026-11-22T19:04:05Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+        ] {
+            let at = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+            assert_eq!(Utc::from(at).to_string(), text);
+            assert_eq!(Utc::parse(text), Some(at));
+        }
+        for day in 0..100_000 {
+            let at = SystemTime::UNIX_EPOCH + Duration::from_secs(day * DAY + day % DAY);
+            assert_eq!(Utc::parse(&Utc::from(at).to_string()), Some(at));
+        }
+        for wrong in
+            ["", "Z", "2026-02-30T00:00:00Z", "2026-13-01T00:00:00Z", "2026-11-22T24:00:00Z", "2026-11-22", "x"]
+        {
+            assert_eq!(Utc::parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_was_said_is_read_back_and_nothing_else() {
+        let said = |line: &str| read(line).map(|(_, text)| text);
+        assert_eq!(said("2026-11-22T19:04:05Z Ann: text").as_deref(), Some("Ann: text"));
+        assert_eq!(said("2026-11-22T19:04:05Z * Ann waves").as_deref(), Some("* Ann waves"));
+        assert_eq!(said("2026-11-22T19:04:05Z [SERVER]: hi").as_deref(), Some("[SERVER]: hi"));
+        assert_eq!(said("2026-11-22T19:04:05Z Ann: a\u{1b}[2Jb").as_deref(), Some("Ann: ab"));
+        for line in [
+            "2026-11-22T19:04:05Z Ann has joined the chat.",
+            "2026-11-22T19:04:05Z Ann has left the chat (kicked: spam).",
+            "2026-11-22T19:04:05Z Ann is now known as Anna.",
+            "2026-11-22T19:04:0",
+            "19:04:05Z Ann: torn at its beginning",
+            "-- not a time",
+            "",
+        ] {
+            assert_eq!(said(line), None, "{line}");
+        }
+    }
+
+    /// A file of its own in the system's place for such, gone with the test.
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str) -> Scratch {
+            Scratch(std::env::temp_dir().join(format!("dynasti-{name}-{}", std::process::id())))
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_file(&self.0);
+        }
+    }
+
+    fn earlier(path: &Path, lines: usize) -> Vec<String> {
+        let (_, _, earlier) = open(path, lines, async_channel::bounded(1).0).unwrap();
+        earlier.into_iter().map(|(_, text)| text).collect()
+    }
+
+    #[test]
+    fn lines_are_appended_and_recalled_and_a_torn_one_is_not() {
+        let scratch = Scratch::new("torn");
+        std::fs::write(
+            &scratch.0,
+            "2026-11-22T19:04:05Z Ann: one\n2026-11-22T19:04:06Z Ann: two\n2026-11-22T19:04:07Z A",
+        )
+        .unwrap();
+        let (transcript, writer, before) = open(&scratch.0, 1, async_channel::bounded(1).0).unwrap();
+        assert_eq!(before[0].1, "Ann: two");
+        transcript.write(SystemTime::UNIX_EPOCH, &message("Bob: three"));
+        transcript.close();
+        smol::block_on(writer.run());
+        let written = std::fs::read_to_string(&scratch.0).unwrap();
+        assert!(written.ends_with("07Z A [cut short]\n1970-01-01T00:00:00Z Bob: three\n"), "{written}");
+        assert_eq!(earlier(&scratch.0, 9), ["Ann: one", "Ann: two", "Bob: three"]);
+    }
+
+    #[test]
+    fn only_the_end_of_a_large_file_is_read() {
+        let scratch = Scratch::new("large");
+        let line = format!("2026-11-22T19:04:05Z Ann: {}\n", "x".repeat(1000));
+        let mut lines = line.repeat(MAX_TAIL as usize / line.len() + 10);
+        lines.push_str("2026-11-22T19:04:05Z Ann: last\n");
+        std::fs::write(&scratch.0, &lines).unwrap();
+        let earlier = earlier(&scratch.0, usize::MAX);
+        assert_eq!(earlier.last().unwrap(), "Ann: last");
+        assert!(earlier.len() <= MAX_TAIL as usize / line.len() + 1);
+    }
+
+    #[test]
+    fn a_file_that_was_moved_away_is_begun_anew() {
+        let (scratch, moved) = (Scratch::new("rotated"), Scratch::new("moved"));
+        let (transcript, writer, _) = open(&scratch.0, 1, async_channel::bounded(1).0).unwrap();
+        transcript.write(SystemTime::UNIX_EPOCH, &message("Ann: one"));
+        transcript.reopen();
+        transcript.write(SystemTime::UNIX_EPOCH, &message("Ann: two"));
+        transcript.close();
+        std::fs::rename(&scratch.0, &moved.0).unwrap();
+        smol::block_on(writer.run());
+        assert_eq!(earlier(&moved.0, 9), ["Ann: one"]);
+        assert_eq!(earlier(&scratch.0, 9), ["Ann: two"]);
+    }
+
+    #[test]
+    fn a_disk_that_is_full_is_reported_once_and_holds_nobody_up() {
+        let (notices, told) = async_channel::bounded(9);
+        let (transcript, writer, _) = open(Path::new("/dev/full"), 0, notices).unwrap();
+        for _ in 0..10 {
+            transcript.write(SystemTime::UNIX_EPOCH, &message(&"x".repeat(MAX_WAITING / 5)));
+        }
+        transcript.close();
+        smol::block_on(writer.run());
+        let Notice::Warning(first) = told.try_recv().unwrap() else { panic!() };
+        assert!(first.texts().next().unwrap().contains("/dev/full"));
+    }
+}
