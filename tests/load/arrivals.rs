@@ -18,11 +18,11 @@ const NCAT_LIST: &[u8] = b"<announce> already connected: ";
 const NCAT_JOINED: &[u8] = b" is connected as <user";
 
 /// What one line says of coming and going.
-enum Meaning {
+enum Meaning<'a> {
     Prompt,
     Welcome,
-    /// The client of this number has joined.
-    Joined(u32),
+    /// The client of this name has joined; ncat names only a descriptor.
+    Joined(Option<&'a [u8]>),
     /// It is right that it is said, and of no account here.
     Other,
 }
@@ -82,13 +82,13 @@ impl Arrivals {
             match meaning(self.manners, line) {
                 Some(Meaning::Prompt) => self.prompted.push(client),
                 Some(Meaning::Welcome) => self.welcomed += 1,
-                Some(Meaning::Joined(who)) => {
+                Some(Meaning::Joined(name)) => {
                     // ncat's first words to a newcomer are of itself.
                     self.welcomed += usize::from(self.manners == Manners::Ncat && self.told[client] == 0);
                     self.notices += 1;
                     self.told[client] += 1;
                     if self.told.len() <= REMEMBERED {
-                        self.told_of[client].push(who);
+                        self.told_of[client].extend(name.and_then(number));
                     }
                 }
                 Some(Meaning::Other) => {}
@@ -123,17 +123,15 @@ impl Arrivals {
     }
 }
 
-fn meaning(manners: Manners, line: &[u8]) -> Option<Meaning> {
+fn meaning(manners: Manners, line: &[u8]) -> Option<Meaning<'_>> {
     let contains = |part: &[u8]| line.windows(part.len()).any(|window| window == part);
     match manners {
         Manners::Ncat if line.starts_with(NCAT_LIST) => Some(Meaning::Other),
-        Manners::Ncat if contains(NCAT_JOINED) => Some(Meaning::Joined(0)),
+        Manners::Ncat if contains(NCAT_JOINED) => Some(Meaning::Joined(None)),
         Manners::Ncat => Some(Meaning::Other),
         Manners::Dynasti => {
             if let Some(name) = line.strip_suffix(JOINED) {
-                // A name is a letter or two and the client's number.
-                let digits = name.rsplit(|byte| byte.is_ascii_alphabetic()).next()?;
-                return std::str::from_utf8(digits).ok()?.parse().ok().map(Meaning::Joined);
+                return Some(Meaning::Joined(Some(name)));
             }
             match line {
                 PROMPT => Some(Meaning::Prompt),
@@ -143,4 +141,9 @@ fn meaning(manners: Manners, line: &[u8]) -> Option<Meaning> {
             }
         }
     }
+}
+
+/// The client's number: what its name ends in.
+fn number(name: &[u8]) -> Option<u32> {
+    std::str::from_utf8(name.rsplit(u8::is_ascii_alphabetic).next()?).ok()?.parse().ok()
 }

@@ -14,6 +14,8 @@ pub(crate) enum Fault {
     Stalled(String),
     /// It could not be run at all.
     Unable(String),
+    /// It was going well, but took longer than there is time for.
+    Late(String),
 }
 
 impl Fault {
@@ -28,13 +30,14 @@ impl Fault {
             Self::Wrong(_) => "wrong",
             Self::Stalled(_) => "stalls",
             Self::Unable(_) => "fails",
+            Self::Late(_) => "late",
         }
     }
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Wrong(text) | Self::Stalled(text) | Self::Unable(text)) = self;
+        let (Self::Wrong(text) | Self::Stalled(text) | Self::Unable(text) | Self::Late(text)) = self;
         f.write_str(text)
     }
 }

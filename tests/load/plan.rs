@@ -44,6 +44,8 @@ impl FromStr for Kind {
 /// How much of everything.
 pub(crate) struct Scale {
     rounds: usize,
+    /// The rounds that others than dynasti and the floor take part in; of what takes them long, it is one.
+    rounds_of_others: usize,
     small: usize,
     large: usize,
     idle: usize,
@@ -54,29 +56,30 @@ pub(crate) struct Scale {
     /// How long system calls are counted.
     counted: Duration,
     idling: Duration,
-    /// When the others than dynasti and the floor have no more rounds, and when nobody has.
-    budget: Option<(Duration, Duration)>,
+    /// When there are no more rounds than the first, and no room of ten thousand, so that all is done in three minutes.
+    budget: Duration,
 }
 
 impl Scale {
     /// The same with so many rounds, which are all run however long that takes.
     pub(crate) fn with_rounds(self, rounds: usize) -> Self {
-        Self { rounds, budget: None, ..self }
+        Self { rounds, rounds_of_others: rounds, budget: Duration::MAX, ..self }
     }
 
     /// The whole benchmark.
     pub(crate) fn full() -> Self {
         Self {
-            rounds: 3,
+            rounds: 5,
+            rounds_of_others: 2,
             small: 100,
             large: 900,
             idle: 1000,
             huge: Some(10_000),
-            span: Span { warm_up: Duration::from_millis(100), window: Duration::from_millis(600) },
-            latency: Duration::from_secs(3),
+            span: Span { warm_up: Duration::from_millis(100), window: Duration::from_millis(500) },
+            latency: Duration::from_secs(2),
             counted: Duration::from_millis(250),
             idling: Duration::from_secs(2),
-            budget: Some((Duration::from_secs(100), Duration::from_secs(140))),
+            budget: Duration::from_secs(120),
         }
     }
 
@@ -113,6 +116,11 @@ impl Job {
             Self::Latency => Kind::Latency,
             Self::Stopped => Kind::Stopped,
         }
+    }
+
+    /// Whether others than dynasti and the floor take long for it.
+    fn is_long(self) -> bool {
+        !matches!(self, Self::Closed(_))
     }
 
     fn name(self, clients: usize) -> String {
@@ -167,8 +175,11 @@ impl Bench {
         self.together(nobody, small, &in_small, counter);
         self.rushes(large);
         // ncat takes ten seconds to fill such a room, so those who were idle are busy next, but for some who leave.
-        let rooms = self.idles(descriptors);
+        let rooms = self.idles(idle);
         self.together(rooms, large, &in_large, counter);
+        if let Some(huge) = huge {
+            self.huge_idles(huge, descriptors);
+        }
 
         let mut order: Vec<String> = in_small[..3].iter().map(|job| job.name(small)).collect();
         order.extend(in_large.iter().map(|job| job.name(large)));
@@ -185,6 +196,9 @@ impl Bench {
         let jobs: Vec<Job> = jobs.iter().copied().filter(|job| self.wants(job.kind())).collect();
         for round in 0..self.scale.rounds {
             for job in &jobs {
+                if !(0..self.servers.len()).any(|server| self.takes_part(server, round, job.is_long())) {
+                    continue;
+                }
                 self.progress(Some(round), &job.name(clients));
                 for server in self.order(round) {
                     self.job(&mut rooms[server], server, round, *job, clients);
@@ -218,7 +232,7 @@ impl Bench {
     /// Runs `job` in `room`, which is opened if need be, and closed after a fault, for who knows what is in it then.
     fn job(&mut self, room: &mut Option<Room>, server: usize, round: usize, job: Job, clients: usize) {
         let name = job.name(clients);
-        if self.report.has_failed(&name, server) || !self.has_time(server, round) {
+        if self.report.has_failed(&name, server) || !self.takes_part(server, round, job.is_long()) {
             return;
         }
         let mut run = || {
@@ -249,7 +263,7 @@ impl Bench {
         for round in 0..self.scale.rounds {
             self.progress(Some(round), &name);
             for server in self.order(round) {
-                if !self.report.has_failed(&name, server) && self.has_time(server, round) {
+                if !self.report.has_failed(&name, server) && self.takes_part(server, round, true) {
                     let found = Room::open(&self.servers[server]);
                     let found = found.and_then(|mut room| workloads::rush(&mut room, clients));
                     self.done(&name, server, round, found);
@@ -274,37 +288,53 @@ impl Bench {
     }
 
     /// Looks at idle rooms for each server, and returns those that others may go on with.
-    fn idles(&mut self, descriptors: u64) -> Vec<Option<Room>> {
+    fn idles(&mut self, clients: usize) -> Vec<Option<Room>> {
         let servers = 0..self.servers.len();
         if !self.wants(Kind::Idle) {
             return servers.map(|_| None).collect();
         }
-        if let Some(huge) = self.scale.huge {
-            // Beside the clients' sockets there are the other files of both processes.
-            if descriptors > huge as u64 + 100 {
-                self.progress(None, &idle_name(huge));
-                for server in servers.clone() {
-                    if self.servers[server].is_ours() || self.servers[server].is_floor() {
-                        self.idle(server, huge);
-                    }
-                }
-                eprintln!();
-            } else {
-                self.report.note(format!("{huge} clients need more than the {descriptors} descriptors allowed here."));
-            }
-        }
-        self.progress(None, &idle_name(self.scale.idle));
-        let rooms = servers.map(|server| self.idle(server, self.scale.idle)).collect();
+        self.progress(None, &idle_name(clients));
+        let rooms = servers.map(|server| self.idle(server, clients)).collect();
         eprintln!();
         rooms
     }
 
-    /// Whether there is time for `server` to take part in this round. All take part in the first.
-    fn has_time(&self, server: usize, round: usize) -> bool {
-        let peer = &self.servers[server];
-        let (others, all) = self.scale.budget.unwrap_or((Duration::MAX, Duration::MAX));
-        let budget = if peer.is_ours() || peer.is_floor() { all } else { others };
-        round == 0 || self.begun.elapsed() < budget
+    /// Looks at rooms so large that only dynasti and the floor are asked to fill them.
+    fn huge_idles(&mut self, clients: usize, descriptors: u64) {
+        if !self.wants(Kind::Idle) {
+            return;
+        }
+        // Beside the clients' sockets there are the other files of both processes.
+        if descriptors < clients as u64 + 100 {
+            self.report.note(format!("{clients} clients need more than the {descriptors} descriptors allowed here."));
+        } else if self.begun.elapsed() > self.scale.budget {
+            self.report.note(format!("There was no time left for {clients} idle clients; --only idle takes it."));
+        } else {
+            self.progress(None, &idle_name(clients));
+            for server in 0..self.servers.len() {
+                if self.is_judged(server) {
+                    self.idle(server, clients);
+                }
+            }
+            eprintln!();
+        }
+    }
+
+    /// Whether `server` takes part in this round of something that others than dynasti and the floor may take `long` for.
+    /// All take part in the first.
+    fn takes_part(&self, server: usize, round: usize, long: bool) -> bool {
+        let rounds = match () {
+            () if self.begun.elapsed() > self.scale.budget => 1,
+            () if self.is_judged(server) => self.scale.rounds,
+            () if long => self.scale.rounds_of_others.div_ceil(2),
+            () => self.scale.rounds_of_others,
+        };
+        round < rounds
+    }
+
+    /// Whether `server` is dynasti, called as dynasti is, or the floor.
+    fn is_judged(&self, server: usize) -> bool {
+        self.servers[server].is_ours() || self.servers[server].is_floor()
     }
 
     fn wants(&self, kind: Kind) -> bool {

@@ -152,9 +152,9 @@ impl Report {
         self.fault(workload, server).is_some()
     }
 
-    /// Whether any of the servers that are judged has failed at anything.
+    /// Whether any of the servers that are judged has done anything wrong. To take long is not wrong.
     pub(crate) fn is_wrong(&self) -> bool {
-        self.faults.iter().any(|(_, server, _)| self.judged[*server])
+        self.faults.iter().any(|(_, server, fault)| self.judged[*server] && !matches!(fault, Fault::Late(_)))
     }
 
     /// Adds a sentence to what stands under the table.
@@ -162,17 +162,21 @@ impl Report {
         self.notes.push(text);
     }
 
-    /// The median of what `server` did, if that counts.
-    pub(crate) fn median(&self, workload: &str, figure: Figure, server: usize) -> Option<f64> {
-        let row = self.rows.iter().find(|row| row.workload == workload && row.figure == figure)?;
-        self.cell_median(row, server)
-    }
-
     /// How `server` compares to the floor: the median of the ratios of each round, for a round's runs stand side by side
     /// and what slows the machine slows them all.
     pub(crate) fn ratio(&self, workload: &str, figure: Figure, server: usize) -> Option<f64> {
         let row = self.rows.iter().find(|row| row.workload == workload && row.figure == figure)?;
         self.cell_ratio(row, server)
+    }
+
+    /// One word for why `server`'s part in a workload does not count, if it does not.
+    pub(crate) fn fault_word(&self, workload: &str, server: usize) -> Option<&'static str> {
+        self.fault(workload, server).map(Fault::word)
+    }
+
+    /// The rows: a workload, and what is said of it.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (&str, Figure)> {
+        self.rows.iter().map(|row| (row.workload.as_str(), row.figure))
     }
 
     /// The heads of the columns.

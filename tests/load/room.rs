@@ -12,6 +12,8 @@ use crate::tally::Tally;
 
 /// How long nothing may arrive before the wait for it is given up.
 pub(crate) const STALL: Duration = Duration::from_secs(5);
+/// How long filling a room may take.
+const FILLING: Duration = Duration::from_secs(30);
 /// How long a wave of newcomers may take.
 const JOINING: Duration = Duration::from_secs(20);
 /// How long the room listens for what should not come.
@@ -42,15 +44,20 @@ impl Room {
         Ok(Self { server, crowd, arrivals, strict: peer.is_ours() || peer.is_floor(), wave: peer.wave(), runs: 0 })
     }
 
-    /// Lets clients come, not too many at once, until there are `clients`.
+    /// Lets clients come, not too many at once, until there are `clients`, or until [`FILLING`] is over.
     pub(crate) fn fill(&mut self, clients: usize) -> Result<()> {
+        let begun = Instant::now();
         if self.crowd.len() >= clients {
             return Ok(());
         }
         while self.crowd.len() < clients {
             // A large room takes in more at once, or every newcomer would cost as much as all who are there.
-            let wave = self.wave.max(self.wave * self.crowd.len() / 2000);
+            let wave = self.wave.max(self.wave * self.crowd.len() / 4000);
             self.admit(wave.min(clients - self.crowd.len()), None, "u")?;
+            if begun.elapsed() > FILLING && self.crowd.len() < clients {
+                let (seconds, came) = (FILLING.as_secs(), self.crowd.len());
+                return Err(Fault::Late(format!("after {seconds} s only {came} of {clients} had joined")));
+            }
         }
         self.check()
     }
