@@ -79,7 +79,7 @@ impl Scale {
             latency: Duration::from_secs(2),
             counted: Duration::from_millis(250),
             idling: Duration::from_secs(2),
-            budget: Duration::from_secs(120),
+            budget: Duration::from_secs(130),
         }
     }
 
@@ -387,7 +387,7 @@ pub(crate) fn machine() -> String {
     let model = about.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
     let model = model.trim_start_matches(['\t', ' ', ':']);
     let kernel = read("/proc/sys/kernel/osrelease");
-    let kernel = kernel.trim().split('-').next().unwrap_or_default();
+    let kernel: Vec<&str> = kernel.trim().split('.').take(2).collect();
     let model = if model.is_empty() { String::new() } else { format!(" ({model})") };
-    format!("{processors} {} cores{model}, Linux {kernel}, loopback", std::env::consts::ARCH)
+    format!("{processors} {} cores{model}, Linux {}, loopback", std::env::consts::ARCH, kernel.join("."))
 }

@@ -13,7 +13,7 @@ use crate::tally::Tally;
 /// How long nothing may arrive before the wait for it is given up.
 pub(crate) const STALL: Duration = Duration::from_secs(5);
 /// How long filling a room may take.
-const FILLING: Duration = Duration::from_secs(30);
+const FILLING: Duration = Duration::from_secs(20);
 /// How long a wave of newcomers may take.
 const JOINING: Duration = Duration::from_secs(20);
 /// How long the room listens for what should not come.

@@ -84,6 +84,10 @@ fn bar(report: &Report, workload: &str, figure: Figure, server: usize, place: us
     let mut text =
         format!(r#"<rect x="{LEFT}" y="{y}" width="{length:.1}" height="{thick}" rx="1.5" fill="{colour}"/>"#);
     let mut label = end + 5.0;
+    let floor = LEFT as f64 + UNIT;
+    if (floor - 40.0..floor + 4.0).contains(&label) {
+        label = floor + 4.0; // not across the line
+    }
     if cost > LONGEST {
         // The end of a bar that goes on: a few pieces, further and further apart.
         for (from, width) in [(4.0, 8.0), (16.0, 5.0), (26.0, 3.0)] {
