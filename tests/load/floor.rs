@@ -10,6 +10,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::fd::OwnedFd;
+use rustix::io::Errno;
 
 /// What one client may leave unread before it is cut off; without an end to it one stopped reader would take all memory.
 const UNREAD_LIMIT: usize = 1 << 20;
@@ -47,7 +48,10 @@ pub(crate) fn run() -> io::Result<()> {
     let mut events = Vec::with_capacity(1024);
     let mut bytes = vec![0; 64 * 1024];
     loop {
-        epoll::wait(&floor.epoll, spare_capacity(&mut events), None)?;
+        match epoll::wait(&floor.epoll, spare_capacity(&mut events), None) {
+            Ok(_) | Err(Errno::INTR) => {} // strace interrupts it
+            Err(error) => return Err(error.into()),
+        }
         for event in events.drain(..) {
             match event.data.u64() {
                 LISTENER => floor.accept()?,
