@@ -37,6 +37,8 @@ pub(crate) enum Figure {
     RateLeft,
     /// The server's processor time per delivery with a stopped reader, as per cent of that without.
     CostThen,
+    /// The longest time in which nobody heard anything while a reader had stopped, in milliseconds.
+    Silence,
 }
 
 impl Figure {
@@ -56,13 +58,23 @@ impl Figure {
             Self::Worst => "worst, ms",
             Self::LastReceiver => "last receiver, median, ms",
             Self::RateLeft => "deliveries/s, % of before",
+            Self::Silence => "longest silence, ms",
             Self::CostThen => "server's CPU per delivery, % of before",
         }
     }
 
     /// Whether the floor's number is a measure for others. What it keeps in memory is not: it does not try to be small.
     fn compares(self) -> bool {
-        !matches!(self, Self::Empty | Self::PerClient | Self::Total | Self::IdleCpu | Self::RateLeft | Self::CostThen)
+        !matches!(
+            self,
+            Self::Empty
+                | Self::PerClient
+                | Self::Total
+                | Self::IdleCpu
+                | Self::RateLeft
+                | Self::CostThen
+                | Self::Silence
+        )
     }
 
     /// The number as people read it: three digits that count, thousands apart.

@@ -46,6 +46,8 @@ struct Throughput {
     cpu: Duration,
     /// From the first line to the last.
     in_all: u64,
+    /// The longest time in which nobody heard anything.
+    silence: Duration,
 }
 
 impl Throughput {
@@ -104,7 +106,7 @@ fn closed_loop(room: &mut Room, clients: usize, manner: Manner) -> Result<Throug
         say(room, &mut tally, line % talkers);
     }
     let begun = Instant::now();
-    let (mut start, mut end, mut progress) = (None, None, begun);
+    let (mut start, mut end, mut progress, mut silence) = (None, None, begun, Duration::ZERO);
     while tally.open > 0 {
         let before = tally.deliveries;
         room.crowd.turn(Duration::from_millis(10), |receiver, lines| {
@@ -115,6 +117,7 @@ fn closed_loop(room: &mut Room, clients: usize, manner: Manner) -> Result<Throug
             })
         })?;
         let now = Instant::now();
+        silence = silence.max(now - progress);
         if tally.deliveries > before {
             progress = now;
         } else if now - progress > stall {
@@ -139,7 +142,7 @@ fn closed_loop(room: &mut Room, clients: usize, manner: Manner) -> Result<Throug
         return Err(Fault::Stalled("nothing was under way any more".into()));
     };
     let cpu = cpu_after.saturating_sub(cpu_before);
-    Ok(Throughput { deliveries: last - first, window: end - start, cpu, in_all: tally.deliveries })
+    Ok(Throughput { deliveries: last - first, window: end - start, cpu, in_all: tally.deliveries, silence })
 }
 
 fn say(room: &mut Room, tally: &mut Tally, talker: usize) {
@@ -206,7 +209,9 @@ pub(crate) fn stopped_reader(room: &mut Room, clients: usize, span: Span) -> Res
     let manner = Manner { talk: Talk::Busy(10), span, length: PASTED, volume: PASTED, stall: STALL };
     let without = closed_loop(room, clients, manner)?;
     room.add_stopped_reader()?;
-    let with = match closed_loop(room, clients, Manner { volume: HELD_BY_KERNEL, stall: STOPPED_STALL, ..manner }) {
+    let span = Span { window: 2 * span.window, ..span };
+    let then = Manner { span, volume: HELD_BY_KERNEL, stall: STOPPED_STALL, ..manner };
+    let with = match closed_loop(room, clients, then) {
         Err(Fault::Stalled(_)) => return Err(Fault::Stalled("one stops reading, and everybody stops".into())),
         found => found?,
     };
@@ -214,6 +219,7 @@ pub(crate) fn stopped_reader(room: &mut Room, clients: usize, span: Span) -> Res
     Ok(vec![
         (Figure::RateLeft, 100.0 * with.rate() / without.rate()),
         (Figure::CostThen, 100.0 * with.cost() / without.cost()),
+        (Figure::Silence, with.silence.as_secs_f64() * 1e3),
     ])
 }
 
