@@ -4,6 +4,7 @@
 #![allow(clippy::exit)]
 
 mod args;
+mod lan;
 mod stdio;
 
 use std::io::{IsTerminal, Write};
@@ -30,7 +31,7 @@ const NOTICES: usize = 1024;
 
 /// Descriptors that are not for clients: standard streams, listeners, the reactor's, the transcript, and those of
 /// connections that are being refused.
-const RESERVED: u64 = 32;
+const RESERVED: u64 = 24;
 
 /// How long the last notices may take to print.
 const LAST_WORDS: Duration = Duration::from_millis(200);
@@ -91,6 +92,9 @@ async fn run(executor: &Arc<Executor<'static>>, options: Serve) -> Result<(), St
     for listener in &listeners {
         let address = listener.local_addr().map_err(|error| format!("cannot tell where it listens: {error}"))?;
         let _ = notices.try_send(Notice::Log(Message::listening(address)));
+        for join in lan::join_addresses(address) {
+            let _ = notices.try_send(Notice::Log(Message::join_with(join, address.port())));
+        }
     }
     let room = Arc::new(Room::new(notices, remembered));
     let door = Arc::new(Door::new(fit_descriptors(options.max_clients, &room), options.max_per_address));

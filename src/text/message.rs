@@ -480,6 +480,11 @@ impl Message {
         Message::line(format_args!("Server listening on {address}"))
     }
 
+    /// How to join it.
+    pub fn join_with(address: IpAddr, port: u16) -> Message {
+        Message::line(format_args!("Join with: nc {address} {port}"))
+    }
+
     /// Accepting fails for want of something, descriptors above all.
     pub fn cannot_accept(error: &std::io::Error) -> Message {
         Message::line(format_args!(
