@@ -49,21 +49,37 @@ pub(crate) struct Scale {
     small: usize,
     large: usize,
     idle: usize,
-    /// Only asked of dynasti and the floor: for the others, to tell so many of so many is more than they can do in time.
+    /// Only asked of dynasti.
     huge: Option<usize>,
     span: Span,
     latency: Duration,
     /// How long system calls are counted.
     counted: Duration,
     idling: Duration,
-    /// When there are no more rounds than the first, and no room of ten thousand, so that all is done in three minutes.
-    budget: Duration,
+    /// When there must be no more rounds, so that all is done in three minutes on a slow machine too.
+    budget: Option<Budget>,
+}
+
+/// When each part has had its time, from the beginning. A part that is reached late still has its first round.
+#[derive(Clone, Copy)]
+struct Budget {
+    small: Duration,
+    rush: Duration,
+    huge: Duration,
+    large: Duration,
+}
+
+impl Budget {
+    fn full() -> Self {
+        let [small, rush, huge, large] = [45, 60, 100, 140].map(Duration::from_secs);
+        Self { small, rush, huge, large }
+    }
 }
 
 impl Scale {
     /// The same with so many rounds, which are all run however long that takes.
     pub(crate) fn with_rounds(self, rounds: usize) -> Self {
-        Self { rounds, rounds_of_others: rounds, budget: Duration::MAX, ..self }
+        Self { rounds, rounds_of_others: rounds, budget: None, ..self }
     }
 
     /// The whole benchmark.
@@ -79,7 +95,7 @@ impl Scale {
             latency: Duration::from_secs(2),
             counted: Duration::from_millis(250),
             idling: Duration::from_secs(2),
-            budget: Duration::from_secs(130),
+            budget: Some(Budget::full()),
         }
     }
 
@@ -149,6 +165,8 @@ pub(crate) struct Bench {
     only: Vec<Kind>,
     report: Report,
     begun: Instant,
+    /// When the present part has had its time.
+    until: Option<Instant>,
 }
 
 impl Bench {
@@ -157,7 +175,7 @@ impl Bench {
         let floor = servers.iter().position(Peer::is_floor).unwrap_or(0);
         let judged = servers.iter().map(|server| server.is_ours() || server.is_floor()).collect();
         let report = Report::new(servers.iter().map(|server| server.name.clone()).collect(), judged, floor);
-        Self { servers, scale, only, report, begun: Instant::now() }
+        Self { servers, scale, only, report, begun: Instant::now(), until: None }
     }
 
     /// Runs all of it, saying on standard error how far it is.
@@ -172,14 +190,19 @@ impl Bench {
         let in_small = [&[Job::Closed(Talk::OneAtATime)][..], &busy, &[Job::Stopped]].concat();
         let in_large = [&busy[..], &[Job::Latency]].concat();
         let nobody = self.servers.iter().map(|_| None).collect();
+        let budget = self.scale.budget;
+        self.until = budget.map(|budget| self.begun + budget.small);
         self.together(nobody, small, &in_small, counter);
+        self.until = budget.map(|budget| self.begun + budget.rush);
         self.rushes(large);
-        // ncat takes ten seconds to fill such a room, so those who were idle are busy next, but for some who leave.
-        let rooms = self.idles(idle);
-        self.together(rooms, large, &in_large, counter);
+        self.until = budget.map(|budget| self.begun + budget.huge);
         if let Some(huge) = huge {
             self.huge_idles(huge, descriptors);
         }
+        self.until = budget.map(|budget| self.begun + budget.large);
+        // ncat takes ten seconds to fill such a room, so those who were idle are busy next, but for some who leave.
+        let rooms = self.idles(idle);
+        self.together(rooms, large, &in_large, counter);
 
         let mut order: Vec<String> = in_small[..3].iter().map(|job| job.name(small)).collect();
         order.extend(in_large.iter().map(|job| job.name(large)));
@@ -196,7 +219,7 @@ impl Bench {
         let jobs: Vec<Job> = jobs.iter().copied().filter(|job| self.wants(job.kind())).collect();
         for round in 0..self.scale.rounds {
             for job in &jobs {
-                if !(0..self.servers.len()).any(|server| self.takes_part(server, round, job.is_long())) {
+                if round > 0 && self.is_over() {
                     continue;
                 }
                 self.progress(Some(round), &job.name(clients));
@@ -206,7 +229,7 @@ impl Bench {
                 eprintln!();
             }
         }
-        let Some(counter) = counter else { return };
+        let Some(counter) = counter.filter(|_| !self.is_over()) else { return };
         for job in jobs {
             let Job::Closed(talk) = job else { continue };
             self.progress(None, &format!("{}, counting system calls", job.name(clients)));
@@ -261,6 +284,9 @@ impl Bench {
         }
         let name = rush_name(clients);
         for round in 0..self.scale.rounds {
+            if round > 0 && self.is_over() {
+                continue;
+            }
             self.progress(Some(round), &name);
             for server in self.order(round) {
                 if !self.report.has_failed(&name, server) && self.takes_part(server, round, true) {
@@ -299,7 +325,8 @@ impl Bench {
         rooms
     }
 
-    /// Looks at rooms so large that only dynasti and the floor are asked to fill them.
+    /// Looks at rooms so large that only dynasti is asked to fill them; to tell so many of so many takes others minutes,
+    /// and what the floor keeps is no measure.
     fn huge_idles(&mut self, clients: usize, descriptors: u64) {
         if !self.wants(Kind::Idle) {
             return;
@@ -307,12 +334,12 @@ impl Bench {
         // Beside the clients' sockets there are the other files of both processes.
         if descriptors < clients as u64 + 100 {
             self.report.note(format!("{clients} clients need more than the {descriptors} descriptors allowed here."));
-        } else if self.begun.elapsed() > self.scale.budget {
+        } else if self.is_over() {
             self.report.note(format!("There was no time left for {clients} idle clients; --only idle takes it."));
         } else {
             self.progress(None, &idle_name(clients));
             for server in 0..self.servers.len() {
-                if self.is_judged(server) {
+                if self.servers[server].is_ours() {
                     self.idle(server, clients);
                 }
             }
@@ -321,15 +348,14 @@ impl Bench {
     }
 
     /// Whether `server` takes part in this round of something that others than dynasti and the floor may take `long` for.
-    /// All take part in the first.
     fn takes_part(&self, server: usize, round: usize, long: bool) -> bool {
-        let rounds = match () {
-            () if self.begun.elapsed() > self.scale.budget => 1,
-            () if self.is_judged(server) => self.scale.rounds,
-            () if long => self.scale.rounds_of_others.div_ceil(2),
-            () => self.scale.rounds_of_others,
-        };
-        round < rounds
+        let others = if long { self.scale.rounds_of_others.div_ceil(2) } else { self.scale.rounds_of_others };
+        round < if self.is_judged(server) { self.scale.rounds } else { others }
+    }
+
+    /// Whether the present part has had its time.
+    fn is_over(&self) -> bool {
+        self.until.is_some_and(|until| Instant::now() > until)
     }
 
     /// Whether `server` is dynasti, called as dynasti is, or the floor.

@@ -13,9 +13,9 @@ use crate::tally::Tally;
 /// How long nothing may arrive before the wait for it is given up.
 pub(crate) const STALL: Duration = Duration::from_secs(5);
 /// How long filling a room may take.
-const FILLING: Duration = Duration::from_secs(20);
-/// How long a wave of newcomers may take.
-const JOINING: Duration = Duration::from_secs(20);
+const FILLING: Duration = Duration::from_secs(40);
+/// How long those who come at once may take.
+const JOINING: Duration = Duration::from_secs(10);
 /// How long the room listens for what should not come.
 const QUIET: Duration = Duration::from_millis(10);
 /// What the kernel takes in for a client that stops reading, in bytes: little, so that the server soon notices.
@@ -136,10 +136,11 @@ impl Room {
             if heard {
                 progress = Instant::now();
             }
-            if progress.elapsed() > STALL || begun.elapsed() > JOINING {
+            let (stalls, late) = (progress.elapsed() > STALL, begun.elapsed() > JOINING);
+            if stalls || late {
                 let (missing, outside) = (due.saturating_sub(self.arrivals.notices), total - self.arrivals.welcomed);
                 let what = format!("{outside} of {newcomers} are not in, {missing} notices did not arrive");
-                return Err(Fault::Stalled(what));
+                return Err(if stalls { Fault::Stalled(what) } else { Fault::Late(what) });
             }
         }
         Ok(())

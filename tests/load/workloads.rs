@@ -38,6 +38,15 @@ pub(crate) enum Talk {
     Busy(usize),
 }
 
+impl Talk {
+    fn under_way(self) -> usize {
+        match self {
+            Self::OneAtATime => 1,
+            Self::Busy(_) => UNDER_WAY,
+        }
+    }
+}
+
 /// What a closed loop came to.
 struct Throughput {
     /// Within the window.
@@ -88,21 +97,22 @@ struct Manner {
 }
 
 impl Manner {
+    /// What people type; all that is under way is heard once at least.
     fn typed(talk: Talk, span: Span) -> Self {
-        Self { talk, span, length: TYPED, volume: TYPED, stall: STALL }
+        Self { talk, span, length: TYPED, volume: TYPED * talk.under_way(), stall: STALL }
     }
 }
 
 fn closed_loop(room: &mut Room, clients: usize, manner: Manner) -> Result<Throughput> {
     let Manner { talk, span, length, volume, stall } = manner;
     let enough = (volume * clients / length) as u64;
-    let (talkers, under_way) = match talk {
-        Talk::OneAtATime => (clients, 1),
-        Talk::Busy(talkers) => (talkers, UNDER_WAY),
+    let talkers = match talk {
+        Talk::OneAtATime => clients,
+        Talk::Busy(talkers) => talkers,
     };
     let mut tally = room.tally(talkers, clients, length);
     let mut finished = Vec::new();
-    for line in 0..under_way {
+    for line in 0..talk.under_way() {
         say(room, &mut tally, line % talkers);
     }
     let begun = Instant::now();
