@@ -229,7 +229,11 @@ impl Bench {
                 eprintln!();
             }
         }
-        let Some(counter) = counter.filter(|_| !self.is_over()) else { return };
+        let Some(counter) = counter else { return };
+        if self.is_over() {
+            self.report.note(format!("There was no time left to count system calls with {clients} clients."));
+            return;
+        }
         for job in jobs {
             let Job::Closed(talk) = job else { continue };
             self.progress(None, &format!("{}, counting system calls", job.name(clients)));
