@@ -48,7 +48,8 @@ const MAX_IGNORED: usize = 100;
 
 #[derive(Debug)]
 pub(super) struct State {
-    clients: HashMap<Id, Client>,
+    /// Boxed, for a map has place for twice as many as it holds.
+    clients: HashMap<Id, Box<Client>>,
     names: HashMap<Key, Id>,
     /// The batch that what is said next may join.
     open: Option<Arc<Batch>>,
@@ -160,7 +161,7 @@ impl State {
             from: 0,
             crowded: false,
         };
-        self.clients.insert(id, client);
+        self.clients.insert(id, Box::new(client));
         Ok((id, outbox))
     }
 
@@ -363,9 +364,9 @@ impl State {
     }
 
     pub(super) fn presences(&self) -> (Vec<Presence>, usize) {
-        let mut members: Vec<_> = self.clients.iter().filter(|(_, client)| client.name.is_some()).collect();
-        members.sort_unstable_by_key(|(id, _)| **id);
-        let presence = |(_, client): (&Id, &Client)| {
+        let mut members: Vec<&Client> = self.clients.values().map(|client| &**client).collect();
+        members.sort_unstable_by_key(|client| client.outbox.id());
+        let presence = |client: &Client| {
             Some(Presence {
                 name: client.name.clone()?,
                 address: client.address,
