@@ -76,9 +76,9 @@ mod tests {
         for (n, text) in ["a", "b", "c"].iter().enumerate() {
             history.keep(start + Duration::from_secs(n as u64), &message(text));
         }
-        let later = start + Duration::from_secs(61);
-        assert_eq!(recall(&history, 9, later), ["-- [1 min ago] b", "-- [59 s ago] c"]);
-        assert_eq!(recall(&history, 1, later), ["-- [59 s ago] c"]);
+        let later = start + Duration::from_secs(121);
+        assert_eq!(recall(&history, 9, later), ["-- [2 min ago] b", "-- [119 s ago] c"]);
+        assert_eq!(recall(&history, 1, later), ["-- [119 s ago] c"]);
         assert_eq!(recall(&history, 1, start), ["-- [0 s ago] c"]);
     }
 

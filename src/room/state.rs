@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -270,9 +271,9 @@ impl State {
         self.post_to(id, who);
     }
 
-    pub(super) fn recall(&mut self, id: Id, lines: Option<usize>) {
-        let recalled = self.history.recall(lines.unwrap_or(HISTORY_LINES), SystemTime::now());
-        self.post_to(id, if recalled.is_empty() { Message::nothing_said_yet() } else { recalled });
+    pub(super) fn recall(&mut self, id: Id, lines: Option<NonZeroUsize>) {
+        let recalled = self.history.recall(lines.map_or(HISTORY_LINES, NonZeroUsize::get), SystemTime::now());
+        self.post_to(id, if recalled.is_empty() { Message::nothing_to_recall() } else { recalled });
     }
 
     pub(super) fn ignore(&mut self, id: Id, typed: &Line<'_>) {
