@@ -206,22 +206,35 @@ impl State {
 
     pub(super) fn emote(&mut self, id: Id, action: &Line<'_>) {
         let Some((name, audience)) = self.speaker(id) else { return };
+        if let Some(other) = self.read_as_another(id, &name, action) {
+            return self.post_to(id, Message::emote_of_another(&other));
+        }
         self.post(Message::emote(&name, action), audience, Kind::Said);
         self.post_to(id, Message::emoted(&name, action));
     }
 
+    /// Whom else an emote could be taken for the doing of. Names have spaces: `* Ann Lee waves` may be Ann's or Ann Lee's.
+    fn read_as_another(&self, id: Id, name: &Name, action: &Line<'_>) -> Option<Name> {
+        let text = format!("{name} {}", action.as_str());
+        addressees(&text).find_map(|(key, _)| {
+            let other = *self.names.get(&key)?;
+            if other == id { None } else { self.name_of(other) }
+        })
+    }
+
     pub(super) fn whisper(&mut self, id: Id, rest: Line<'_>) {
         let Some((name, _)) = self.speaker(id) else { return };
-        let mut nothing_to_say = None;
-        for (key, text) in addressees(&rest) {
-            let Some(&to) = self.names.get(&key) else { continue };
-            if !text.is_empty() {
-                let text = rest.last(text.len());
-                return self.write(id, &name, to, &text);
+        let found = addressees(&rest).find_map(|(key, text)| Some((*self.names.get(&key)?, text)));
+        match found {
+            // Not the next shorter name instead: what is private must not reach anybody by guess.
+            Some((to, "")) => {
+                if let Some(to) = self.name_of(to) {
+                    self.post_to(id, Message::nothing_to_say(&to));
+                }
             }
-            nothing_to_say = self.name_of(to).map(|to| Message::nothing_to_say(&to));
+            Some((to, text)) => self.write(id, &name, to, &rest.last(text.len())),
+            None => self.post_to(id, Message::nobody_called(&rest)),
         }
-        self.post_to(id, nothing_to_say.unwrap_or_else(|| Message::nobody_called(&rest)));
     }
 
     pub(super) fn reply(&mut self, id: Id, text: &Line<'_>) {
@@ -248,6 +261,10 @@ impl State {
 
     pub(super) fn rename(&mut self, id: Id, new: &Name) -> Result<(), NotRenamed> {
         let (old, _) = self.speaker(id).ok_or(NotRenamed)?;
+        if new.as_str() == old.as_str() {
+            self.post_to(id, Message::renamed_to_the_same(new));
+            return Err(NotRenamed);
+        }
         if self.names.get(&new.key()).is_some_and(|holder| *holder != id) {
             self.post_to(id, Message::not_renamed_taken(new));
             return Err(NotRenamed);
