@@ -118,6 +118,12 @@ impl Outbox {
         self.with_in_hand(waiting)
     }
 
+    /// What may still be posted before it is too much.
+    pub(super) fn free(&self) -> Size {
+        let Size { lines, bytes } = self.queued();
+        Size { lines: MAX_QUEUED.lines.saturating_sub(lines), bytes: MAX_QUEUED.bytes.saturating_sub(bytes) }
+    }
+
     fn with_in_hand(&self, mut waiting: Size) -> Size {
         let InHand { lines, bytes } = &*self.in_hand;
         waiting += Size { lines: lines.load(Ordering::Relaxed), bytes: bytes.load(Ordering::Relaxed) };

@@ -89,10 +89,10 @@ struct Crowded {
 }
 
 /// What a public line is.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Kind {
-    /// Somebody's words: they are kept, and shown to an operator who watches.
-    Said,
+    /// A member's words, or the operator's: they are kept, and shown to an operator who watches.
+    Said(Option<Id>),
     /// News about the room.
     News,
 }
@@ -149,7 +149,8 @@ impl State {
         self.log(Message::connected(name, client.address));
         let mut welcome = Message::welcome(name);
         if self.options.replay > 0 {
-            welcome.append(&self.history.recall(self.options.replay, SystemTime::now()));
+            let limit = MAX_QUEUED.quarters(2);
+            welcome.append(&self.history.recall(self.options.replay, limit, &[], SystemTime::now()));
         }
         self.post_to(id, welcome);
         self.post(Message::joined(name), Audience::AllBut(id), Kind::News);
@@ -201,7 +202,7 @@ impl State {
 
     pub(super) fn say(&mut self, id: Id, said: Message) {
         let Some((_, audience)) = self.speaker(id) else { return };
-        self.post(said, audience, Kind::Said);
+        self.post(said, audience, Kind::Said(Some(id)));
     }
 
     pub(super) fn emote(&mut self, id: Id, action: &Line<'_>) {
@@ -209,7 +210,7 @@ impl State {
         if let Some(other) = self.read_as_another(id, &name, action) {
             return self.post_to(id, Message::emote_of_another(&other));
         }
-        self.post(Message::emote(&name, action), audience, Kind::Said);
+        self.post(Message::emote(&name, action), audience, Kind::Said(Some(id)));
         self.post_to(id, Message::emoted(&name, action));
     }
 
@@ -251,9 +252,11 @@ impl State {
         if from == to {
             return self.post_to(from, Message::that_is_you());
         }
+        self.stats.lines += 1;
         // Who is ignored is not told so.
         if !other.ignores.contains(&from) {
             other.last_writer = Some(from);
+            self.stats.deliveries += 1;
             self.post_to(to, Message::private(name, text));
         }
         self.post_to(from, Message::private_sent(&other_name, text));
@@ -289,7 +292,9 @@ impl State {
     }
 
     pub(super) fn recall(&mut self, id: Id, lines: Option<NonZeroUsize>) {
-        let recalled = self.history.recall(lines.map_or(HISTORY_LINES, NonZeroUsize::get), SystemTime::now());
+        let Some(client) = self.clients.get(&id) else { return };
+        let (lines, limit) = (lines.map_or(HISTORY_LINES, NonZeroUsize::get), client.outbox.free().quarters(2));
+        let recalled = self.history.recall(lines, limit, &client.ignores, SystemTime::now());
         self.post_to(id, if recalled.is_empty() { Message::nothing_to_recall() } else { recalled });
     }
 
@@ -341,7 +346,7 @@ impl State {
     // ---- what the operator does
 
     pub(super) fn announce(&mut self, message: Message) {
-        self.post(message, Audience::Everybody, Kind::Said);
+        self.post(message, Audience::Everybody, Kind::Said(None));
     }
 
     pub(super) fn presences(&self) -> (Vec<Presence>, usize) {
@@ -420,7 +425,7 @@ impl State {
 
     /// Posts to every member of the audience.
     fn post(&mut self, message: Message, audience: Audience, kind: Kind) {
-        self.record(&message, kind);
+        self.record(&message, &audience, kind);
         if self.open.as_ref().is_some_and(|open| open.append(&message, &audience)) {
             return;
         }
@@ -432,20 +437,20 @@ impl State {
     }
 
     /// Counts and keeps a public message.
-    fn record(&mut self, message: &Message, kind: Kind) {
+    fn record(&mut self, message: &Message, audience: &Audience, kind: Kind) {
         let lines = message.lines() as u64;
-        self.stats.deliveries += lines * (self.names.len() as u64).saturating_sub(1);
-        let keep = kind == Kind::Said && self.options.history > 0;
+        self.stats.deliveries += lines * audience.size(self.names.len()) as u64;
+        let keep = matches!(kind, Kind::Said(_)) && self.options.history > 0;
         if keep || self.options.transcript.is_some() {
             let now = SystemTime::now();
-            if keep {
-                self.history.keep(now, message);
+            if let (Kind::Said(by), true) = (kind, keep) {
+                self.history.keep(now, by, message);
             }
             if let Some(transcript) = &self.options.transcript {
                 transcript.write(now, message);
             }
         }
-        if kind == Kind::Said {
+        if let Kind::Said(_) = kind {
             self.stats.lines += lines;
             if self.options.watch {
                 self.log(message.clone());
