@@ -152,7 +152,11 @@ impl State {
             let limit = MAX_QUEUED.quarters(2);
             welcome.append(&self.history.recall(self.options.replay, limit, &[], SystemTime::now()));
         }
-        self.post_to(id, welcome);
+        // Not `post_to`: the open batch need not end, for the newcomer does not hear what is in it already.
+        let size = Size::of(&welcome);
+        if let Some(client) = self.clients.get_mut(&id) {
+            client.hand(id, &Batch::new(welcome, Audience::Everybody), size, &mut self.crowded);
+        }
         self.post(Message::joined(name), Audience::AllBut(id), Kind::News);
         if let Some(client) = self.clients.get_mut(&id) {
             client.name = Some(name.clone());
