@@ -5,6 +5,9 @@
 
 mod harness;
 
+mod commands;
+mod history;
+mod imitation;
 mod lines;
 mod names;
 mod operator;
