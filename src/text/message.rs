@@ -282,7 +282,7 @@ impl Message {
         }
     }
 
-    /// The answer to `/who`.
+    /// The answer to `/who`. Its first line tells how many are here, the others are set in by two more spaces.
     pub fn who<'a>(names: impl ExactSizeIterator<Item = &'a Name>) -> Message {
         let here = names.len();
         if here == 0 {
@@ -299,7 +299,7 @@ impl Message {
                     who.push(format_args!("-- … and {} more", here - n));
                     return who;
                 }
-                row = String::from("-- ");
+                row = String::from("--  ");
             }
             row.push(' ');
             row.push_str(name.as_str());
@@ -786,6 +786,7 @@ mod tests {
                 assert!(row.width() <= WHO_WIDTH && row.starts_with("-- "), "{row}");
                 told.push(row.trim_start_matches("-- ").trim_start_matches("300 here:").trim());
             }
+            assert!(rows.len() > 1 && rows[1..].iter().all(|row| row.starts_with("--   ")));
             let names: Vec<&str> = names.iter().map(Name::as_str).collect();
             assert_eq!(told.join(" "), names.join(", "));
         }
