@@ -433,11 +433,11 @@ impl Server {
         Client::new(TcpStream::from(socket), self.story())
     }
 
-    /// Connects from this address, which is one of loopback's.
+    /// Connects from this address, which is one of loopback's, by IPv4.
     pub(crate) fn dial_from(&self, address: [u8; 4]) -> Client {
         let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket is to be had");
         rustix::net::bind(&socket, &SocketAddr::from((address, 0))).expect("all of 127.0.0.0/8 is this machine");
-        rustix::net::connect(&socket, &self.addresses[0]).expect("the server listens");
+        rustix::net::connect(&socket, &SocketAddr::from(([127, 0, 0, 1], self.port()))).expect("the server listens");
         Client::new(TcpStream::from(socket), self.story())
     }
 

@@ -1,7 +1,9 @@
 //! The operator's lines, from the server's standard input.
 
-use crate::harness::{Client, GOODBYE, PROMPT, STOPS_WITHIN, Server, dynasti_through_sh};
+use crate::harness::{Client, DYNASTI, GOODBYE, PROMPT, STOPS_WITHIN, Server, Story, dynasti_through_sh};
+use crate::seat::Seat;
 use rustix::process::Signal;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 
 #[test]
 fn the_operators_line_goes_to_everybody() {
@@ -323,4 +325,51 @@ fn what_is_said_is_not_printed_where_nobody_watches() {
     ann.hears("-- * Ann whispers");
     let printed = server.stdout.so_far();
     assert!(!printed.iter().any(|line| line.contains("secret") || line.contains("whispers")), "{printed:?}");
+}
+
+#[test]
+fn an_operator_at_a_terminal_sees_the_room() {
+    let mut command = Seat::session(DYNASTI);
+    command.args(["serve", "--listen", "127.0.0.1:0"]);
+    let mut operator = Seat::run(80, 30, command);
+    let listening = |text: &str| -> Option<SocketAddr> {
+        text.lines().find_map(|line| line.strip_prefix("Server listening on ")?.trim_end().parse().ok())
+    };
+    operator.shows_where("where it listens", |emulator| listening(&emulator.everything()).is_some());
+    let address = listening(&operator.emulator.everything()).expect("it was just seen");
+    let story = Story::default();
+    let [mut ann, mut bob] = ["Ann", "Bob"].map(|name| {
+        let mut client = Client::new(TcpStream::connect(address).expect("the server listens"), &story);
+        client.hears(PROMPT);
+        client.joins(name);
+        client
+    });
+    ann.hears("Bob has joined the chat.");
+    ann.sends("/msg Bob psst\none\n/me waves\n");
+    bob.hears_each(["Ann (private): psst", "Ann: one", "* Ann waves"]);
+    operator.types("two\r/quit\r");
+    ann.hears_until("[SERVER]: two");
+    ann.hears(GOODBYE);
+    assert_eq!(operator.ends(), 0);
+    let seen = operator.emulator.everything();
+    let rows: Vec<&str> = seen.lines().map(str::trim_end).collect();
+    for line in ["Ann: one", "* Ann waves", "[SERVER]: two"] {
+        assert!(rows.contains(&line), "{seen}");
+    }
+    assert!(!seen.contains("psst"), "what is private is not the operator's: {seen}");
+}
+
+#[test]
+fn who_came_by_ipv4_is_banned_by_ipv4_where_both_families_listen() {
+    if TcpListener::bind("[::1]:0").is_err() {
+        return;
+    }
+    let mut server = Server::start(&["--listen", "[::]:0"]);
+    let mut ann = joins_from(&server, [127, 0, 0, 5], "Ann");
+    server.prints(&format!("Ann connected from {}", ann.address()));
+    asks(&mut server, "/ban Ann", "-- banned: 127.0.0.5 until /unban 127.0.0.5");
+    ann.hears("-- The operator has banned your address.");
+    ann.hears_the_end();
+    let mut back = server.dial_from([127, 0, 0, 5]);
+    back.hears("-- The operator has banned your address.");
 }
