@@ -250,7 +250,7 @@ impl State {
     // ---- what members do
 
     pub(super) fn say(&mut self, id: Id, said: Message) -> Option<Gathering> {
-        let (_, audience) = self.speaker(id)?;
+        let audience = self.heard_by(id)?;
         self.post(said, audience, Kind::Said(Some(id)))
     }
 
@@ -379,15 +379,20 @@ impl State {
         }
     }
 
-    /// A member's name and who hears it. A muted one is told so.
+    /// A member's name and who hears it.
     fn speaker(&mut self, id: Id) -> Option<(Name, Audience)> {
-        let client = self.clients.get(&id)?;
-        let name = client.name.clone()?;
+        let audience = self.heard_by(id)?;
+        Some((self.name_of(id)?, audience))
+    }
+
+    /// Who hears a member; nobody hears a muted one, who is told so.
+    fn heard_by(&mut self, id: Id) -> Option<Audience> {
+        let client = self.clients.get(&id).filter(|client| client.name.is_some())?;
         if client.muted {
             self.post_to(id, Message::muted());
             return None;
         }
-        Some((name, client.heard_by.clone()))
+        Some(client.heard_by.clone())
     }
 
     fn name_of(&self, id: Id) -> Option<Name> {
