@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use async_channel::Sender;
+use async_channel::{Receiver, Sender};
 
 use super::batch::{Audience, Batch, Size};
 use super::history::History;
@@ -55,6 +56,8 @@ pub(super) struct State {
     opened: Instant,
     last_id: u64,
     stats: Stats,
+    /// Dropped when the figures change, which tells who follows them.
+    followed: Option<Sender<Infallible>>,
     closing: bool,
 }
 
@@ -109,6 +112,7 @@ impl State {
             opened: Instant::now(),
             last_id: 0,
             stats: Stats::default(),
+            followed: None,
             closing: false,
         }
     }
@@ -384,6 +388,12 @@ impl State {
         }
     }
 
+    pub(super) fn follow(&mut self) -> (Stats, Receiver<Infallible>) {
+        let (followed, changed) = async_channel::bounded(1);
+        self.followed = Some(followed);
+        (self.stats(), changed)
+    }
+
     // ---- posting
 
     /// Tells the process something, or nobody if it does not listen: the room waits for no terminal and no log.
@@ -415,6 +425,7 @@ impl State {
 
     /// Counts and keeps a public message.
     fn record(&mut self, message: &Message, kind: Kind) {
+        self.followed = None;
         let lines = message.lines() as u64;
         self.stats.deliveries += lines * (self.names.len() as u64).saturating_sub(1);
         let keep = kind == Kind::Said && self.options.history > 0;

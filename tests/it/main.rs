@@ -13,5 +13,6 @@ mod process;
 mod stopping;
 mod strangers;
 mod stress;
+mod systemd;
 mod talk;
 mod tools;
