@@ -3,8 +3,11 @@
 //! One file for each group of promises, each test one promise. A test that says `ann.hears(…)` means the very next line,
 //! so every transcript also shows what was *not* said.
 
+mod emulator;
 mod harness;
+mod seat;
 
+mod join;
 mod lines;
 mod names;
 mod operator;
