@@ -82,7 +82,7 @@ fn serve(options: Serve) -> ExitCode {
 
 async fn run(executor: &Arc<Executor<'static>>, options: Serve) -> Result<(), String> {
     let listeners = listen(&options.listen)?;
-    let mut signals = Signals::new([Signal::Int, Signal::Term, Signal::Hup, Signal::Usr1])
+    let mut signals = Signals::new([Signal::Int, Signal::Term, Signal::Hup, Signal::Usr1, Signal::Xfsz])
         .map_err(|error| format!("cannot listen for signals: {error}"))?;
     let (notices, heard) = async_channel::bounded(NOTICES);
 
@@ -94,8 +94,10 @@ async fn run(executor: &Arc<Executor<'static>>, options: Serve) -> Result<(), St
         ..room::Options::default()
     };
     if let Some(path) = &options.transcript {
-        let (transcript, writer, earlier) = transcript::open(path, options.history, notices.clone())
-            .map_err(|error| format!("cannot open the transcript {}: {error}", path.display()))?;
+        let (transcript, writer, earlier) =
+            transcript::open(path, options.history, notices.clone()).map_err(|error| {
+                format!("cannot open the transcript {}: {error}; name a file that can be written", path.display())
+            })?;
         writing = Some((transcript.clone(), executor.spawn(writer.run())));
         remembered.transcript = Some(transcript);
         remembered.earlier = earlier;
@@ -121,6 +123,8 @@ async fn run(executor: &Arc<Executor<'static>>, options: Serve) -> Result<(), St
             while let Some(Ok(signal)) = signals.next().await {
                 match signal {
                     Signal::Usr1 => transcript.iter().for_each(Transcript::reopen),
+                    // The transcript is as large as a file may be (ulimit -f). It says so itself.
+                    Signal::Xfsz => {}
                     _ if stop.close() => {}
                     _ => exit(1),
                 }

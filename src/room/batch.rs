@@ -75,6 +75,16 @@ impl Audience {
         }
     }
 
+    /// How many hear it when so many are here. Whoever is left out is one of them.
+    pub(super) fn size(&self, here: usize) -> usize {
+        let left_out = match self {
+            Audience::Everybody => 0,
+            Audience::AllBut(_) => 1,
+            Audience::AllButThese(some) => some.len(),
+        };
+        here.saturating_sub(left_out)
+    }
+
     fn includes(&self, id: Id) -> bool {
         match self {
             Audience::Everybody => true,

@@ -18,6 +18,7 @@ pub mod transcript;
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroUsize;
 use std::time::{Duration, SystemTime};
 
 use async_channel::{Receiver, Sender};
@@ -170,7 +171,7 @@ impl Room {
     }
 
     /// Tells a member what was said before.
-    pub async fn recall(&self, id: Id, lines: Option<usize>) {
+    pub async fn recall(&self, id: Id, lines: Option<NonZeroUsize>) {
         self.with_floor(|state| state.recall(id, lines)).await;
     }
 
@@ -217,14 +218,14 @@ impl Room {
         Ok(name)
     }
 
-    /// The address of the member that a text begins with, and the rest of the text.
+    /// The name and the address of the member that a text begins with, and the rest of the text.
     ///
     /// # Errors
     /// When no member is called that.
-    pub async fn address_of<'a>(&self, typed: &'a str) -> Result<(IpAddr, &'a str), Nobody> {
+    pub async fn address_of<'a>(&self, typed: &'a str) -> Result<(Name, IpAddr, &'a str), Nobody> {
         let state = self.state.read().await;
-        let (_, _, address, rest) = state.find(typed).ok_or(Nobody)?;
-        Ok((address, rest))
+        let (_, name, address, rest) = state.find(typed).ok_or(Nobody)?;
+        Ok((name, address, rest))
     }
 
     /// Ends every connection whose address is banned.

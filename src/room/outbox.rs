@@ -126,6 +126,12 @@ impl Outbox {
         self.with_in_hand(waiting)
     }
 
+    /// What may still be posted before it is too much.
+    pub(super) fn free(&self) -> Size {
+        let Size { lines, bytes } = self.queued();
+        Size { lines: MAX_QUEUED.lines.saturating_sub(lines), bytes: MAX_QUEUED.bytes.saturating_sub(bytes) }
+    }
+
     /// Takes out the parcel that still waits, or begins one.
     fn waiting(&self) -> Parcel {
         // To ask costs a sixth of trying, and a client who keeps up has nothing waiting.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -49,7 +50,8 @@ const MAX_IGNORED: usize = 100;
 
 #[derive(Debug)]
 pub(super) struct State {
-    clients: HashMap<Id, Client>,
+    /// Boxed, for a map has place for twice as many as it holds.
+    clients: HashMap<Id, Box<Client>>,
     names: HashMap<Key, Id>,
     /// The batch that what is said next may join.
     open: Option<Arc<Batch>>,
@@ -112,10 +114,10 @@ pub(super) struct Gathering {
 }
 
 /// What a public line is.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Kind {
-    /// Somebody's words: they are kept, and shown to an operator who watches.
-    Said,
+    /// A member's words, or the operator's: they are kept, and shown to an operator who watches.
+    Said(Option<Id>),
     /// News about the room.
     News,
 }
@@ -164,7 +166,7 @@ impl State {
             from: 0,
             crowded: false,
         };
-        self.clients.insert(id, client);
+        self.clients.insert(id, Box::new(client));
         Ok((id, outbox))
     }
 
@@ -177,7 +179,8 @@ impl State {
         self.log(Message::connected(name, client.address));
         let mut welcome = Message::welcome(name);
         if self.options.replay > 0 {
-            welcome.append(&self.history.recall(self.options.replay, SystemTime::now()));
+            let limit = MAX_QUEUED.quarters(2);
+            welcome.append(&self.history.recall(self.options.replay, limit, &[], SystemTime::now()));
         }
         // Not `post_to`: the open batch need not end, for the newcomer does not hear what is in it already.
         let size = Size::of(&welcome);
@@ -239,27 +242,40 @@ impl State {
 
     pub(super) fn say(&mut self, id: Id, said: Message) -> Option<Gathering> {
         let (_, audience) = self.speaker(id)?;
-        self.post(said, audience, Kind::Said)
+        self.post(said, audience, Kind::Said(Some(id)))
     }
 
     pub(super) fn emote(&mut self, id: Id, action: &Line<'_>) {
         let Some((name, audience)) = self.speaker(id) else { return };
-        _ = self.post(Message::emote(&name, action), audience, Kind::Said);
+        if let Some(other) = self.read_as_another(id, &name, action) {
+            return self.post_to(id, Message::emote_of_another(&other));
+        }
+        _ = self.post(Message::emote(&name, action), audience, Kind::Said(Some(id)));
         self.post_to(id, Message::emoted(&name, action));
+    }
+
+    /// Whom else an emote could be taken for the doing of. Names have spaces: `* Ann Lee waves` may be Ann's or Ann Lee's.
+    fn read_as_another(&self, id: Id, name: &Name, action: &Line<'_>) -> Option<Name> {
+        let text = format!("{name} {}", action.as_str());
+        addressees(&text).find_map(|(key, _)| {
+            let other = *self.names.get(&key)?;
+            if other == id { None } else { self.name_of(other) }
+        })
     }
 
     pub(super) fn whisper(&mut self, id: Id, rest: Line<'_>) {
         let Some((name, _)) = self.speaker(id) else { return };
-        let mut nothing_to_say = None;
-        for (key, text) in addressees(&rest) {
-            let Some(&to) = self.names.get(&key) else { continue };
-            if !text.is_empty() {
-                let text = rest.last(text.len());
-                return self.write(id, &name, to, &text);
+        let found = addressees(&rest).find_map(|(key, text)| Some((*self.names.get(&key)?, text)));
+        match found {
+            // Not the next shorter name instead: what is private must not reach anybody by guess.
+            Some((to, "")) => {
+                if let Some(to) = self.name_of(to) {
+                    self.post_to(id, Message::nothing_to_say(&to));
+                }
             }
-            nothing_to_say = self.name_of(to).map(|to| Message::nothing_to_say(&to));
+            Some((to, text)) => self.write(id, &name, to, &rest.last(text.len())),
+            None => self.post_to(id, Message::nobody_called(&rest)),
         }
-        self.post_to(id, nothing_to_say.unwrap_or_else(|| Message::nobody_called(&rest)));
     }
 
     pub(super) fn reply(&mut self, id: Id, text: &Line<'_>) {
@@ -276,9 +292,11 @@ impl State {
         if from == to {
             return self.post_to(from, Message::that_is_you());
         }
+        self.stats.lines += 1;
         // Who is ignored is not told so.
         if !other.ignores.contains(&from) {
             other.last_writer = Some(from);
+            self.stats.deliveries += 1;
             self.post_to(to, Message::private(name, text));
         }
         self.post_to(from, Message::private_sent(&other_name, text));
@@ -286,6 +304,10 @@ impl State {
 
     pub(super) fn rename(&mut self, id: Id, new: &Name) -> Result<(), NotRenamed> {
         let (old, _) = self.speaker(id).ok_or(NotRenamed)?;
+        if new.as_str() == old.as_str() {
+            self.post_to(id, Message::renamed_to_the_same(new));
+            return Err(NotRenamed);
+        }
         if self.names.get(&new.key()).is_some_and(|holder| *holder != id) {
             self.post_to(id, Message::not_renamed_taken(new));
             return Err(NotRenamed);
@@ -309,9 +331,13 @@ impl State {
         self.post_to(id, who);
     }
 
-    pub(super) fn recall(&mut self, id: Id, lines: Option<usize>) {
-        let recalled = self.history.recall(lines.unwrap_or(HISTORY_LINES), SystemTime::now());
-        self.post_to(id, if recalled.is_empty() { Message::nothing_said_yet() } else { recalled });
+    pub(super) fn recall(&mut self, id: Id, lines: Option<NonZeroUsize>) {
+        // What gathers is to be in the queue before that is measured.
+        self.publish();
+        let Some(client) = self.clients.get(&id) else { return };
+        let (lines, limit) = (lines.map_or(HISTORY_LINES, NonZeroUsize::get), client.outbox.free().quarters(2));
+        let recalled = self.history.recall(lines, limit, &client.ignores, SystemTime::now());
+        self.post_to(id, if recalled.is_empty() { Message::nothing_to_recall() } else { recalled });
     }
 
     pub(super) fn ignore(&mut self, id: Id, typed: &Line<'_>) {
@@ -362,14 +388,14 @@ impl State {
     // ---- what the operator does
 
     pub(super) fn announce(&mut self, message: Message) {
-        _ = self.post(message, Audience::Everybody, Kind::Said);
+        _ = self.post(message, Audience::Everybody, Kind::Said(None));
         self.publish();
     }
 
     pub(super) fn presences(&self) -> (Vec<Presence>, usize) {
-        let mut members: Vec<_> = self.clients.iter().filter(|(_, client)| client.name.is_some()).collect();
-        members.sort_unstable_by_key(|(id, _)| **id);
-        let presence = |(_, client): (&Id, &Client)| {
+        let mut members: Vec<&Client> = self.clients.values().map(|client| &**client).collect();
+        members.sort_unstable_by_key(|client| client.outbox.id());
+        let presence = |client: &Client| {
             Some(Presence {
                 name: client.name.clone()?,
                 address: client.address,
@@ -451,7 +477,7 @@ impl State {
     /// Posts to every member of the audience: at once, unless several are speaking; then the batch gathers what they say
     /// and is put into the queues when as many have spoken as last time, or when the caller publishes it.
     fn post(&mut self, message: Message, audience: Audience, kind: Kind) -> Option<Gathering> {
-        self.record(&message, kind);
+        self.record(&message, &audience, kind);
         if let Some(open) = &self.open {
             if open.append(&message, &audience) {
                 if self.gathering && open.len() >= self.spoke {
@@ -491,21 +517,21 @@ impl State {
     }
 
     /// Counts and keeps a public message.
-    fn record(&mut self, message: &Message, kind: Kind) {
+    fn record(&mut self, message: &Message, audience: &Audience, kind: Kind) {
         self.followed = None;
         let lines = message.lines() as u64;
-        self.stats.deliveries += lines * (self.names.len() as u64).saturating_sub(1);
-        let keep = kind == Kind::Said && self.options.history > 0;
+        self.stats.deliveries += lines * audience.size(self.names.len()) as u64;
+        let keep = matches!(kind, Kind::Said(_)) && self.options.history > 0;
         if keep || self.options.transcript.is_some() {
             let now = SystemTime::now();
-            if keep {
-                self.history.keep(now, message);
+            if let (Kind::Said(by), true) = (kind, keep) {
+                self.history.keep(now, by, message);
             }
             if let Some(transcript) = &self.options.transcript {
                 transcript.write(now, message);
             }
         }
-        if kind == Kind::Said {
+        if let Kind::Said(_) = kind {
             self.stats.lines += lines;
             if self.options.watch {
                 self.log(message.clone());

@@ -10,16 +10,17 @@ use std::io::{self, Read, Write};
 use std::mem;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_lite::future::{self, FutureExt};
+use futures_lite::future::{self, CatchUnwind, FutureExt};
 use rustix::net::sockopt;
 use smol::{Async, Executor, Timer};
 
 use super::pace::Pace;
 use super::session::{self, Act, Session, Step};
-use crate::room::{Closing, Id, NotJoined, Outbox, Room};
+use crate::room::{Closing, Id, NotJoined, Outbox, Parcel, Room};
 use crate::text::line::Decoder;
 use crate::text::message::{Cause, Message};
 use crate::text::name::Name;
@@ -74,21 +75,22 @@ impl Ending {
     }
 }
 
-/// Serves one client until the connection ends, whoever ends it.
+/// Serves one client until the connection ends, whoever ends it. What it holds meanwhile is let go of at the end.
 pub(super) async fn serve(
     stream: Async<TcpStream>,
     address: SocketAddr,
     room: Arc<Room>,
     rate: u32,
     executor: Arc<Executor<'static>>,
+    _held: impl Sized,
 ) {
-    let Ok((id, outbox)) = room.enter(address).await else {
-        return refuse(stream, Message::shutdown(), Goodbye::Abrupt).await;
+    let Ok((id, outbox)) = Box::pin(room.enter(address)).await else {
+        return Box::pin(refuse(stream, Message::shutdown(), Goodbye::Abrupt)).await;
     };
     let stream = Arc::new(stream);
     let mut writer = executor.spawn(contain(write(Arc::clone(&stream), outbox)));
     let mut written = None;
-    let reader = Reader {
+    let mut reader = Reader {
         id,
         stream: &stream,
         room: &room,
@@ -98,26 +100,31 @@ pub(super) async fn serve(
         pace: Pace::new(rate, Instant::now()),
     };
     let ending = {
-        let read = async { contain(reader.run()).await.unwrap_or_else(|Panic| Ending::fault()) };
+        // Pinned here, so that neither is moved into anything that would hold it a second time.
+        let mut read = pin!(contain(reader.run()));
+        let read = async { (&mut read).await.unwrap_or_else(|_| Ending::fault()) };
         let write = async {
-            match &*written.insert((&mut writer).await) {
+            match written.insert((&mut writer).await) {
                 Ok(Ok(())) => Ending::told(Message::default()),
                 Ok(Err(error)) => Ending::broken(error),
-                Err(Panic) => Ending::fault(),
+                Err(_) => Ending::fault(),
             }
         };
         read.or(write).await
     };
-    let closing = room.leave(id, ending.cause, ending.words).await;
-    let flushed = match written {
-        Some(result) => result,
-        None => writer.await,
+    let rest = async {
+        let closing = room.leave(id, ending.cause, ending.words).await;
+        let flushed = match written {
+            Some(result) => result,
+            None => writer.await,
+        };
+        let goodbye = match closing {
+            Ok(()) => Goodbye::Proper,
+            Err(Closing) => Goodbye::Abrupt,
+        };
+        part(&stream, matches!(flushed, Ok(Ok(()))), ending.heard_out, goodbye).await;
     };
-    let goodbye = match closing {
-        Ok(()) => Goodbye::Proper,
-        Err(Closing) => Goodbye::Abrupt,
-    };
-    part(&stream, matches!(flushed, Ok(Ok(()))), ending.heard_out, goodbye).await;
+    Box::pin(rest).await;
 }
 
 /// Tells a connection that cannot come in why, and closes it.
@@ -127,12 +134,9 @@ pub(super) async fn refuse(stream: Async<TcpStream>, why: Message, goodbye: Good
     part(&stream, flushed, false, goodbye).await;
 }
 
-/// Something panicked; the panic hook has said what.
-struct Panic;
-
-/// A panic in one client's task is that client's alone.
-async fn contain<T>(task: impl Future<Output = T>) -> Result<T, Panic> {
-    AssertUnwindSafe(task).catch_unwind().await.map_err(|_| Panic)
+/// A panic in one client's task is that client's alone; the panic hook has said what it was.
+fn contain<T: Future>(task: T) -> CatchUnwind<AssertUnwindSafe<T>> {
+    AssertUnwindSafe(task).catch_unwind()
 }
 
 /// How a peer that has not closed its side is made to notice the end.
@@ -186,46 +190,67 @@ async fn drain(stream: &Async<TcpStream>) -> io::Result<()> {
 
 /// The writer task: writes what the room posts, all that waits in one go.
 async fn write(stream: Arc<Async<TcpStream>>, outbox: Outbox) -> io::Result<()> {
-    while let Some(mut parcel) = outbox.take().await {
-        let mut deadline = parcel.last().map(Timer::after);
-        let mut held = false;
-        while let Err(error) = outbox.write(&mut parcel, &mut stream.get_ref()) {
-            match error.kind() {
-                io::ErrorKind::Interrupted => continue,
-                io::ErrorKind::WouldBlock => {
-                    outbox.holds(&parcel);
-                    held = true;
-                }
-                _ => return Err(error),
-            }
-            match &mut deadline {
-                None => {
-                    let closed = async {
-                        outbox.closed().await;
-                        Ok(())
-                    };
-                    writable(&stream).or(closed).await?;
-                    if outbox.take_last(&mut parcel) {
-                        deadline = parcel.last().map(Timer::after);
-                    }
-                }
-                Some(timer) => {
-                    let late = async {
-                        timer.await;
-                        Err(io::ErrorKind::TimedOut.into())
-                    };
-                    writable(&stream).or(late).await?;
-                }
-            }
-        }
-        if held {
-            outbox.holds(&parcel);
-        }
-        if parcel.last().is_some() {
-            break;
+    loop {
+        let Some(parcel) = outbox.take().await else { return Ok(()) };
+        let last = match write_at_once(stream.get_ref(), &outbox, parcel)? {
+            Written::All { last } => last,
+            Written::Part(parcel) => Box::pin(press(&stream, &outbox, *parcel)).await?,
+        };
+        if last {
+            return Ok(());
         }
     }
-    Ok(())
+}
+
+/// What became of a parcel.
+enum Written {
+    /// It is written; perhaps it was the last.
+    All { last: bool },
+    /// The client does not take more for now. Boxed, for most clients' writers never hold one.
+    Part(Box<Parcel>),
+}
+
+fn write_at_once(mut stream: &TcpStream, outbox: &Outbox, mut parcel: Parcel) -> io::Result<Written> {
+    match retry_interrupted(|| outbox.write(&mut parcel, &mut stream)) {
+        Ok(()) => Ok(Written::All { last: parcel.last().is_some() }),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Written::Part(Box::new(parcel))),
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes a parcel as the client takes it. When the outbox is closed meanwhile, what it last held is written too, and no
+/// longer than it may take. Tells whether that was so.
+async fn press(stream: &Async<TcpStream>, outbox: &Outbox, mut parcel: Parcel) -> io::Result<bool> {
+    let mut deadline = parcel.last().map(Timer::after);
+    loop {
+        outbox.holds(&parcel);
+        match &mut deadline {
+            None => {
+                let closed = async {
+                    outbox.closed().await;
+                    Ok(())
+                };
+                writable(stream).or(closed).await?;
+                if outbox.take_last(&mut parcel) {
+                    deadline = parcel.last().map(Timer::after);
+                }
+            }
+            Some(timer) => {
+                let late = async {
+                    timer.await;
+                    Err(io::ErrorKind::TimedOut.into())
+                };
+                writable(stream).or(late).await?;
+            }
+        }
+        match write_at_once(stream.get_ref(), outbox, parcel)? {
+            Written::All { .. } => {
+                outbox.holds(&Parcel::default());
+                return Ok(deadline.is_some());
+            }
+            Written::Part(rest) => parcel = *rest,
+        }
+    }
 }
 
 /// The reader task.
@@ -267,51 +292,60 @@ impl Turn {
 
 impl Reader<'_> {
     /// Reads until the connection is to end, and tells how.
-    async fn run(mut self) -> Ending {
+    ///
+    /// Whatever is done besides waiting for a named client to say something is boxed: a thousand who are silent then
+    /// hold none of it.
+    async fn run(&mut self) -> Ending {
         let deadline = Instant::now() + NAMING;
-        let mut turn = Turn::default();
+        let mut rest = Vec::new();
+        let mut more = false;
         loop {
             if let Some(wait) = self.pace.wait(Instant::now()) {
-                Timer::after(wait).await;
-            } else if turn.more {
+                Box::pin(Timer::after(wait)).await;
+            } else if more {
                 future::yield_now().await;
             } else if self.session.name().is_some() {
                 if let Err(error) = readable(self.stream).await {
                     return Ending::broken(&error);
                 }
-            } else {
-                let late = async {
-                    Timer::at(deadline).await;
-                    Ok(false)
-                };
-                let in_time = async { readable(self.stream).await.map(|()| true) };
-                match in_time.or(late).await {
-                    Ok(true) => {}
-                    Ok(false) => return Ending::told(Message::no_name_in_time(NAMING)),
-                    Err(error) => return Ending::broken(&error),
-                }
+            } else if let Err(ending) = Box::pin(self.readable_until(deadline)).await {
+                return ending;
             }
-            turn = if turn.rest.is_empty() {
-                match self.read() {
-                    Ok(turn) => turn,
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => Turn::default(),
-                    Err(error) => return Ending::broken(&error),
+            let turn = if rest.is_empty() { self.read() } else { Ok(self.turn(&mem::take(&mut rest))) };
+            match turn {
+                Ok(mut turn) => {
+                    (rest, more) = (mem::take(&mut turn.rest), turn.more);
+                    if let Some(ending) = Box::pin(self.take(turn)).await {
+                        return ending;
+                    }
                 }
-            } else {
-                self.turn(&turn.rest)
-            };
-            if !turn.said.is_empty() {
-                self.room.say(self.id, mem::take(&mut turn.said)).await;
-            }
-            if let Some(act) = turn.act.take() {
-                if let Some(ending) = self.act(act).await {
-                    return ending;
-                }
-            }
-            if turn.end {
-                return Ending { cause: None, words: Message::default(), heard_out: true };
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => more = false,
+                Err(error) => return Ending::broken(&error),
             }
         }
+    }
+
+    /// Waits for something to read from a client without a name, as long as it may take to choose one.
+    async fn readable_until(&self, deadline: Instant) -> Result<(), Ending> {
+        let late = async {
+            Timer::at(deadline).await;
+            Err(Ending::told(Message::no_name_in_time(NAMING)))
+        };
+        let in_time = async { readable(self.stream).await.map_err(|error| Ending::broken(&error)) };
+        in_time.or(late).await
+    }
+
+    /// Takes to the room what came of a turn. Some when the connection is to end.
+    async fn take(&mut self, turn: Turn) -> Option<Ending> {
+        if !turn.said.is_empty() {
+            self.room.say(self.id, turn.said).await;
+        }
+        if let Some(act) = turn.act {
+            if let Some(ending) = self.act(act).await {
+                return Some(ending);
+            }
+        }
+        turn.end.then(|| Ending { cause: None, words: Message::default(), heard_out: true })
     }
 
     /// Reads once, and decodes what came.

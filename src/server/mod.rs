@@ -161,24 +161,23 @@ impl Acceptor {
     }
 
     fn admit(&self, stream: Async<TcpStream>, address: SocketAddr) {
-        let place = self.door.enter(address.ip());
-        let (room, executor, rate) = (Arc::clone(&self.room), Arc::clone(&self.executor), self.rate);
         let alive = self.alive.clone();
-        let connection = async move {
-            let why = match place {
-                Ok(_place) => {
-                    connection::serve(stream, address, room, rate, executor).await;
-                    return drop(alive);
-                }
-                Err(NoPlace::Full(max)) => Message::full(max),
-                Err(NoPlace::FullForAddress(max)) => Message::full_for_address(max),
-                Err(NoPlace::Banned(left)) => Message::banned(left),
-            };
+        let why = match self.door.enter(address.ip()) {
+            Ok(place) => {
+                let (room, executor) = (Arc::clone(&self.room), Arc::clone(&self.executor));
+                let serving = connection::serve(stream, address, room, self.rate, executor, (place, alive));
+                // Nobody waits for this one connection; `run` waits for all of them by what they hold.
+                return self.executor.spawn(serving).detach();
+            }
+            Err(NoPlace::Full(max)) => Message::full(max),
+            Err(NoPlace::FullForAddress(max)) => Message::full_for_address(max),
+            Err(NoPlace::Banned(left)) => Message::banned(left),
+        };
+        let refusing = async move {
             connection::refuse(stream, why, Goodbye::Proper).await;
             drop(alive);
         };
-        // Nobody waits for this one connection; `run` waits for all of them by what they hold.
-        self.executor.spawn(connection).detach();
+        self.executor.spawn(refusing).detach();
     }
 }
 

@@ -7,6 +7,9 @@ mod emulator;
 mod harness;
 mod seat;
 
+mod commands;
+mod history;
+mod imitation;
 mod join;
 mod lines;
 mod names;
