@@ -19,7 +19,7 @@ pub mod transcript;
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use async_channel::{Receiver, Sender};
 use async_lock::RwLock;
@@ -85,6 +85,8 @@ pub struct NotRenamed;
 pub struct Room {
     state: RwLock<State>,
     notices: Sender<Notice>,
+    /// Holds something when a connection without a name has come since the last look.
+    came: (Sender<()>, Receiver<()>),
 }
 
 /// Nobody here has that name.
@@ -94,7 +96,8 @@ pub struct Nobody;
 impl Room {
     /// An empty room. What it has to tell the process goes to `notices`, and is lost when nobody reads them.
     pub fn new(notices: Sender<Notice>, options: Options) -> Room {
-        Room { state: RwLock::new(State::new(notices.clone(), options)), notices }
+        let state = RwLock::new(State::new(notices.clone(), options));
+        Room { state, notices, came: async_channel::bounded(1) }
     }
 
     /// Lets a connection in that has no name yet: it hears the greeting, and later the goodbye.
@@ -102,7 +105,20 @@ impl Room {
     /// # Errors
     /// When the room is closing.
     pub async fn enter(&self, address: SocketAddr) -> Result<(Id, Outbox), Closing> {
+        // Full is as good: somebody came, and nobody has looked yet.
+        let _ = self.came.0.try_send(());
         self.state.write().await.enter(address)
+    }
+
+    /// Waits until a connection without a name has come.
+    pub async fn guest_came(&self) {
+        let _ = self.came.1.recv().await;
+    }
+
+    /// Ends every connection that has had no name for this long. Tells when the next one's time will be over, if any is
+    /// left.
+    pub async fn end_guests(&self, after: Duration) -> Option<Instant> {
+        self.state.write().await.end_guests(after, Instant::now())
     }
 
     /// Makes a member of a connection: checks the name, welcomes, announces and inserts under one guard.
@@ -389,6 +405,20 @@ mod tests {
         block_on(room.leave(other.id, Some(Cause::ConnectionLost), Message::default())).unwrap();
         block_on(room.announce(message("end")));
         assert_eq!(ann.hears(), "end\n");
+    }
+
+    #[test]
+    fn who_chooses_no_name_in_time_is_told_so_and_the_rest_stay() {
+        let room = room();
+        let (ann, silent) = (join(&room, "Ann"), guest(&room));
+        ann.hears();
+        let came = Instant::now();
+        let next = block_on(room.end_guests(Duration::from_secs(60))).expect("one guest is left");
+        assert!(next > came + Duration::from_secs(50) && next <= came + Duration::from_secs(60));
+        assert_eq!(silent.hears(), "");
+        assert_eq!(block_on(room.end_guests(Duration::ZERO)), None);
+        assert_eq!(silent.hears(), "-- No name within 0 seconds. Bye!\n");
+        assert_eq!(ann.hears(), "");
     }
 
     #[test]

@@ -170,6 +170,19 @@ impl State {
         Ok((id, outbox))
     }
 
+    pub(super) fn end_guests(&mut self, after: Duration, now: Instant) -> Option<Instant> {
+        let mut next = None;
+        for client in self.clients.values_mut().filter(|client| client.name.is_none() && !client.outbox.is_closed()) {
+            let deadline = client.since + after;
+            if deadline <= now {
+                client.outbox.close(Message::no_name_in_time(after), FLUSH, false);
+            } else {
+                next = Some(next.map_or(deadline, |next: Instant| next.min(deadline)));
+            }
+        }
+        next
+    }
+
     pub(super) fn join(&mut self, id: Id, name: &Name) -> Result<Option<Gathering>, NotJoined> {
         let Some(client) = self.clients.get(&id).filter(|client| !client.outbox.is_closed()) else {
             return Err(NotJoined::Gone);

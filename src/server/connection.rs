@@ -33,9 +33,6 @@ const READ: usize = 16 * 1024;
 const SAID: usize = 16 * 1024;
 const SAID_LINES: usize = 128;
 
-/// Time to choose a name: the contract's.
-const NAMING: Duration = Duration::from_secs(60);
-
 /// What a TLS handshake begins with (RFC 8446, 5.1): no keyboard does, and what follows may hold anything.
 const TLS: [u8; 2] = [22, 3];
 
@@ -293,10 +290,9 @@ impl Turn {
 impl Reader<'_> {
     /// Reads until the connection is to end, and tells how.
     ///
-    /// Whatever is done besides waiting for a named client to say something is boxed: a thousand who are silent then
+    /// Whatever is done besides waiting for the client to say something is boxed: a thousand who are silent then
     /// hold none of it.
     async fn run(&mut self) -> Ending {
-        let deadline = Instant::now() + NAMING;
         let mut rest = Vec::new();
         let mut more = false;
         loop {
@@ -304,12 +300,8 @@ impl Reader<'_> {
                 Box::pin(Timer::after(wait)).await;
             } else if more {
                 future::yield_now().await;
-            } else if self.session.name().is_some() {
-                if let Err(error) = readable(self.stream).await {
-                    return Ending::broken(&error);
-                }
-            } else if let Err(ending) = Box::pin(self.readable_until(deadline)).await {
-                return ending;
+            } else if let Err(error) = readable(self.stream).await {
+                return Ending::broken(&error);
             }
             let turn = if rest.is_empty() { self.read() } else { Ok(self.turn(&mem::take(&mut rest))) };
             match turn {
@@ -323,16 +315,6 @@ impl Reader<'_> {
                 Err(error) => return Ending::broken(&error),
             }
         }
-    }
-
-    /// Waits for something to read from a client without a name, as long as it may take to choose one.
-    async fn readable_until(&self, deadline: Instant) -> Result<(), Ending> {
-        let late = async {
-            Timer::at(deadline).await;
-            Err(Ending::told(Message::no_name_in_time(NAMING)))
-        };
-        let in_time = async { readable(self.stream).await.map_err(|error| Ending::broken(&error)) };
-        in_time.or(late).await
     }
 
     /// Takes to the room what came of a turn. Some when the connection is to end.

@@ -46,6 +46,12 @@ const WARN_EVERY: Duration = Duration::from_secs(60);
 /// Connections accepted in a row before everybody else has their turn.
 const ACCEPTED_PER_TURN: usize = 32;
 
+/// Time to choose a name: the contract's.
+const NAMING: Duration = Duration::from_secs(60);
+
+/// How often at most the room is searched for connections whose time is over.
+const SEARCH: Duration = Duration::from_secs(1);
+
 /// How long connections have to end when the server stops: a second to flush, a moment for the peer, and some slack
 /// that still leaves the process within the contract's two seconds.
 const STOPPING: Duration = Duration::from_millis(1500);
@@ -93,7 +99,7 @@ pub async fn run(
 ) -> io::Result<()> {
     // Every connection holds an end of this channel, so it tells when the last of them is gone.
     let (alive, ended) = async_channel::bounded::<Infallible>(1);
-    let mut accepting = Vec::new();
+    let mut accepting = vec![executor.spawn(end_the_nameless(Arc::clone(room)))];
     for listener in listeners {
         let acceptor = Acceptor {
             listener: Async::new(listener)?,
@@ -118,6 +124,16 @@ pub async fn run(
     };
     all.or(late).await;
     Ok(())
+}
+
+/// Ends connections that choose no name in time: one timer for all of them. Sleeps when there are none.
+async fn end_the_nameless(room: Arc<Room>) {
+    loop {
+        room.guest_came().await;
+        while let Some(next) = room.end_guests(NAMING).await {
+            Timer::at(next.max(Instant::now() + SEARCH)).await;
+        }
+    }
 }
 
 /// One listener's accept loop.
