@@ -6,6 +6,7 @@
 mod args;
 mod join;
 mod lan;
+mod notify;
 mod stdio;
 
 use std::io::{IsTerminal, Write};
@@ -27,6 +28,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use smol::{Executor, Timer};
 
 use crate::args::{Command, Serve};
+use crate::notify::Manager;
 
 /// What the room tells the process waits here for a terminal or a log that is slow; what does not fit is lost.
 const NOTICES: usize = 1024;
@@ -151,13 +153,23 @@ async fn run(executor: &Arc<Executor<'static>>, options: Serve) -> Result<(), St
         })
     });
 
+    let manager = notify_ready().await;
+    let informed = manager.clone().map(|manager| {
+        let room = Arc::clone(&room);
+        executor.spawn(async move { manager.keep_informed(&room).await })
+    });
+
     let shutdown = async {
         let _ = stopped.recv().await;
         room.log(Message::shutting_down());
+        if let Some(manager) = &manager {
+            // It was told that the server is ready; if it is gone since, that is no reason not to stop.
+            let _ = manager.stopping().await;
+        }
     };
     let served = server::run(executor, listeners, &room, &door, options.rate, shutdown);
     served.await.map_err(|error| format!("cannot serve: {error}"))?;
-    drop(console);
+    drop((console, informed));
     drop(room);
     let finish = async {
         if let Some((transcript, writer)) = writing {
@@ -171,6 +183,21 @@ async fn run(executor: &Arc<Executor<'static>>, options: Serve) -> Result<(), St
     };
     finish.or(late).await;
     Ok(())
+}
+
+/// Tells the service manager, if there is one, that the listeners are bound.
+async fn notify_ready() -> Option<Arc<Manager>> {
+    let told = async {
+        let manager = Manager::from_env()?;
+        if let Some(manager) = &manager {
+            manager.ready().await?;
+        }
+        Ok::<_, std::io::Error>(manager.map(Arc::new))
+    };
+    told.await.unwrap_or_else(|error| {
+        complain(&format!("dynasti: cannot tell the service manager at NOTIFY_SOCKET that it runs: {error}\n"));
+        None
+    })
 }
 
 /// Raises the limit on descriptors as far as it goes, and tells how many clients fit under it.

@@ -16,6 +16,7 @@ mod outbox;
 mod state;
 pub mod transcript;
 
+use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant, SystemTime};
@@ -210,6 +211,12 @@ impl Room {
     /// How the room does.
     pub async fn stats(&self) -> Stats {
         self.state.write().await.stats()
+    }
+
+    /// How the room does, and what closes when the next public line makes that out of date. Only the one who asked last is
+    /// told: there is one service manager.
+    pub async fn follow(&self) -> (Stats, Receiver<Infallible>) {
+        self.state.write().await.follow()
     }
 
     /// Ends the connection of the member that a text begins with; the rest is the reason.

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use async_channel::Sender;
+use async_channel::{Receiver, Sender};
 
 use super::batch::{Audience, Batch, Size};
 use super::history::History;
@@ -68,6 +69,8 @@ pub(super) struct State {
     opened: Instant,
     last_id: u64,
     stats: Stats,
+    /// Dropped when the figures change, which tells who follows them.
+    followed: Option<Sender<Infallible>>,
     closing: bool,
 }
 
@@ -135,6 +138,7 @@ impl State {
             opened: Instant::now(),
             last_id: 0,
             stats: Stats::default(),
+            followed: None,
             closing: false,
         }
     }
@@ -465,6 +469,12 @@ impl State {
         }
     }
 
+    pub(super) fn follow(&mut self) -> (Stats, Receiver<Infallible>) {
+        let (followed, changed) = async_channel::bounded(1);
+        self.followed = Some(followed);
+        (self.stats(), changed)
+    }
+
     // ---- posting
 
     /// Tells the process something, or nobody if it does not listen: the room waits for no terminal and no log.
@@ -526,6 +536,7 @@ impl State {
 
     /// Counts and keeps a public message.
     fn record(&mut self, message: &Message, audience: &Audience, kind: Kind) {
+        self.followed = None;
         let lines = message.lines() as u64;
         self.stats.deliveries += lines * audience.size(self.names.len()) as u64;
         let keep = matches!(kind, Kind::Said(_)) && self.options.history > 0;

@@ -1,5 +1,5 @@
 //! How they get here: accepting, with a cool-down when the system is out of descriptors, within the limits; and
-//! stopping with grace. Knows sockets; what is said on them is [`connection`]'s.
+//! stopping with grace. Knows sockets; what is said on them is `connection`'s.
 
 mod connection;
 pub mod console;

@@ -19,5 +19,6 @@ mod process;
 mod stopping;
 mod strangers;
 mod stress;
+mod systemd;
 mod talk;
 mod tools;
