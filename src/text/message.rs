@@ -101,8 +101,13 @@ const WHO_WIDTH: usize = 64;
 /// ...and after this many lines: more nobody reads, and an answer must fit into a queue.
 const WHO_LINES: usize = 200;
 
-/// A refused name is shown back up to this many characters: enough to recognise it, whatever was pasted.
-const SHOWN_OF_A_REFUSED_NAME: usize = 40;
+/// What was not understood is shown back up to this many characters: enough to recognise it, whatever was pasted.
+const SHOWN: usize = 40;
+
+/// The part that is shown back, and a sign where there is more.
+fn shown(typed: &str) -> (&str, &str) {
+    typed.char_indices().nth(SHOWN).map_or((typed, ""), |(at, _)| (&typed[..at], "…"))
+}
 
 impl Message {
     /// A message of one line made of the given words. Private: whoever speaks chooses a sentence below.
@@ -183,8 +188,7 @@ impl Message {
 
     /// The name breaks a rule.
     pub fn name_refused(typed: &Line<'_>, why: &Refusal) -> Message {
-        let cut = typed.char_indices().nth(SHOWN_OF_A_REFUSED_NAME);
-        let (shown, more) = cut.map_or((typed.as_str(), ""), |(at, _)| (&typed[..at], "…"));
+        let (shown, more) = shown(typed);
         Message::line(format_args!("Name \"{shown}{more}\" can't be used: {why}. Choose a different name:"))
     }
 
@@ -242,7 +246,8 @@ impl Message {
 
     /// Something that begins with `/` and is no command.
     pub fn unknown_command(word: &str) -> Message {
-        Message::line(format_args!("-- There is no /{word}. Try /help, or //{word} to say /{word}."))
+        let (word, more) = shown(word);
+        Message::line(format_args!("-- There is no /{word}{more}. Try /help, or //{word}{more} to say /{word}{more}."))
     }
 
     /// A command without what it takes.
@@ -330,8 +335,7 @@ impl Message {
 
     /// A private message that names nobody who is here.
     pub fn nobody_called(typed: &Line<'_>) -> Message {
-        let cut = typed.char_indices().nth(SHOWN_OF_A_REFUSED_NAME);
-        let (shown, more) = cut.map_or((typed.as_str(), ""), |(at, _)| (&typed[..at], "…"));
+        let (shown, more) = shown(typed);
         Message::line(format_args!("-- Nobody here is called that: {shown}{more}. /who tells who is here."))
     }
 
