@@ -4,7 +4,10 @@
 //! so every transcript also shows what was *not* said.
 
 mod harness;
+mod random;
+mod reference;
 
+mod fuzz;
 mod lines;
 mod names;
 mod operator;
