@@ -87,7 +87,7 @@ fn char(random: &mut Random) -> char {
 }
 
 /// What some client might send.
-fn sent(random: &mut Random) -> Vec<u8> {
+pub(crate) fn sent(random: &mut Random) -> Vec<u8> {
     let mut bytes = Vec::new();
     let kind = random.below(4);
     for _ in 0..random.below(40) {
@@ -114,7 +114,7 @@ fn sent(random: &mut Random) -> Vec<u8> {
 }
 
 /// How it may arrive: in pieces, every byte of it.
-fn pieces<'a>(random: &mut Random, mut bytes: &'a [u8]) -> Vec<&'a [u8]> {
+pub(crate) fn pieces<'a>(random: &mut Random, mut bytes: &'a [u8]) -> Vec<&'a [u8]> {
     let longest = random.pick(&[1, 2, 9, 100, 16_384, usize::MAX]);
     let mut pieces = Vec::new();
     while !bytes.is_empty() {

@@ -3,6 +3,7 @@
 //! One file for each group of promises, each test one promise. A test that says `ann.hears(…)` means the very next line,
 //! so every transcript also shows what was *not* said.
 
+mod chaos;
 mod harness;
 mod random;
 mod reference;
@@ -13,6 +14,7 @@ mod names;
 mod operator;
 mod order;
 mod process;
+mod soak;
 mod stopping;
 mod strangers;
 mod stress;
