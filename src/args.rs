@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use argh::FromArgs;
+use dynasti::client::Address;
 
 /// The chat room for everyone on one network. Without a command it serves.
 #[derive(Debug, FromArgs)]
@@ -21,6 +22,29 @@ pub(crate) struct Args {
 #[argh(subcommand)]
 pub(crate) enum Command {
     Serve(Serve),
+    Join(Join),
+}
+
+/// Join a room.
+#[derive(Debug, FromArgs)]
+#[argh(subcommand, name = "join")]
+#[argh(help_triggers("-h", "--help", "help"))]
+pub(crate) struct Join {
+    /// the server; a port other than 4000 after a colon, an IPv6 address then in brackets (default localhost)
+    #[argh(positional, arg_name = "HOST[:PORT]", default = "Address::default()")]
+    pub(crate) address: Address,
+
+    /// the name to answer the server with
+    #[argh(option, arg_name = "NAME")]
+    pub(crate) name: Option<String>,
+
+    /// come back when the server is lost, and keep trying when it cannot be reached
+    #[argh(switch)]
+    pub(crate) retry: bool,
+
+    /// do not ring when somebody says your name
+    #[argh(switch)]
+    pub(crate) no_bell: bool,
 }
 
 /// Serve the room (this is what happens without a command).

@@ -4,6 +4,7 @@
 #![allow(clippy::exit)]
 
 mod args;
+mod join;
 mod lan;
 mod stdio;
 
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_signal::{Signal, Signals};
+use dynasti::client::Options;
 use dynasti::room::transcript::{self, Transcript};
 use dynasti::room::{self, Notice, Room};
 use dynasti::server;
@@ -39,6 +41,16 @@ const LAST_WORDS: Duration = Duration::from_millis(200);
 fn main() -> ExitCode {
     match args::parse(std::env::args().skip(1)) {
         Ok(Command::Serve(options)) => serve(options),
+        Ok(Command::Join(join)) => {
+            let options = Options { address: join.address, name: join.name, retry: join.retry };
+            match join::join(&options, !join.no_bell) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(why) => {
+                    complain(&format!("{why}\n"));
+                    ExitCode::FAILURE
+                }
+            }
+        }
         Err(instead) if instead.wrong => {
             complain(&instead.text);
             ExitCode::from(2)

@@ -24,7 +24,7 @@ use async_lock::RwLock;
 use smol::Timer;
 
 pub use self::outbox::{Outbox, Parcel};
-use self::state::State;
+use self::state::{Gathering, State};
 use self::transcript::Transcript;
 use crate::text::line::Line;
 use crate::text::message::{Cause, Message, Presence, Stats};
@@ -108,7 +108,9 @@ impl Room {
     /// # Errors
     /// When somebody has the name, or the room has ended the connection.
     pub async fn join(&self, id: Id, name: &Name) -> Result<(), NotJoined> {
-        self.with_floor(|state| state.join(id, name)).await
+        let gathering = self.with_floor(|state| state.join(id, name)).await?;
+        self.gather(gathering).await;
+        Ok(())
     }
 
     /// Takes a connection off the list, tells the others if it was a member, and closes its queue with these last words.
@@ -134,7 +136,8 @@ impl Room {
 
     /// Lets everybody else hear what a member says. Waits while readers who keep up have too much to read.
     pub async fn say(&self, id: Id, message: Message) {
-        self.with_floor(|state| state.say(id, message)).await;
+        let gathering = self.with_floor(|state| state.say(id, message)).await;
+        self.gather(gathering).await;
     }
 
     /// Lets everybody else see what a member does.
@@ -246,6 +249,15 @@ impl Room {
     /// Tells the process something that is wrong.
     pub fn warn(&self, message: Message) {
         let _ = self.notices.try_send(Notice::Warning(message));
+    }
+
+    /// Waits for others to speak too, if they are about to. Who began the batch waits; one whose connection ends
+    /// meanwhile publishes it by leaving.
+    async fn gather(&self, gathering: Option<Gathering>) {
+        if let Some(gathering) = gathering {
+            Timer::after(gathering.time).await;
+            self.state.write().await.publish_this(&gathering);
+        }
     }
 
     /// Acts when nobody has to be waited for.

@@ -25,8 +25,9 @@ pub(super) const MAX_QUEUED: Size = Size { lines: 1024, bytes: 128 * 1024 };
 /// both talks without end and never reads comes near it.
 const MAX_HELD: usize = 1024 * 1024;
 
-/// How many slices one system call is given at most. Linux takes 1024; past a few dozen nothing is gained.
-const SLICES: usize = 64;
+/// How many slices one system call is given at most. A batch is two, if its reader spoke once in it; past a few batches
+/// nothing is gained.
+const SLICES: usize = 16;
 
 /// Both ends of one client's queue: the room's, and its writer's.
 #[derive(Clone, Debug)]
@@ -47,7 +48,7 @@ struct InHand {
 /// What was posted to one client since its writer last looked.
 #[derive(Debug, Default)]
 pub struct Parcel {
-    entries: VecDeque<Entry>,
+    entries: Entries,
     /// How much all entries but the last are, which may still grow.
     counted: Size,
     /// What all entries but the last keep in memory.
@@ -55,6 +56,13 @@ pub struct Parcel {
     /// How much of the first entry is written already.
     written: usize,
     last: Option<Duration>,
+}
+
+/// A queue whose first entry costs no allocation: a client who keeps up never has a second.
+#[derive(Debug, Default)]
+struct Entries {
+    first: Option<Entry>,
+    rest: VecDeque<Entry>,
 }
 
 #[derive(Debug)]
@@ -75,10 +83,10 @@ impl Outbox {
         if self.is_closed() {
             return Size::default();
         }
-        let mut parcel = self.take.try_recv().unwrap_or_default();
+        let mut parcel = self.waiting();
         parcel.count_last(self.id);
         let waiting = if parcel.held > MAX_HELD { Size::MAX } else { parcel.counted };
-        parcel.entries.push_back(Entry { batch: Arc::clone(batch), from });
+        parcel.entries.push(Entry { batch: Arc::clone(batch), from });
         self.put_back(parcel);
         self.with_in_hand(waiting)
     }
@@ -89,10 +97,10 @@ impl Outbox {
         if self.is_closed() {
             return;
         }
-        let waiting = self.take.try_recv().unwrap_or_default();
+        let waiting = self.waiting();
         let mut parcel = if forget { Parcel::default() } else { waiting };
         parcel.count_last(self.id);
-        parcel.entries.push_back(Entry { batch: Batch::new(words, Audience::Everybody), from: 0 });
+        parcel.entries.push(Entry { batch: Batch::new(words, Audience::Everybody), from: 0 });
         parcel.last = Some(grace);
         self.put_back(parcel);
         self.put.close();
@@ -116,6 +124,12 @@ impl Outbox {
         let waiting = parcel.size(self.id);
         self.put_back(parcel);
         self.with_in_hand(waiting)
+    }
+
+    /// Takes out the parcel that still waits, or begins one.
+    fn waiting(&self) -> Parcel {
+        // To ask costs a sixth of trying, and a client who keeps up has nothing waiting.
+        if self.take.is_empty() { Parcel::default() } else { self.take.try_recv().unwrap_or_default() }
     }
 
     fn with_in_hand(&self, mut waiting: Size) -> Size {
@@ -144,14 +158,15 @@ impl Outbox {
         if !self.is_closed() {
             return false;
         }
-        if let Ok(mut rest) = self.take.try_recv() {
+        if let Ok(rest) = self.take.try_recv() {
             parcel.last = rest.last;
-            parcel.entries.append(&mut rest.entries);
+            rest.entries.first.into_iter().chain(rest.entries.rest).for_each(|entry| parcel.entries.push(entry));
         }
         true
     }
 
-    /// For the writer, when a client does not take what is written: tells the room how much that is.
+    /// For the writer, when a client did not take what was written, and again when it has: tells the room how much is
+    /// left.
     pub fn holds(&self, parcel: &Parcel) {
         let size = parcel.size(self.id);
         self.in_hand.lines.store(size.lines, Ordering::Relaxed);
@@ -167,6 +182,41 @@ impl Outbox {
     }
 }
 
+impl Entries {
+    fn push(&mut self, entry: Entry) {
+        match self.first {
+            None => self.first = Some(entry),
+            Some(_) => self.rest.push_back(entry),
+        }
+    }
+
+    fn first(&self) -> Option<&Entry> {
+        self.first.as_ref()
+    }
+
+    fn last(&self) -> Option<&Entry> {
+        self.rest.back().or(self.first.as_ref())
+    }
+
+    fn pop_first(&mut self) {
+        self.first = self.rest.pop_front();
+    }
+
+    fn pop_last(&mut self) {
+        if self.rest.pop_back().is_none() {
+            self.first = None;
+        }
+    }
+
+    fn clear(&mut self) {
+        *self = Entries::default();
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.first.iter().chain(&self.rest)
+    }
+}
+
 impl Parcel {
     /// Set on the last parcel of a closed queue: how long it may take to write it.
     pub fn last(&self) -> Option<Duration> {
@@ -175,10 +225,10 @@ impl Parcel {
 
     /// What was the last entry will not grow any more: it is counted, or forgotten if there is nothing in it.
     fn count_last(&mut self, id: Id) {
-        let Some(entry) = self.entries.back() else { return };
+        let Some(entry) = self.entries.last() else { return };
         let size = entry.batch.size_for(id, entry.from);
         if size.bytes == 0 {
-            self.entries.pop_back();
+            self.entries.pop_last();
         } else {
             self.counted += size;
             self.held += entry.batch.held();
@@ -187,7 +237,7 @@ impl Parcel {
 
     fn size(&self, id: Id) -> Size {
         let mut size = Size::default();
-        for entry in &self.entries {
+        for entry in self.entries.iter() {
             size += entry.batch.size_for(id, entry.from);
         }
         size.bytes -= self.written;
@@ -195,7 +245,7 @@ impl Parcel {
     }
 
     fn write(&mut self, id: Id, to: &mut impl Write) -> io::Result<()> {
-        while !self.entries.is_empty() {
+        while self.entries.first().is_some() {
             let mut slices = [IoSlice::new(&[]); SLICES];
             let (mut used, mut total) = (0, 0);
             let mut skip = self.written;
@@ -235,13 +285,13 @@ impl Parcel {
 
     fn take_off(&mut self, id: Id, written: usize) {
         self.written += written;
-        while let Some(entry) = self.entries.front() {
+        while let Some(entry) = self.entries.first() {
             let size: usize = entry.batch.seal().runs_for(id, entry.from).map(<[u8]>::len).sum();
             if size > self.written {
                 return;
             }
             self.written -= size;
-            self.entries.pop_front();
+            self.entries.pop_first();
         }
     }
 }
@@ -302,7 +352,7 @@ mod tests {
         for _ in 0..5000 {
             assert_eq!(post(&outbox, "mine", Audience::AllBut(ME)), Size::default());
         }
-        assert_eq!(take_now(&outbox).unwrap().entries.len(), 1);
+        assert_eq!(take_now(&outbox).unwrap().entries.iter().count(), 1);
     }
 
     #[test]

@@ -188,10 +188,14 @@ async fn drain(stream: &Async<TcpStream>) -> io::Result<()> {
 async fn write(stream: Arc<Async<TcpStream>>, outbox: Outbox) -> io::Result<()> {
     while let Some(mut parcel) = outbox.take().await {
         let mut deadline = parcel.last().map(Timer::after);
+        let mut held = false;
         while let Err(error) = outbox.write(&mut parcel, &mut stream.get_ref()) {
             match error.kind() {
                 io::ErrorKind::Interrupted => continue,
-                io::ErrorKind::WouldBlock => outbox.holds(&parcel),
+                io::ErrorKind::WouldBlock => {
+                    outbox.holds(&parcel);
+                    held = true;
+                }
                 _ => return Err(error),
             }
             match &mut deadline {
@@ -214,7 +218,9 @@ async fn write(stream: Arc<Async<TcpStream>>, outbox: Outbox) -> io::Result<()> 
                 }
             }
         }
-        outbox.holds(&parcel);
+        if held {
+            outbox.holds(&parcel);
+        }
         if parcel.last().is_some() {
             break;
         }

@@ -4,11 +4,14 @@
 //! so every transcript also shows what was *not* said.
 
 mod chaos;
+mod emulator;
 mod harness;
 mod random;
 mod reference;
+mod seat;
 
 mod fuzz;
+mod join;
 mod lines;
 mod names;
 mod operator;

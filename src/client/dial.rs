@@ -1,0 +1,179 @@
+//! From a host's name to a connection: all addresses are tried in turn, and what went wrong is said in words.
+
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use futures_lite::FutureExt;
+use rustix::net::sockopt;
+use smol::{Async, Timer, unblock};
+
+use super::address::Address;
+
+/// How long one address, or the lookup of a name, may take: a sleeping Wi-Fi needs some seconds, and a person waits no
+/// longer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+// A server that has vanished without a word is missed as soon as the server would miss a client: after 60 s of silence
+// and three probes, or when what was said is not acknowledged for 30 s.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+const KEEPALIVE_PROBES: u32 = 3;
+const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
+
+/// Why there is no connection.
+#[derive(Debug)]
+pub struct Unreachable {
+    address: Address,
+    reason: Reason,
+}
+
+#[derive(Debug)]
+enum Reason {
+    /// The resolver's own words.
+    NotFound(String),
+    LookupTimedOut,
+    /// Each address that was tried, and what came of it.
+    Tried(Vec<(SocketAddr, io::Error)>),
+}
+
+impl fmt::Display for Unreachable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Could not connect to {}: ", self.address)?;
+        match &self.reason {
+            Reason::NotFound(why) => write!(f, "name not found ({why})."),
+            Reason::LookupTimedOut => write!(f, "looking up the name timed out after {} s.", PATIENCE.as_secs()),
+            Reason::Tried(tries) => {
+                for (at, (address, error)) in tries.iter().enumerate() {
+                    let separator = if at == 0 { "" } else { "; " };
+                    write!(f, "{separator}{} ({address})", in_words(address, error))?;
+                }
+                f.write_str(".")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Unreachable {}
+
+fn in_words(address: &SocketAddr, error: &io::Error) -> String {
+    match (error.kind(), address) {
+        (ErrorKind::ConnectionRefused, _) => "connection refused, no server listens there".into(),
+        (ErrorKind::TimedOut, _) => format!("timed out after {} s", PATIENCE.as_secs()),
+        (ErrorKind::HostUnreachable, _) => "no such host on the network".into(),
+        (ErrorKind::NetworkUnreachable, _) => "network unreachable".into(),
+        (ErrorKind::InvalidInput, SocketAddr::V6(v6)) if v6.scope_id() == 0 => {
+            "a link-local address needs its interface, as in fe80::1%eth0".into()
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// Connects, and returns the address that answered.
+///
+/// # Errors
+/// The name is not found, or no address of it can be connected to.
+pub(crate) async fn dial(address: &Address) -> Result<(Async<TcpStream>, SocketAddr), Unreachable> {
+    let unreachable = |reason| Unreachable { address: address.clone(), reason };
+    let lookup = unblock({
+        let address = address.clone();
+        move || resolve(&address).map_err(Reason::NotFound)
+    });
+    let too_long = async {
+        Timer::after(PATIENCE).await;
+        Err(Reason::LookupTimedOut)
+    };
+    let mut tries = Vec::new();
+    for candidate in lookup.or(too_long).await.map_err(unreachable)? {
+        let too_long = async {
+            Timer::after(PATIENCE).await;
+            Err(ErrorKind::TimedOut.into())
+        };
+        match Async::<TcpStream>::connect(candidate).or(too_long).await.and_then(prepared) {
+            Ok(stream) => return Ok((stream, candidate)),
+            Err(error) => tries.push((candidate, error)),
+        }
+    }
+    Err(unreachable(Reason::Tried(tries)))
+}
+
+fn prepared(stream: Async<TcpStream>) -> io::Result<Async<TcpStream>> {
+    stream.get_ref().set_nodelay(true)?;
+    sockopt::set_socket_keepalive(&stream, true)?;
+    sockopt::set_tcp_keepidle(&stream, KEEPALIVE_IDLE)?;
+    sockopt::set_tcp_keepintvl(&stream, KEEPALIVE_INTERVAL)?;
+    sockopt::set_tcp_keepcnt(&stream, KEEPALIVE_PROBES)?;
+    #[cfg(target_os = "linux")]
+    sockopt::set_tcp_user_timeout(&stream, UNACKNOWLEDGED.as_millis() as u32)?;
+    Ok(stream)
+}
+
+/// All addresses of the host, at least one; else the resolver's words for there being none.
+fn resolve(address: &Address) -> Result<Vec<SocketAddr>, String> {
+    let (host, port) = (address.host.as_str(), address.port);
+    let own = (host, port).to_socket_addrs().map(Iterator::collect::<Vec<_>>);
+    let why = match own {
+        Ok(addresses) if !addresses.is_empty() => return Ok(addresses),
+        Ok(_) => "it has no address".to_owned(),
+        Err(error) => {
+            let words = error.to_string();
+            words.strip_prefix("failed to lookup address information: ").unwrap_or(&words).to_owned()
+        }
+    };
+    // A static binary carries a resolver of its own, which may not know what this system was told to ask, multicast DNS
+    // above all; `getent`, where there is one, asks as the system does.
+    let found = ask_the_system(host, port);
+    if found.is_empty() { Err(why) } else { Ok(found) }
+}
+
+fn ask_the_system(host: &str, port: u16) -> Vec<SocketAddr> {
+    let asked = Command::new("getent").args(["ahosts", "--", host]).stdin(Stdio::null()).stderr(Stdio::null()).output();
+    let answer = asked.map(|answer| String::from_utf8_lossy(&answer.stdout).into_owned()).unwrap_or_default();
+    addresses_in(&answer, port)
+}
+
+/// The addresses in the answer of `getent ahosts`: a line for each address and each kind of socket.
+fn addresses_in(answer: &str, port: u16) -> Vec<SocketAddr> {
+    let streams = answer.lines().filter(|line| line.split_whitespace().nth(1) == Some("STREAM"));
+    let words = streams.filter_map(|line| line.split_whitespace().next());
+    // What the system writes with an interface, `fe80::1%eth0`, our own resolver can read.
+    words
+        .flat_map(|word| match word.parse::<IpAddr>() {
+            Ok(ip) => vec![SocketAddr::from((ip, port))],
+            Err(_) => (word, port).to_socket_addrs().map(Iterator::collect).unwrap_or_default(),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_systems_answer() {
+        let answer = "192.168.1.10    STREAM pi.local\n192.168.1.10    DGRAM  \n192.168.1.10    RAW    \n\
+                      fe80::1%1       STREAM \nfe80::1%1       DGRAM  \nnonsense\n";
+        let found: Vec<String> = addresses_in(answer, 5).iter().map(ToString::to_string).collect();
+        assert_eq!(found, ["192.168.1.10:5", "[fe80::1%1]:5"]);
+        assert!(addresses_in("", 5).is_empty());
+    }
+
+    #[test]
+    fn what_went_wrong_is_said_in_words() {
+        let address: Address = "pi".parse().expect("a host");
+        let say = |reason| Unreachable { address: address.clone(), reason }.to_string();
+        assert_eq!(say(Reason::NotFound("no".into())), "Could not connect to pi:4000: name not found (no).");
+        let (v4, v6) =
+            (SocketAddr::from(([10, 0, 0, 1], 4000)), SocketAddr::from(([0xfe80, 0, 0, 0, 0, 0, 0, 1], 4000)));
+        let tries = vec![(v4, ErrorKind::ConnectionRefused.into()), (v6, ErrorKind::TimedOut.into())];
+        assert_eq!(
+            say(Reason::Tried(tries)),
+            "Could not connect to pi:4000: connection refused, no server listens there (10.0.0.1:4000); \
+             timed out after 10 s ([fe80::1]:4000)."
+        );
+        assert!(say(Reason::Tried(vec![(v6, ErrorKind::InvalidInput.into())])).contains("needs its interface"));
+        assert!(say(Reason::LookupTimedOut).contains("timed out after 10 s"));
+    }
+}

@@ -1,0 +1,441 @@
+//! The line being typed: keys in, a changed line or a wish out.
+//!
+//! Knows nothing of terminals, windows or sockets; [`super::screen`] draws what stands here.
+
+use std::collections::VecDeque;
+
+use super::clusters::clusters;
+use super::keys::Key;
+use super::names::{Completions, Names};
+use crate::text::line;
+
+/// The longest text that can stand here, in bytes: far past what the server takes, so that a pasted line that is too
+/// long is shown and can be cut, and short enough to be drawn again with every key.
+const MAX_TEXT: usize = 4 * line::MAX_LINE;
+
+/// How many lines Up can bring back; an evening's worth.
+const MAX_RECALL: usize = 200;
+
+/// What a key came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The line or the cursor may have changed.
+    Edited,
+    /// Nothing could be done; the bell says so.
+    Refused,
+    /// The line is finished, and the next one begins empty.
+    Line(String),
+    /// The window is to be cleared.
+    Clear,
+    /// The person wants to stop the program for a while.
+    Suspend,
+    /// The person wants to go.
+    Leave,
+}
+
+/// A line editor with the keys that hands expect from a shell.
+#[derive(Debug, Default)]
+pub(crate) struct Editor {
+    text: String,
+    /// A byte position in `text`, always between two clusters.
+    cursor: usize,
+    /// Finished lines, oldest first.
+    recall: VecDeque<String>,
+    /// Which of them stands here now, and what stood here before.
+    recalled: Option<(usize, String)>,
+    /// What was cut last, for Ctrl-Y.
+    killed: String,
+    /// The last key cut something, so that the next cut joins it.
+    killing: bool,
+    /// What Tab is going through.
+    completing: Option<Completing>,
+}
+
+/// Tab has been pressed, and nothing else since.
+#[derive(Debug)]
+struct Completing {
+    completions: Completions,
+    /// What had been typed of it.
+    typed: String,
+    /// Which candidate is next; as many as there are candidates means what had been typed.
+    next: usize,
+}
+
+impl Editor {
+    /// What stands on the line.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Where the cursor is, as a byte position in the text.
+    pub(crate) fn cursor(&self) -> usize {
+        self.cursor
+    }
+
+    /// Keeps a finished line for Up.
+    pub(crate) fn remember(&mut self, text: &str) {
+        if text.is_empty() || self.recall.back().is_some_and(|last| last == text) {
+            return;
+        }
+        if self.recall.len() == MAX_RECALL {
+            self.recall.pop_front();
+        }
+        self.recall.push_back(text.to_owned());
+    }
+
+    /// Takes one key. Tab completes commands and these `names`.
+    pub(crate) fn press(&mut self, key: Key, names: &Names) -> Outcome {
+        let killing = std::mem::take(&mut self.killing);
+        let completing = self.completing.take();
+        match key {
+            Key::Char(c) => return self.insert(c),
+            Key::Pasted('\n') | Key::Enter => return Outcome::Line(self.finish()),
+            Key::Pasted(c) => return self.insert(c),
+            Key::Tab => return self.complete(completing, names),
+            Key::Left => self.cursor = self.left(),
+            Key::Right => self.cursor = self.right(),
+            Key::Home => self.cursor = 0,
+            Key::End => self.cursor = self.text.len(),
+            Key::WordLeft => self.cursor = self.word_left(),
+            Key::WordRight => self.cursor = self.word_right(),
+            Key::Up => return self.older(),
+            Key::Down => return self.newer(),
+            Key::Backspace => return self.delete(self.left(), self.cursor),
+            Key::Delete => return self.delete(self.cursor, self.right()),
+            Key::KillWordLeft => self.kill(self.word_left(), self.cursor, killing),
+            Key::KillWordRight => self.kill(self.cursor, self.word_right(), killing),
+            Key::KillToStart => self.kill(0, self.cursor, killing),
+            Key::KillToEnd => self.kill(self.cursor, self.text.len(), killing),
+            Key::Yank => return self.yank(),
+            Key::Clear => return Outcome::Clear,
+            Key::Interrupt => return Outcome::Leave,
+            Key::EndOfInput if self.text.is_empty() => return Outcome::Leave,
+            Key::EndOfInput => return self.delete(self.cursor, self.right()),
+            Key::Suspend => return Outcome::Suspend,
+        }
+        Outcome::Edited
+    }
+
+    fn insert(&mut self, c: char) -> Outcome {
+        // What the server would take away is not let in, so that what stands here is what will be said.
+        if line::clean(c.encode_utf8(&mut [0; 4])).is_empty() {
+            return Outcome::Edited;
+        }
+        if self.text.len() + c.len_utf8() > MAX_TEXT {
+            return Outcome::Refused;
+        }
+        self.text.insert(self.cursor, c);
+        self.cursor += c.len_utf8();
+        // A mark or a joiner may have tied what is on the right to what is on the left.
+        self.cursor = self.boundary_at_or_after(self.cursor);
+        Outcome::Edited
+    }
+
+    fn finish(&mut self) -> String {
+        self.recalled = None;
+        self.cursor = 0;
+        std::mem::take(&mut self.text)
+    }
+
+    fn replace(&mut self, text: String) {
+        self.cursor = text.len();
+        self.text = text;
+    }
+
+    // ---- places
+
+    /// Where clusters begin, from an ASCII character at or before `place` on, and the end. An ASCII character always
+    /// begins one, so a long text need not be cut up from its start with every key.
+    fn boundaries(&self, place: usize) -> impl Iterator<Item = usize> {
+        let start = self.text.as_bytes()[..place].iter().rposition(u8::is_ascii).unwrap_or(0);
+        let starts = clusters(&self.text[start..]).scan(start, |at, cluster| {
+            let start = *at;
+            *at += cluster.len();
+            Some(start)
+        });
+        starts.chain([self.text.len()])
+    }
+
+    fn boundary_at_or_after(&self, place: usize) -> usize {
+        let end = self.text.len();
+        if place >= end { end } else { self.boundaries(place).find(|&at| at >= place).unwrap_or(end) }
+    }
+
+    fn left(&self) -> usize {
+        self.boundaries(self.cursor).take_while(|&at| at < self.cursor).last().unwrap_or(0)
+    }
+
+    fn right(&self) -> usize {
+        self.boundary_at_or_after(self.cursor + 1)
+    }
+
+    /// The start of the word before the cursor. Words are what stands between spaces.
+    fn word_left(&self) -> usize {
+        let word = self.text[..self.cursor].trim_end();
+        word.rfind(char::is_whitespace).map_or(0, |space| self.boundary_at_or_after(space + 1))
+    }
+
+    /// The end of the word after the cursor.
+    fn word_right(&self) -> usize {
+        let rest = &self.text[self.cursor..];
+        let word = rest.trim_start();
+        let skipped = rest.len() - word.len();
+        self.cursor + skipped + word.find(char::is_whitespace).unwrap_or(word.len())
+    }
+
+    // ---- taking away and putting back
+
+    fn delete(&mut self, from: usize, to: usize) -> Outcome {
+        if from == to {
+            return Outcome::Refused;
+        }
+        self.text.replace_range(from..to, "");
+        self.cursor = self.boundary_at_or_after(from);
+        Outcome::Edited
+    }
+
+    /// Cuts, and keeps what was cut: before or after what the last key cut, or in its place.
+    fn kill(&mut self, from: usize, to: usize, join: bool) {
+        let cut = &self.text[from..to];
+        if !join {
+            self.killed.clear();
+        }
+        if from < self.cursor {
+            self.killed.insert_str(0, cut);
+        } else {
+            self.killed.push_str(cut);
+        }
+        self.killing = true;
+        self.delete(from, to);
+    }
+
+    fn yank(&mut self) -> Outcome {
+        if self.killed.is_empty() || self.text.len() + self.killed.len() > MAX_TEXT {
+            return Outcome::Refused;
+        }
+        self.text.insert_str(self.cursor, &self.killed);
+        self.cursor = self.boundary_at_or_after(self.cursor + self.killed.len());
+        Outcome::Edited
+    }
+
+    // ---- recall
+
+    fn older(&mut self) -> Outcome {
+        let older = self.recalled.as_ref().map_or(self.recall.len(), |(at, _)| *at).checked_sub(1);
+        let Some((at, line)) = older.and_then(|at| Some((at, self.recall.get(at)?.clone()))) else {
+            return Outcome::Refused;
+        };
+        let draft = self.recalled.take().map_or_else(|| self.text.clone(), |(_, draft)| draft);
+        self.recalled = Some((at, draft));
+        self.replace(line);
+        Outcome::Edited
+    }
+
+    fn newer(&mut self) -> Outcome {
+        let Some((at, draft)) = self.recalled.take() else { return Outcome::Refused };
+        match self.recall.get(at + 1).cloned() {
+            Some(line) => {
+                self.recalled = Some((at + 1, draft));
+                self.replace(line);
+            }
+            None => self.replace(draft),
+        }
+        Outcome::Edited
+    }
+
+    // ---- completion
+
+    /// The first Tab puts the first candidate in the place of what was typed, each further one the next, and after the
+    /// last comes back what was typed.
+    fn complete(&mut self, under_way: Option<Completing>, names: &Names) -> Outcome {
+        let Some(mut completing) = under_way.or_else(|| {
+            let completions = names.completions(&self.text[..self.cursor])?;
+            let typed = self.text[completions.start..self.cursor].to_owned();
+            Some(Completing { completions, typed, next: 0 })
+        }) else {
+            return Outcome::Refused;
+        };
+        let Completions { start, candidates } = &completing.completions;
+        let word = candidates.get(completing.next).unwrap_or(&completing.typed);
+        if *start + word.len() + self.text.len() - self.cursor > MAX_TEXT {
+            return Outcome::Refused;
+        }
+        self.text.replace_range(*start..self.cursor, word);
+        self.cursor = start + word.len();
+        completing.next = (completing.next + 1) % (candidates.len() + 1);
+        self.completing = Some(completing);
+        Outcome::Edited
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Presses what a terminal would send for `keys`, and shows the line with `|` where the cursor is.
+    fn edit(editor: &mut Editor, keys: &str) -> String {
+        press(editor, keys, &Names::default());
+        shown(editor)
+    }
+
+    fn press(editor: &mut Editor, keys: &str, names: &Names) -> Vec<Outcome> {
+        let keys = super::super::keys::Keys::default().decode(keys.as_bytes());
+        keys.into_iter().map(|key| editor.press(key, names)).filter(|outcome| *outcome != Outcome::Edited).collect()
+    }
+
+    fn shown(editor: &Editor) -> String {
+        let (before, after) = editor.text.split_at(editor.cursor);
+        format!("{before}|{after}")
+    }
+
+    const UP: &str = "\x1b[A";
+    const DOWN: &str = "\x1b[B";
+    const LEFT: &str = "\x1b[D";
+    const RIGHT: &str = "\x1b[C";
+
+    #[test]
+    fn typing_and_moving() {
+        for (keys, line) in [
+            ("abc", "abc|"),
+            ("abc\x02\x02X", "aX|bc"),
+            ("abc\x01X\x05Y", "XabcY|"),
+            ("abc\x1b[D\x1b[D\x1b[C", "ab|c"),
+            ("abc\x1b[1;5D\x1b[1;5D\x1b[D", "|abc"),
+            ("one  two\x1bb\x1bb\x1bf", "one|  two"),
+            ("one  two\x1bb", "one  |two"),
+            ("one  two \x01\x1bf\x1bf", "one  two| "),
+            ("漢字\x02", "漢|字"),
+            ("e\u{301}a\x02\x02", "|e\u{301}a"),
+            ("👨\u{200d}👩\u{200d}👧\x02x", "x|👨\u{200d}👩\u{200d}👧"),
+            ("a\u{a0}\u{3000}b\x1bb", "a\u{a0}\u{3000}|b"),
+        ] {
+            assert_eq!(edit(&mut Editor::default(), keys), line, "{keys:?}");
+        }
+    }
+
+    #[test]
+    fn taking_away() {
+        for (keys, line) in [
+            ("abc\x7f", "ab|"),
+            ("abc\x02\x7f", "a|c"),
+            ("abc\x01\x1b[3~", "|bc"),
+            ("abc\x01\x04", "|bc"),
+            ("xe\u{301}\u{302}\x7f", "x|"),
+            ("x👍🏽\x7f", "x|"),
+            ("x🇩🇪\x7f", "x|"),
+            ("x👨\u{200d}👩\u{200d}👧\x7f", "x|"),
+            ("one two \x17", "one |"),
+            ("one two\x1b\x7f\x1b\x7f", "|"),
+            ("one two\x02\x17", "one |o"),
+            ("one two\x01\x1bd", "| two"),
+            ("one two\x1bb\x0b", "one |"),
+            ("one two\x1bb\x15", "|two"),
+        ] {
+            assert_eq!(edit(&mut Editor::default(), keys), line, "{keys:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_cut_comes_back() {
+        for (keys, line) in [
+            ("one two\x17\x01\x19", "two|one "),
+            ("one two\x17\x17\x19", "one two|"),
+            ("one two\x01\x1bd\x1bd\x19\x19", "one twoone two|"),
+            ("one two\x1bb\x15\x0b\x19", "one two|"),
+            ("one two\x17x\x17\x19", "one x|"),
+        ] {
+            assert_eq!(edit(&mut Editor::default(), keys), line, "{keys:?}");
+        }
+        assert_eq!(press(&mut Editor::default(), "\x19", &Names::default()), [Outcome::Refused]);
+    }
+
+    #[test]
+    fn nothing_to_do_rings() {
+        for keys in ["\x7f", "\x1b[3~", UP, DOWN, "\t", "a\x04"] {
+            assert_eq!(press(&mut Editor::default(), keys, &Names::default()), [Outcome::Refused], "{keys:?}");
+        }
+    }
+
+    #[test]
+    fn wishes() {
+        let wish = |keys| press(&mut Editor::default(), keys, &Names::default());
+        assert_eq!(wish("\x03"), [Outcome::Leave]);
+        assert_eq!(wish("half\x03"), [Outcome::Leave]);
+        assert_eq!(wish("\x04"), [Outcome::Leave]);
+        assert_eq!(wish("\x1a"), [Outcome::Suspend]);
+        assert_eq!(wish("\x0c"), [Outcome::Clear]);
+        assert_eq!(wish("hello\r"), [Outcome::Line("hello".into())]);
+    }
+
+    #[test]
+    fn control_characters_do_not_get_in() {
+        assert_eq!(edit(&mut Editor::default(), "\x1b[200~a\x07\u{9b}\u{202e}b\tc\x1b[201~"), "ab\tc|");
+    }
+
+    #[test]
+    fn a_paste_of_several_lines_is_lines() {
+        let mut editor = Editor::default();
+        let outcomes = press(&mut editor, "so: \x1b[200~one\r\ntwo\n\nthr\x1b[201~ee", &Names::default());
+        let lines = ["so: one", "two", ""].map(|line| Outcome::Line(line.into()));
+        assert_eq!(outcomes, lines);
+        assert_eq!(shown(&editor), "three|");
+    }
+
+    #[test]
+    fn no_text_without_end() {
+        let mut editor = Editor::default();
+        let names = Names::default();
+        let outcomes = (0..MAX_TEXT / 2 + 7).map(|_| editor.press(Key::Pasted('é'), &names));
+        assert_eq!(outcomes.filter(|outcome| *outcome == Outcome::Refused).count(), 7);
+        assert_eq!(editor.press(Key::KillWordLeft, &names), Outcome::Edited);
+        assert_eq!(editor.press(Key::Yank, &names), Outcome::Edited);
+        assert_eq!(editor.press(Key::Yank, &names), Outcome::Refused);
+    }
+
+    #[test]
+    fn recall() {
+        let mut editor = Editor::default();
+        for line in ["one", "two", "two", "", "three"] {
+            editor.remember(line);
+        }
+        assert_eq!(edit(&mut editor, "dra\x02"), "dr|a");
+        assert_eq!(edit(&mut editor, UP), "three|");
+        assert_eq!(edit(&mut editor, UP), "two|");
+        assert_eq!(edit(&mut editor, UP), "one|");
+        assert_eq!(edit(&mut editor, UP), "one|");
+        assert_eq!(edit(&mut editor, DOWN), "two|");
+        assert_eq!(edit(&mut editor, DOWN), "three|");
+        assert_eq!(edit(&mut editor, DOWN), "dra|");
+        assert_eq!(edit(&mut editor, DOWN), "dra|");
+        assert_eq!(press(&mut editor, &format!("{UP}{UP}!\r"), &Names::default()), [Outcome::Line("two!".into())]);
+        assert_eq!(edit(&mut editor, UP), "three|", "the recalled line itself stays as it was");
+        for n in 0..2 * MAX_RECALL {
+            editor.remember(&n.to_string());
+        }
+        assert_eq!(editor.recall.len(), MAX_RECALL);
+    }
+
+    fn heard(names: &[&str]) -> Names {
+        let mut heard = Names::default();
+        names.iter().for_each(|name| heard.hear(name));
+        heard
+    }
+
+    #[test]
+    fn tab_goes_through_the_candidates() {
+        let names = heard(&["Anna", "Bob", "Andy"]);
+        let mut editor = Editor::default();
+        let mut tab = |keys: &str| {
+            press(&mut editor, keys, &names);
+            shown(&editor)
+        };
+        assert_eq!(tab("hi an"), "hi an|");
+        assert_eq!(tab("\t"), "hi Andy |");
+        assert_eq!(tab("\t"), "hi Anna |");
+        assert_eq!(tab("\t"), "hi an|");
+        assert_eq!(tab("\t"), "hi Andy |");
+        assert_eq!(tab("b\t"), "hi Andy Bob |");
+        assert_eq!(tab(&format!("{LEFT}{LEFT}{LEFT}\t")), "hi Andy Bob |ob ", "only what is before the cursor counts");
+        assert_eq!(tab(RIGHT), "hi Andy Bob o|b ");
+    }
+}

@@ -1,0 +1,84 @@
+//! No terminal: input is said, what is heard is printed, line by line, and the end of input is the end.
+
+use std::io;
+
+use async_channel::{Receiver, Sender};
+use futures_lite::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use super::link::Event;
+
+const READ: usize = 16 * 1024;
+
+/// Passes the input on in whole lines, a last one without its end included, and closes the channel after it.
+///
+/// # Errors
+/// The input cannot be read.
+pub(crate) async fn say(mut input: impl AsyncRead + Unpin, outgoing: Sender<Vec<u8>>) -> io::Result<()> {
+    let mut buffer = vec![0; READ];
+    let mut unfinished = Vec::new();
+    loop {
+        let read = input.read(&mut buffer).await?;
+        if read == 0 {
+            break;
+        }
+        unfinished.extend_from_slice(&buffer[..read]);
+        // The server has something to say about a line that does not end; it is not kept here until it does.
+        let whole = match unfinished.iter().rposition(|&byte| byte == b'\n') {
+            Some(end) => end + 1,
+            None if unfinished.len() >= READ => unfinished.len(),
+            None => continue,
+        };
+        let rest = unfinished.split_off(whole);
+        if outgoing.send(std::mem::replace(&mut unfinished, rest)).await.is_err() {
+            return Ok(());
+        }
+    }
+    if !unfinished.is_empty() {
+        // Nobody takes it when the link has ended, and then that has been said.
+        let _ = outgoing.send(unfinished).await;
+    }
+    Ok(())
+}
+
+/// Prints what is heard, and reports what the client has to say. Ends when the channel does.
+///
+/// An output that is closed (`| head`) is no reason to end: the input is still to be delivered.
+pub(crate) async fn hear(
+    events: Receiver<Event>,
+    mut output: impl AsyncWrite + Unpin,
+    mut reports: impl AsyncWrite + Unpin,
+) {
+    while let Ok(event) = events.recv().await {
+        let _ = match event {
+            Event::Notice(words) => print(&mut reports, &[words]).await,
+            Event::Lines(lines) => print(&mut output, &lines).await,
+            Event::Standing(_) => Ok(()),
+        };
+    }
+}
+
+async fn print(mut to: impl AsyncWrite + Unpin, lines: &[String]) -> io::Result<()> {
+    to.write_all((lines.join("\n") + "\n").as_bytes()).await?;
+    to.flush().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn input_is_passed_on_in_whole_lines() {
+        smol::block_on(async {
+            let (outgoing, lines) = async_channel::unbounded();
+            let input = [b"one\ntwo".as_slice(), &[b'x'; READ], b"\nthree\nlast"].concat();
+            say(input.as_slice(), outgoing).await.expect("memory can be read");
+            let mut passed = Vec::new();
+            while let Ok(lines) = lines.recv().await {
+                passed.push(lines);
+            }
+            assert_eq!(passed.concat(), input);
+            assert_eq!(passed.last().map(Vec::as_slice), Some(b"last".as_slice()));
+            assert!(passed[..passed.len() - 1].iter().all(|lines| lines.ends_with(b"\n")));
+        });
+    }
+}

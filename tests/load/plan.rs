@@ -1,0 +1,423 @@
+//! What is run, in which order and how often. A round's runs of one workload stand side by side, server after server,
+//! so that whatever else the machine does meanwhile is the same for all of them.
+
+use std::str::FromStr;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Resource, getrlimit, setrlimit};
+
+use crate::fault::{Fault, Result};
+use crate::peers::Peer;
+use crate::report::{Figure, Report};
+use crate::room::Room;
+use crate::syscalls::{self, Counter};
+use crate::workloads::{self, Figures, Span, Talk};
+
+/// The kinds of workload, as `--only` names them.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Kind {
+    One,
+    Busy,
+    Rush,
+    Idle,
+    Latency,
+    Stopped,
+}
+
+impl FromStr for Kind {
+    type Err = String;
+
+    fn from_str(name: &str) -> std::result::Result<Self, String> {
+        Ok(match name {
+            "one" => Self::One,
+            "busy" => Self::Busy,
+            "rush" => Self::Rush,
+            "idle" => Self::Idle,
+            "latency" => Self::Latency,
+            "stopped" => Self::Stopped,
+            _ => return Err(format!("{name}: no such workload; one, busy, rush, idle, latency, stopped")),
+        })
+    }
+}
+
+/// How much of everything.
+pub(crate) struct Scale {
+    rounds: usize,
+    /// The rounds that others than dynasti and the floor take part in; of what takes them long, it is one.
+    rounds_of_others: usize,
+    small: usize,
+    large: usize,
+    idle: usize,
+    /// Only asked of dynasti.
+    huge: Option<usize>,
+    span: Span,
+    latency: Duration,
+    /// How long system calls are counted.
+    counted: Duration,
+    idling: Duration,
+    /// When there must be no more rounds, so that all is done in three minutes on a slow machine too.
+    budget: Option<Budget>,
+}
+
+/// When each part has had its time, from the beginning. A part that is reached late still has its first round.
+#[derive(Clone, Copy)]
+struct Budget {
+    small: Duration,
+    rush: Duration,
+    huge: Duration,
+    large: Duration,
+}
+
+impl Budget {
+    fn full() -> Self {
+        let [small, rush, huge, large] = [45, 60, 100, 140].map(Duration::from_secs);
+        Self { small, rush, huge, large }
+    }
+}
+
+impl Scale {
+    /// The same with so many rounds, which are all run however long that takes.
+    pub(crate) fn with_rounds(self, rounds: usize) -> Self {
+        Self { rounds, rounds_of_others: rounds, budget: None, ..self }
+    }
+
+    /// The whole benchmark.
+    pub(crate) fn full() -> Self {
+        Self {
+            rounds: 5,
+            rounds_of_others: 2,
+            small: 100,
+            large: 900,
+            idle: 1000,
+            huge: Some(10_000),
+            span: Span { warm_up: Duration::from_millis(100), window: Duration::from_millis(500) },
+            latency: Duration::from_secs(2),
+            counted: Duration::from_millis(250),
+            idling: Duration::from_secs(2),
+            budget: Some(Budget::full()),
+        }
+    }
+
+    /// Enough to see that nothing is lost, doubled or disordered.
+    pub(crate) fn quick() -> Self {
+        let span = Span { warm_up: Duration::from_millis(20), window: Duration::from_millis(150) };
+        Self {
+            rounds: 1,
+            large: 300,
+            idle: 300,
+            huge: None,
+            span,
+            latency: Duration::from_secs(1),
+            counted: Duration::from_millis(100),
+            idling: Duration::from_millis(500),
+            ..Self::full()
+        }
+    }
+}
+
+/// One workload of a room, and how many clients it takes.
+#[derive(Clone, Copy)]
+enum Job {
+    Closed(Talk),
+    Latency,
+    Stopped,
+}
+
+impl Job {
+    fn kind(self) -> Kind {
+        match self {
+            Self::Closed(Talk::OneAtATime) => Kind::One,
+            Self::Closed(Talk::Busy(_)) => Kind::Busy,
+            Self::Latency => Kind::Latency,
+            Self::Stopped => Kind::Stopped,
+        }
+    }
+
+    /// Whether others than dynasti and the floor take long for it.
+    fn is_long(self) -> bool {
+        !matches!(self, Self::Closed(_))
+    }
+
+    fn name(self, clients: usize) -> String {
+        match self {
+            Self::Closed(Talk::OneAtATime) => format!("one at a time, {clients} clients"),
+            Self::Closed(Talk::Busy(talkers)) => format!("busy, {clients} clients, {talkers} talkers"),
+            Self::Latency => format!("latency, {clients} clients, 10 lines/s"),
+            Self::Stopped => format!("one stopped reader, {clients} clients, 10 talkers"),
+        }
+    }
+}
+
+fn rush_name(clients: usize) -> String {
+    format!("rush, {clients} clients join at once")
+}
+
+fn idle_name(clients: usize) -> String {
+    format!("idle, {clients} clients")
+}
+
+/// The benchmark as it runs.
+pub(crate) struct Bench {
+    servers: Vec<Peer>,
+    scale: Scale,
+    /// Nothing: all of them.
+    only: Vec<Kind>,
+    report: Report,
+    begun: Instant,
+    /// When the present part has had its time.
+    until: Option<Instant>,
+}
+
+impl Bench {
+    /// What compares `servers`, one of which is the floor.
+    pub(crate) fn new(servers: Vec<Peer>, scale: Scale, only: Vec<Kind>) -> Self {
+        let floor = servers.iter().position(Peer::is_floor).unwrap_or(0);
+        let judged = servers.iter().map(|server| server.is_ours() || server.is_floor()).collect();
+        let report = Report::new(servers.iter().map(|server| server.name.clone()).collect(), judged, floor);
+        Self { servers, scale, only, report, begun: Instant::now(), until: None }
+    }
+
+    /// Runs all of it, saying on standard error how far it is.
+    pub(crate) fn run(mut self) -> Report {
+        let descriptors = raise_descriptor_limit();
+        let counter = syscalls::available();
+        if counter.is_none() {
+            self.report.note("System calls were not counted: neither perf nor strace can.".into());
+        }
+        let Scale { small, large, idle, huge, .. } = self.scale;
+        let busy = [Job::Closed(Talk::Busy(10)), Job::Closed(Talk::Busy(64))];
+        let in_small = [&[Job::Closed(Talk::OneAtATime)][..], &busy, &[Job::Stopped]].concat();
+        let in_large = [&busy[..], &[Job::Latency]].concat();
+        let nobody = self.servers.iter().map(|_| None).collect();
+        let budget = self.scale.budget;
+        self.until = budget.map(|budget| self.begun + budget.small);
+        self.together(nobody, small, &in_small, counter);
+        self.until = budget.map(|budget| self.begun + budget.rush);
+        self.rushes(large);
+        self.until = budget.map(|budget| self.begun + budget.huge);
+        if let Some(huge) = huge {
+            self.huge_idles(huge, descriptors);
+        }
+        self.until = budget.map(|budget| self.begun + budget.large);
+        // ncat takes ten seconds to fill such a room, so those who were idle are busy next, but for some who leave.
+        let rooms = self.idles(idle);
+        self.together(rooms, large, &in_large, counter);
+
+        let mut order: Vec<String> = in_small[..3].iter().map(|job| job.name(small)).collect();
+        order.extend(in_large.iter().map(|job| job.name(large)));
+        order.extend([Job::Stopped.name(small), rush_name(large), idle_name(idle)]);
+        order.extend(huge.map(idle_name));
+        self.report.arrange(&order);
+        eprintln!("{:4} s  done", self.begun.elapsed().as_secs());
+        self.report
+    }
+
+    /// Runs `jobs` in rooms of `clients`, one room for each server, which all stay open to the end. Rooms that are
+    /// there already have at least as many.
+    fn together(&mut self, mut rooms: Vec<Option<Room>>, clients: usize, jobs: &[Job], counter: Option<Counter>) {
+        let jobs: Vec<Job> = jobs.iter().copied().filter(|job| self.wants(job.kind())).collect();
+        for round in 0..self.scale.rounds {
+            for job in &jobs {
+                if round > 0 && self.is_over() {
+                    continue;
+                }
+                self.progress(Some(round), &job.name(clients));
+                for server in self.order(round) {
+                    self.job(&mut rooms[server], server, round, *job, clients);
+                }
+                eprintln!();
+            }
+        }
+        let Some(counter) = counter else { return };
+        if self.is_over() {
+            self.report.note(format!("There was no time left to count system calls with {clients} clients."));
+            return;
+        }
+        for job in jobs {
+            let Job::Closed(talk) = job else { continue };
+            self.progress(None, &format!("{}, counting system calls", job.name(clients)));
+            for (server, open) in rooms.iter_mut().enumerate() {
+                let Some(room) = open else { continue };
+                let (window, id) = (self.scale.counted, room.server.id());
+                match syscalls::count(counter, id, || workloads::deliveries(room, clients, talk, window)) {
+                    Ok((calls, deliveries)) => {
+                        let figures = vec![(Figure::Syscalls, calls as f64 / deliveries as f64)];
+                        self.done(&job.name(clients), server, 0, Ok(figures));
+                    }
+                    Err(Fault::Unable(why)) => self.report.note(format!("System calls were not counted: {why}")),
+                    Err(fault) => {
+                        self.done(&job.name(clients), server, 0, Err(fault));
+                        *open = None;
+                    }
+                }
+            }
+            eprintln!();
+        }
+    }
+
+    /// Runs `job` in `room`, which is opened if need be, and closed after a fault, for who knows what is in it then.
+    fn job(&mut self, room: &mut Option<Room>, server: usize, round: usize, job: Job, clients: usize) {
+        let name = job.name(clients);
+        if self.report.has_failed(&name, server) || !self.takes_part(server, round, job.is_long()) {
+            return;
+        }
+        let mut run = || {
+            let room = match room {
+                Some(room) => room,
+                None => room.insert(Room::open(&self.servers[server])?),
+            };
+            room.shrink(clients)?;
+            room.fill(clients)?;
+            match job {
+                Job::Closed(talk) => workloads::throughput(room, clients, talk, self.scale.span),
+                Job::Latency => workloads::latency(room, clients, self.scale.latency),
+                Job::Stopped => workloads::stopped_reader(room, clients, self.scale.span),
+            }
+        };
+        let found = run();
+        if found.is_err() {
+            *room = None;
+        }
+        self.done(&name, server, round, found);
+    }
+
+    fn rushes(&mut self, clients: usize) {
+        if !self.wants(Kind::Rush) {
+            return;
+        }
+        let name = rush_name(clients);
+        for round in 0..self.scale.rounds {
+            if round > 0 && self.is_over() {
+                continue;
+            }
+            self.progress(Some(round), &name);
+            for server in self.order(round) {
+                if !self.report.has_failed(&name, server) && self.takes_part(server, round, true) {
+                    let found = Room::open(&self.servers[server]);
+                    let found = found.and_then(|mut room| workloads::rush(&mut room, clients));
+                    self.done(&name, server, round, found);
+                }
+            }
+            eprintln!();
+        }
+    }
+
+    /// Opens a room of `clients` for `server`, looks at what it uses while nobody says anything, and returns the room.
+    fn idle(&mut self, server: usize, clients: usize) -> Option<Room> {
+        let opened = Room::open(&self.servers[server]).and_then(|mut room| {
+            let figures = workloads::idle(&mut room, clients, self.scale.idling)?;
+            Ok((figures, room))
+        });
+        let (figures, room) = match opened {
+            Ok((figures, room)) => (Ok(figures), Some(room)),
+            Err(fault) => (Err(fault), None),
+        };
+        self.done(&idle_name(clients), server, 0, figures);
+        room
+    }
+
+    /// Looks at idle rooms for each server, and returns those that others may go on with.
+    fn idles(&mut self, clients: usize) -> Vec<Option<Room>> {
+        let servers = 0..self.servers.len();
+        if !self.wants(Kind::Idle) {
+            return servers.map(|_| None).collect();
+        }
+        self.progress(None, &idle_name(clients));
+        let rooms = servers.map(|server| self.idle(server, clients)).collect();
+        eprintln!();
+        rooms
+    }
+
+    /// Looks at rooms so large that only dynasti is asked to fill them; to tell so many of so many takes others minutes,
+    /// and what the floor keeps is no measure.
+    fn huge_idles(&mut self, clients: usize, descriptors: u64) {
+        if !self.wants(Kind::Idle) {
+            return;
+        }
+        // Beside the clients' sockets there are the other files of both processes.
+        if descriptors < clients as u64 + 100 {
+            self.report.note(format!("{clients} clients need more than the {descriptors} descriptors allowed here."));
+        } else if self.is_over() {
+            self.report.note(format!("There was no time left for {clients} idle clients; --only idle takes it."));
+        } else {
+            self.progress(None, &idle_name(clients));
+            for server in 0..self.servers.len() {
+                if self.servers[server].is_ours() {
+                    self.idle(server, clients);
+                }
+            }
+            eprintln!();
+        }
+    }
+
+    /// Whether `server` takes part in this round of something that others than dynasti and the floor may take `long` for.
+    fn takes_part(&self, server: usize, round: usize, long: bool) -> bool {
+        let others = if long { self.scale.rounds_of_others.div_ceil(2) } else { self.scale.rounds_of_others };
+        round < if self.is_judged(server) { self.scale.rounds } else { others }
+    }
+
+    /// Whether the present part has had its time.
+    fn is_over(&self) -> bool {
+        self.until.is_some_and(|until| Instant::now() > until)
+    }
+
+    /// Whether `server` is dynasti, called as dynasti is, or the floor.
+    fn is_judged(&self, server: usize) -> bool {
+        self.servers[server].is_ours() || self.servers[server].is_floor()
+    }
+
+    fn wants(&self, kind: Kind) -> bool {
+        self.only.is_empty() || self.only.contains(&kind)
+    }
+
+    /// The servers, in turn from the first and from the last, so that none always comes after the same.
+    fn order(&self, round: usize) -> Vec<usize> {
+        let servers = 0..self.servers.len();
+        if round % 2 == 0 { servers.collect() } else { servers.rev().collect() }
+    }
+
+    fn progress(&self, round: Option<usize>, what: &str) {
+        let round = round.map_or(String::new(), |round| format!("round {} of {}, ", round + 1, self.scale.rounds));
+        eprint!("{:4} s  {round}{what}:", self.begun.elapsed().as_secs());
+    }
+
+    fn done(&mut self, workload: &str, server: usize, round: usize, found: Result<Figures>) {
+        let name = &self.servers[server].name;
+        match found {
+            Ok(figures) => {
+                let head = figures.first().map_or(String::new(), |(figure, value)| figure.text(*value));
+                eprint!("  {name} {head}");
+                self.report.record(workload, server, round, &figures);
+            }
+            Err(fault) => {
+                eprint!("  {name} {}", fault.word());
+                self.report.fail(workload, server, fault);
+            }
+        }
+    }
+}
+
+/// Allows this process and those it starts as many descriptors as they may have, and returns how many that is.
+fn raise_descriptor_limit() -> u64 {
+    let mut limit = getrlimit(Resource::Nofile);
+    let allowed = limit.maximum.unwrap_or(u64::MAX);
+    limit.current = limit.maximum;
+    match setrlimit(Resource::Nofile, limit) {
+        Ok(()) => allowed,
+        Err(_) => getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX),
+    }
+}
+
+/// The machine in words.
+pub(crate) fn machine() -> String {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    let about = read("/proc/cpuinfo");
+    let model = about.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
+    let model = model.trim_start_matches(['\t', ' ', ':']);
+    let kernel = read("/proc/sys/kernel/osrelease");
+    let kernel: Vec<&str> = kernel.trim().split('.').take(2).collect();
+    let model = if model.is_empty() { String::new() } else { format!(" ({model})") };
+    format!("{processors} {} cores{model}, Linux {}, loopback", std::env::consts::ARCH, kernel.join("."))
+}

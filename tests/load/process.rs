@@ -1,0 +1,94 @@
+//! A server that is being measured, as a process: how it is started and ended, what it has used. Knows nothing of chat.
+
+use std::fs::{self, File};
+use std::net::SocketAddrV4;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::fault::{Fault, Result};
+
+/// How long a server may take until it listens.
+const START: Duration = Duration::from_secs(5);
+
+/// A running server; dropping it ends it.
+pub(crate) struct Process {
+    child: Child,
+    log: PathBuf,
+    /// Where it listens.
+    pub(crate) address: SocketAddrV4,
+}
+
+impl Process {
+    /// Starts `command` and waits until it has said where it listens: the first `127.0.0.1:PORT` behind `listening on`.
+    pub(crate) fn start(mut command: Command) -> Result<Self> {
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("load-{}-{number}.log", std::process::id()));
+        let failed = |error| Fault::unable(format!("starting {command:?}"), error);
+        // A file, not a pipe: nothing has to read it while the clock runs, and it never fills up.
+        let output = File::create(&log).map_err(failed)?;
+        let errors = output.try_clone().map_err(failed)?;
+        let name = format!("{:?}", command.get_program());
+        let child = command.stdin(Stdio::null()).stdout(output).stderr(errors).spawn();
+        let child = child.map_err(|error| Fault::unable(format!("starting {name}"), error))?;
+        let mut process = Self { child, log, address: SocketAddrV4::new([127, 0, 0, 1].into(), 0) };
+        let begun = Instant::now();
+        while begun.elapsed() < START {
+            let said = fs::read_to_string(&process.log).unwrap_or_default();
+            if let Some(address) = said.split_inclusive('\n').find_map(listening_on) {
+                process.address = address;
+                return Ok(process);
+            }
+            if let Ok(Some(status)) = process.child.try_wait() {
+                return Err(Fault::unable(format!("starting {name}"), format!("{status}; it said {said:?}")));
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+        Err(Fault::unable(format!("starting {name}"), "it does not say where it listens"))
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The processor time that its threads have used. Threads that have ended are not in it.
+    pub(crate) fn cpu(&self) -> Result<Duration> {
+        let tasks = format!("/proc/{}/task", self.id());
+        let failed = |error| Fault::unable(format!("reading {tasks}"), error);
+        let mut nanoseconds = 0;
+        for task in fs::read_dir(&tasks).map_err(failed)? {
+            // A thread may end between the listing and the reading.
+            let Ok(text) = fs::read_to_string(task.map_err(failed)?.path().join("schedstat")) else { continue };
+            nanoseconds += text.split(' ').next().and_then(|first| first.parse().ok()).unwrap_or(0);
+        }
+        Ok(Duration::from_nanos(nanoseconds))
+    }
+
+    /// Its resident memory in bytes.
+    pub(crate) fn resident(&self) -> Result<u64> {
+        let path = format!("/proc/{}/status", self.id());
+        let status = fs::read_to_string(&path).map_err(|error| Fault::unable(format!("reading {path}"), error))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")).and_then(|count| count.parse().ok());
+        kilobytes.map(|count: u64| count * 1024).ok_or_else(|| Fault::unable(format!("reading {path}"), "no VmRSS"))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Both fail only where the process is gone already, and the file only where it was never made.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = fs::remove_file(&self.log);
+    }
+}
+
+fn listening_on(line: &str) -> Option<SocketAddrV4> {
+    let line = line.strip_suffix('\n')?;
+    let at = line.to_ascii_lowercase().find("listening on ")?;
+    line[at + "listening on ".len()..].trim().parse().ok()
+}
