@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_channel::Receiver;
 use dynasti::room::Notice;
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::retry_on_intr;
 use rustix::termios::{isatty, tcgetpgrp};
 use smol::{Unblock, unblock};
 
@@ -42,10 +43,11 @@ impl Read for Foreground {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             // Waiting is no reading: only when there is something to read is it decided whose it is.
-            poll(&mut [PollFd::new(&self.0, PollFlags::IN)], None)?;
+            retry_on_intr(|| poll(&mut [PollFd::new(&self.0, PollFlags::IN)], None))?;
             let background = isatty(&self.0) && tcgetpgrp(&self.0).ok() != Some(rustix::process::getpgrp());
             if !background {
-                return self.0.lock().read(buffer);
+                // Past the buffer of `Stdin`: what waited there would be waited for on the descriptor, in vain.
+                return Ok(retry_on_intr(|| rustix::io::read(&self.0, &mut *buffer))?);
             }
             std::thread::sleep(LOOK_AGAIN);
         }
