@@ -35,9 +35,9 @@ impl Size {
         self.lines > limit.lines || self.bytes > limit.bytes
     }
 
-    /// Eighths of this size.
-    pub(super) const fn eighths(self, n: usize) -> Size {
-        Size { lines: self.lines / 8 * n, bytes: self.bytes / 8 * n }
+    /// Quarters of this size.
+    pub(super) const fn quarters(self, n: usize) -> Size {
+        Size { lines: self.lines / 4 * n, bytes: self.bytes / 4 * n }
     }
 }
 

@@ -23,9 +23,8 @@ use async_channel::Sender;
 use async_lock::RwLock;
 use smol::Timer;
 
-use self::batch::Size;
 pub use self::outbox::{Outbox, Parcel};
-use self::state::{Floor, Gathering, State};
+use self::state::{Gathering, State};
 use self::transcript::Transcript;
 use crate::text::line::Line;
 use crate::text::message::{Cause, Message, Presence, Stats};
@@ -109,7 +108,7 @@ impl Room {
     /// # Errors
     /// When somebody has the name, or the room has ended the connection.
     pub async fn join(&self, id: Id, name: &Name) -> Result<(), NotJoined> {
-        let gathering = self.with_floor(Floor::line(id, 0), |state| state.join(id, name)).await?;
+        let gathering = self.with_floor(|state| state.join(id, name)).await?;
         self.gather(gathering).await;
         Ok(())
     }
@@ -120,7 +119,7 @@ impl Room {
     /// # Errors
     /// When the room is closing: the connection has left all the same.
     pub async fn leave(&self, id: Id, cause: Option<Cause>, words: Message) -> Result<(), Closing> {
-        self.with_floor(Floor::line(id, 0), |state| state.leave(id, cause, words)).await
+        self.with_floor(|state| state.leave(id, cause, words)).await
     }
 
     /// Says goodbye to every connection, named or not, and closes its queue. Nobody comes in any more.
@@ -130,31 +129,30 @@ impl Room {
 
     /// Tells one connection something that nobody else hears.
     pub async fn answer(&self, id: Id, message: Message) {
-        self.with_floor(Floor::Own(id), |state| state.post_to(id, message)).await;
+        self.with_floor(|state| state.post_to(id, message)).await;
     }
 
     // ---- what members do
 
     /// Lets everybody else hear what a member says. Waits while readers who keep up have too much to read.
     pub async fn say(&self, id: Id, message: Message) {
-        let size = Size::of(&message);
-        let gathering = self.with_floor(Floor::All(Some(id), size), |state| state.say(id, message)).await;
+        let gathering = self.with_floor(|state| state.say(id, message)).await;
         self.gather(gathering).await;
     }
 
     /// Lets everybody else see what a member does.
     pub async fn emote(&self, id: Id, action: &Line<'_>) {
-        self.with_floor(Floor::line(id, action.len()), |state| state.emote(id, action)).await;
+        self.with_floor(|state| state.emote(id, action)).await;
     }
 
     /// Tells one member alone something: their name, the longest that fits, then the text.
     pub async fn whisper(&self, id: Id, rest: Line<'_>) {
-        self.with_floor(Floor::line(id, rest.len()), |state| state.whisper(id, rest)).await;
+        self.with_floor(|state| state.whisper(id, rest)).await;
     }
 
     /// Tells the member who did that last something.
     pub async fn reply(&self, id: Id, text: &Line<'_>) {
-        self.with_floor(Floor::line(id, text.len()), |state| state.reply(id, text)).await;
+        self.with_floor(|state| state.reply(id, text)).await;
     }
 
     /// Changes a member's name, and tells everybody.
@@ -162,29 +160,29 @@ impl Room {
     /// # Errors
     /// When it stays as it was.
     pub async fn rename(&self, id: Id, new: &Name) -> Result<(), NotRenamed> {
-        self.with_floor(Floor::line(id, 0), |state| state.rename(id, new)).await
+        self.with_floor(|state| state.rename(id, new)).await
     }
 
     /// Tells a connection who is here.
     pub async fn who(&self, id: Id) {
-        self.with_floor(Floor::Own(id), |state| state.who(id)).await;
+        self.with_floor(|state| state.who(id)).await;
     }
 
     /// Tells a member what was said before.
     pub async fn recall(&self, id: Id, lines: Option<usize>) {
-        self.with_floor(Floor::Own(id), |state| state.recall(id, lines)).await;
+        self.with_floor(|state| state.recall(id, lines)).await;
     }
 
     /// Lets a member not hear another any more, or hear them again.
     pub async fn ignore(&self, id: Id, typed: &Line<'_>) {
-        self.with_floor(Floor::Own(id), |state| state.ignore(id, typed)).await;
+        self.with_floor(|state| state.ignore(id, typed)).await;
     }
 
     // ---- what the operator does
 
     /// Tells everybody something that no member said.
     pub async fn announce(&self, message: Message) {
-        self.with_floor(Floor::All(None, Size::of(&message)), |state| state.announce(message)).await;
+        self.with_floor(|state| state.announce(message)).await;
     }
 
     /// Who is here, and how many connections have no name yet.
@@ -263,11 +261,11 @@ impl Room {
     }
 
     /// Acts when nobody has to be waited for.
-    async fn with_floor<T>(&self, floor: Floor, act: impl FnOnce(&mut State) -> T) -> T {
+    async fn with_floor<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
         loop {
             {
                 let mut state = self.state.write().await;
-                if !state.waits(floor) {
+                if !state.waits() {
                     return act(&mut state);
                 }
             }
@@ -278,8 +276,6 @@ impl Room {
 
 #[cfg(test)]
 mod tests {
-    use std::pin::pin;
-
     use futures_lite::FutureExt;
     use futures_lite::future::{block_on, poll_once};
 
@@ -451,30 +447,5 @@ mod tests {
             talking.or(read).await
         });
         assert_eq!(heard, (0..lines).map(|n| format!("Ann: {n}\n")).collect::<String>());
-    }
-
-    #[test]
-    fn who_is_waited_for_holds_up_only_those_who_talk_fast() {
-        let room = room();
-        let (ann, bob, cid, slow) = (join(&room, "Ann"), join(&room, "Bob"), join(&room, "Cid"), join(&room, "Slow"));
-        block_on(async {
-            // Slow asks and asks, and reads no answer, so that it has to wait for itself.
-            let ask = || room.answer(slow.id, message(&"x".repeat(10_000)));
-            while poll_once(pin!(ask())).await.is_some() {}
-            // Nobody else does for what is nothing to Slow; for what everybody hears, only who talks fast.
-            assert!(poll_once(pin!(room.who(cid.id))).await.is_some());
-            let fast = async {
-                for n in 0..100 {
-                    room.say(bob.id, said("Bob", &n.to_string())).await;
-                }
-                "Bob"
-            };
-            let typed = async {
-                room.say(cid.id, said("Cid", "I type")).await;
-                "Cid"
-            };
-            assert_eq!(fast.or(typed).await, "Cid");
-        });
-        assert!(ann.hears().contains("Cid: I type\n"));
     }
 }

@@ -21,12 +21,12 @@ use crate::text::name::{Key, Name};
 /// the goodbye of a server that stops, and well within the two it gives a client that has said all it had to say.
 const FLUSH: Duration = Duration::from_secs(1);
 
-/// When a queue holds more than this, a new batch waits for its client: what is in the batch now being filled, and what
-/// need not wait, would fill it.
-const CROWDED: Size = MAX_QUEUED.eighths(5);
+/// When a queue holds more than this, a new batch waits for its client: what is in the batch now being filled and in
+/// the next one would fill it.
+const CROWDED: Size = MAX_QUEUED.quarters(3);
 
 /// A client that was waited for is no longer waited for once its queue is down to this.
-const RELIEVED: Size = MAX_QUEUED.eighths(2);
+const RELIEVED: Size = MAX_QUEUED.quarters(1);
 
 /// How long the room waits for a client with a crowded queue that takes nothing at all. A reader that competes for the
 /// processor with fifty others gets its turn several times over; one that has stopped costs the room this once.
@@ -34,13 +34,6 @@ const PATIENCE: Duration = Duration::from_millis(250);
 
 /// How long it waits in all for one that takes a little now and then.
 const PATIENCE_IN_ALL: Duration = Duration::from_secs(1);
-
-/// What one member may say within a second while others wait: what a person types. A reader who takes its time, just not
-/// enough of it to be dropped, so holds up nobody but those who talk faster...
-const TYPED: Size = Size { lines: 4, bytes: 1024 };
-
-/// ...unless its queue holds more than this: the rest is for what the batch that is being filled may still take.
-const FULL: Size = MAX_QUEUED.eighths(7);
 
 /// How long a batch may gather before it is put into the queues, for each member whom it goes to, and at most. To write
 /// to a member costs 5 µs, so when several talk at once this is little beside what it saves; and nobody notices.
@@ -96,8 +89,6 @@ struct Client {
     from: usize,
     /// Whether it is among [`State::crowded`].
     crowded: bool,
-    /// What it said while others waited.
-    typed: Typed,
 }
 
 /// A client whose queue is filling up.
@@ -107,29 +98,6 @@ struct Crowded {
     /// When the room began to wait for it, and when it last saw the queue become shorter.
     waited: Option<(Instant, Instant)>,
     queued: Size,
-}
-
-/// Whose queues must have place before something is done.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Floor {
-    /// Everybody's, unless it is little: all are told so much by this client, or else by the operator.
-    All(Option<Id>, Size),
-    /// Its own: this client alone is told something.
-    Own(Id),
-}
-
-impl Floor {
-    /// For one line, of so many bytes beside names.
-    pub(super) fn line(id: Id, bytes: usize) -> Floor {
-        Floor::All(Some(id), Size { lines: 1, bytes })
-    }
-}
-
-/// What was said within one second while others waited.
-#[derive(Debug, Default)]
-struct Typed {
-    since: Option<Instant>,
-    size: Size,
 }
 
 /// A batch that waits for others to speak, until it is published.
@@ -191,7 +159,6 @@ impl State {
             cause: None,
             from: 0,
             crowded: false,
-            typed: Typed::default(),
         };
         self.clients.insert(id, client);
         Ok((id, outbox))
@@ -536,16 +503,12 @@ impl State {
     }
 
     /// Whether anybody has to be waited for before more is said: a client whose queue is nearly full, and who reads.
-    pub(super) fn waits(&mut self, floor: Floor) -> bool {
+    pub(super) fn waits(&mut self) -> bool {
         if self.crowded.is_empty() {
             return false;
         }
         let now = Instant::now();
-        let id = match floor {
-            Floor::All(id, _) => id,
-            Floor::Own(id) => Some(id),
-        };
-        let (mut any, mut own, mut full) = (false, false, false);
+        let mut waits = false;
         self.crowded.retain_mut(|crowded| {
             let Some(client) = self.clients.get_mut(&crowded.id) else { return false };
             let queued = client.outbox.queued();
@@ -562,41 +525,11 @@ impl State {
                 if shrunk {
                     *moved = now;
                 }
-                let waits = now - *moved < PATIENCE && now - *since < PATIENCE_IN_ALL;
-                any |= waits;
-                own |= waits && id == Some(crowded.id);
-                full |= waits && queued.exceeds(FULL);
+                waits |= now - *moved < PATIENCE && now - *since < PATIENCE_IN_ALL;
             }
             true
         });
-        match floor {
-            Floor::Own(_) => own,
-            Floor::All(id, size) => any && (own || full || !self.is_typed(id, size, now)),
-        }
-    }
-
-    /// Whether somebody says no more than a person types. It is counted if so.
-    fn is_typed(&mut self, id: Option<Id>, size: Size, now: Instant) -> bool {
-        match id.and_then(|id| self.clients.get_mut(&id)) {
-            Some(client) => client.typed.takes(size, now),
-            None => !size.exceeds(TYPED),
-        }
-    }
-}
-
-impl Typed {
-    /// Counts this, if there is place for it.
-    fn takes(&mut self, size: Size, now: Instant) -> bool {
-        if self.since.is_none_or(|since| now - since >= Duration::from_secs(1)) {
-            *self = Typed { since: Some(now), size: Size::default() };
-        }
-        let mut sum = self.size;
-        sum += size;
-        let fits = !sum.exceeds(TYPED);
-        if fits {
-            self.size = sum;
-        }
-        fits
+        waits
     }
 }
 
@@ -609,7 +542,7 @@ impl Client {
         if queued.exceeds(MAX_QUEUED) {
             self.cause = Some(Cause::TooSlow);
             self.outbox.close(Message::too_slow(), FLUSH, true);
-        } else if queued.exceeds(MAX_QUEUED.eighths(4)) && !self.crowded {
+        } else if queued.exceeds(MAX_QUEUED.quarters(2)) && !self.crowded {
             self.crowded = true;
             crowd.push(Crowded { id, waited: None, queued });
         }
