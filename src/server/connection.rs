@@ -94,6 +94,7 @@ pub(super) async fn serve(
         session: Session::default(),
         decoder: Decoder::default(),
         fresh: true,
+        floods: false,
         pace: Pace::new(rate, Instant::now()),
     };
     let ending = {
@@ -259,6 +260,8 @@ struct Reader<'a> {
     decoder: Decoder,
     /// Whether nothing has come yet.
     fresh: bool,
+    /// Whether the room knows this client for one that floods it.
+    floods: bool,
     pace: Pace,
 }
 
@@ -322,6 +325,10 @@ impl Reader<'_> {
         // What a panic does can only be seen by having one.
         #[cfg(test)]
         assert!(!turn.said.bytes().ends_with(b": panic!\n"), "as asked");
+        let floods = turn.more || self.pace.floods();
+        if mem::replace(&mut self.floods, floods) != floods {
+            self.room.flooding(self.id, floods).await;
+        }
         if !turn.said.is_empty() {
             self.room.say(self.id, turn.said).await;
         }
