@@ -1,10 +1,33 @@
-//! The command line.
+//! The command line, and the one text that explains it.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use argh::FromArgs;
 use dynasti::client::Address;
+
+/// What `--help` prints, whichever command it is asked of: all of it fits a terminal of 80 columns and 24 lines.
+const HELP: &str = "\
+dynasti - the chat room for everyone on one network
+
+dynasti [serve] [OPTIONS]: serves the room; others join it with: nc HOST 4000
+  --listen ADDR:PORT   where to listen; repeatable   [[::]:4000, both families]
+  --max-clients N      clients at once                                   [1000]
+  --max-per-address N  of them from one address; loopback is exempt        [32]
+  --rate N             lines a second that one client may sustain; 0: any  [20]
+  --history N          lines kept for /history                            [100]
+  --replay N           of them sent to each newcomer                        [0]
+  --transcript FILE    append public lines to FILE; reload history       [none]
+  --no-console         do not read standard input                     [read it]
+
+dynasti join [HOST[:PORT]] [OPTIONS]: joins a room             [localhost:4000]
+  --name NAME          the name to answer the server with                 [ask]
+  --retry              come back when the server is lost                  [end]
+  --no-bell            do not ring when somebody says your name          [ring]
+
+dynasti --version, -V: the version, and the commit it was made of
+dynasti --help, -h: this
+";
 
 /// The chat room for everyone on one network. Without a command it serves.
 #[derive(Debug, FromArgs)]
@@ -110,17 +133,23 @@ pub(crate) fn parse(args: impl Iterator<Item = String>) -> Result<Command, Inste
         words.insert(0, "serve".into());
     }
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let args = Args::from_args(&["dynasti"], &words).map_err(|exit| Instead {
-        wrong: exit.status.is_err(),
-        text: if exit.status.is_err() { one_line(&exit.output) } else { exit.output },
+    let args = Args::from_args(&["dynasti"], &words).map_err(|exit| match exit.status {
+        Ok(()) => Instead { text: HELP.into(), wrong: false },
+        Err(()) => Instead { text: one_line(&exit.output), wrong: true },
     })?;
     if args.version {
-        return Err(Instead { text: format!("dynasti {}\n", env!("CARGO_PKG_VERSION")), wrong: false });
+        return Err(Instead { text: version(), wrong: false });
     }
     match args.command {
         Some(command) => Ok(command),
         None => parse(std::iter::once("serve".to_string())),
     }
+}
+
+/// The version, and the commit where the build could tell.
+fn version() -> String {
+    let commit = option_env!("DYNASTI_COMMIT").map(|commit| format!(" ({commit})"));
+    format!("dynasti {}{}\n", env!("CARGO_PKG_VERSION"), commit.unwrap_or_default())
 }
 
 fn one_line(text: &str) -> String {
@@ -143,4 +172,66 @@ fn number(text: &str) -> Result<u32, String> {
 /// Lines are kept in memory, so there is a limit to them: a hundred thousand of 4 KiB would be 400 MB.
 fn lines(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|n| *n <= 100_000).ok_or_else(|| "it takes a number from 0 to 100000".to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What argh itself tells of a command.
+    fn told(words: &[&str]) -> String {
+        Args::from_args(&["dynasti"], words).expect_err("help is no command").output
+    }
+
+    #[test]
+    fn help_fits_a_terminal() {
+        assert!(HELP.lines().count() < 24, "the prompt needs a line too");
+        for line in HELP.lines() {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+    }
+
+    #[test]
+    fn help_leaves_nothing_out() {
+        let commands = told(&["--help"]);
+        let (_, commands) = commands.split_once("Commands:").expect("argh lists the commands");
+        let commands: Vec<&str> = commands.lines().filter_map(|line| line.split_whitespace().next()).collect();
+        assert!(commands.contains(&"serve"), "{commands:?}");
+        let mut options = told(&["--help"]);
+        for command in commands {
+            options += &told(&[command, "--help"]);
+        }
+        let options: Vec<&str> =
+            options.split([' ', '\n', ',', '[', ']']).filter(|word| word.len() > 2 && word.starts_with("--")).collect();
+        assert!(options.len() > 9, "{options:?}");
+        for option in options {
+            assert!(HELP.split([' ', ',']).any(|word| word == option), "{option} is not in the help");
+        }
+    }
+
+    #[test]
+    fn help_shows_the_defaults_that_are() {
+        let Ok(Command::Serve(serve)) = parse(std::iter::empty()) else { panic!("without a command it serves") };
+        for (option, default) in [
+            ("--max-clients", serve.max_clients),
+            ("--max-per-address", serve.max_per_address),
+            ("--rate", serve.rate as usize),
+            ("--history", serve.history),
+            ("--replay", serve.replay),
+        ] {
+            let line = HELP.lines().find(|line| line.trim_start().starts_with(option)).unwrap_or_default();
+            assert!(line.ends_with(&format!("[{default}]")), "{option}: {line}");
+        }
+        assert!(serve.listen.is_empty() && serve.transcript.is_none() && !serve.no_console);
+    }
+
+    #[test]
+    fn help_is_the_same_wherever_it_is_asked_for() {
+        for words in
+            [&["--help"][..], &["-h"], &["help"], &["serve", "--help"], &["serve", "help"], &["--rate", "1", "-h"]]
+        {
+            let instead = parse(words.iter().map(ToString::to_string)).expect_err("help is no command");
+            assert_eq!((instead.text.as_str(), instead.wrong), (HELP, false), "{words:?}");
+        }
+    }
 }

@@ -6,6 +6,7 @@
 mod args;
 mod join;
 mod lan;
+mod notify;
 mod stdio;
 
 use std::io::{IsTerminal, Write};
@@ -22,11 +23,12 @@ use dynasti::server;
 use dynasti::server::console::{self, Left};
 use dynasti::server::door::Door;
 use dynasti::text::message::Message;
-use futures_lite::{FutureExt, StreamExt};
+use futures_lite::{FutureExt, StreamExt, future};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use smol::{Executor, Timer};
 
 use crate::args::{Command, Serve};
+use crate::notify::Manager;
 
 /// What the room tells the process waits here for a terminal or a log that is slow; what does not fit is lost.
 const NOTICES: usize = 1024;
@@ -62,6 +64,18 @@ fn main() -> ExitCode {
     }
 }
 
+/// Runs tasks on this thread for ever, looking at the sockets when all have had their turn, or so many of them. `Executor::run` would do, but shares its tasks out among threads, of which there is one: that costs a tenth of
+/// what it takes to serve a line.
+async fn drive<T>(executor: &Executor<'static>) -> T {
+    const TASKS_PER_LOOK: usize = 200;
+    loop {
+        for _ in 0..TASKS_PER_LOOK {
+            executor.tick().await;
+        }
+        future::yield_now().await;
+    }
+}
+
 /// Says what is wrong, where anybody reads it.
 fn complain(text: &str) {
     let _ = std::io::stderr().write_all(text.as_bytes());
@@ -69,7 +83,7 @@ fn complain(text: &str) {
 
 fn serve(options: Serve) -> ExitCode {
     let executor = Arc::new(Executor::new());
-    match smol::block_on(executor.run(run(&executor, options))) {
+    match smol::block_on(drive(&executor).or(run(&executor, options))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             complain(&format!("dynasti: {why}\n"));
@@ -80,7 +94,7 @@ fn serve(options: Serve) -> ExitCode {
 
 async fn run(executor: &Arc<Executor<'static>>, options: Serve) -> Result<(), String> {
     let listeners = listen(&options.listen)?;
-    let mut signals = Signals::new([Signal::Int, Signal::Term, Signal::Hup, Signal::Usr1])
+    let mut signals = Signals::new([Signal::Int, Signal::Term, Signal::Hup, Signal::Usr1, Signal::Xfsz])
         .map_err(|error| format!("cannot listen for signals: {error}"))?;
     let (notices, heard) = async_channel::bounded(NOTICES);
 
@@ -92,8 +106,10 @@ async fn run(executor: &Arc<Executor<'static>>, options: Serve) -> Result<(), St
         ..room::Options::default()
     };
     if let Some(path) = &options.transcript {
-        let (transcript, writer, earlier) = transcript::open(path, options.history, notices.clone())
-            .map_err(|error| format!("cannot open the transcript {}: {error}", path.display()))?;
+        let (transcript, writer, earlier) =
+            transcript::open(path, options.history, notices.clone()).map_err(|error| {
+                format!("cannot open the transcript {}: {error}; name a file that can be written", path.display())
+            })?;
         writing = Some((transcript.clone(), executor.spawn(writer.run())));
         remembered.transcript = Some(transcript);
         remembered.earlier = earlier;
@@ -119,6 +135,8 @@ async fn run(executor: &Arc<Executor<'static>>, options: Serve) -> Result<(), St
             while let Some(Ok(signal)) = signals.next().await {
                 match signal {
                     Signal::Usr1 => transcript.iter().for_each(Transcript::reopen),
+                    // The transcript is as large as a file may be (ulimit -f). It says so itself.
+                    Signal::Xfsz => {}
                     _ if stop.close() => {}
                     _ => exit(1),
                 }
@@ -135,13 +153,23 @@ async fn run(executor: &Arc<Executor<'static>>, options: Serve) -> Result<(), St
         })
     });
 
+    let manager = notify_ready().await;
+    let informed = manager.clone().map(|manager| {
+        let room = Arc::clone(&room);
+        executor.spawn(async move { manager.keep_informed(&room).await })
+    });
+
     let shutdown = async {
         let _ = stopped.recv().await;
         room.log(Message::shutting_down());
+        if let Some(manager) = &manager {
+            // It was told that the server is ready; if it is gone since, that is no reason not to stop.
+            let _ = manager.stopping().await;
+        }
     };
     let served = server::run(executor, listeners, &room, &door, options.rate, shutdown);
     served.await.map_err(|error| format!("cannot serve: {error}"))?;
-    drop(console);
+    drop((console, informed));
     drop(room);
     let finish = async {
         if let Some((transcript, writer)) = writing {
@@ -155,6 +183,21 @@ async fn run(executor: &Arc<Executor<'static>>, options: Serve) -> Result<(), St
     };
     finish.or(late).await;
     Ok(())
+}
+
+/// Tells the service manager, if there is one, that the listeners are bound.
+async fn notify_ready() -> Option<Arc<Manager>> {
+    let told = async {
+        let manager = Manager::from_env()?;
+        if let Some(manager) = &manager {
+            manager.ready().await?;
+        }
+        Ok::<_, std::io::Error>(manager.map(Arc::new))
+    };
+    told.await.unwrap_or_else(|error| {
+        complain(&format!("dynasti: cannot tell the service manager at NOTIFY_SOCKET that it runs: {error}\n"));
+        None
+    })
 }
 
 /// Raises the limit on descriptors as far as it goes, and tells how many clients fit under it.

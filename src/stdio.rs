@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_channel::Receiver;
 use dynasti::room::Notice;
+use dynasti::text::message::Message;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::retry_on_intr;
 use rustix::termios::{isatty, tcgetpgrp};
@@ -14,18 +15,21 @@ use smol::{Unblock, unblock};
 /// How often a server in the background looks whether it has been brought back to its terminal.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// Prints what the room tells, until it tells no more.
+/// Prints what the room tells, until it tells no more: all that waits in one go, for each takes a thread's attention.
 pub(crate) async fn print(notices: Receiver<Notice>) {
-    while let Ok(notice) = notices.recv().await {
+    while let Ok(first) = notices.recv().await {
+        let (mut log, mut warnings) = (Message::default(), Message::default());
+        for notice in std::iter::once(first).chain(std::iter::from_fn(|| notices.try_recv().ok())) {
+            match notice {
+                Notice::Log(message) => log.append(&message),
+                Notice::Warning(message) => warnings.append(&message),
+            }
+        }
         // A closed or full output is no reason for anything: the room goes on.
-        unblock(move || match notice {
-            Notice::Log(message) => {
-                let mut stdout = io::stdout().lock();
-                let _ = stdout.write_all(message.bytes()).and_then(|()| stdout.flush());
-            }
-            Notice::Warning(message) => {
-                let _ = io::stderr().write_all(message.bytes());
-            }
+        unblock(move || {
+            let mut stdout = io::stdout().lock();
+            let _ = stdout.write_all(log.bytes()).and_then(|()| stdout.flush());
+            let _ = io::stderr().write_all(warnings.bytes());
         })
         .await;
     }
@@ -43,6 +47,7 @@ impl Read for Foreground {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             // Waiting is no reading: only when there is something to read is it decided whose it is.
+            // A signal, which any thread may be the one to get, is no reason to close the console.
             retry_on_intr(|| poll(&mut [PollFd::new(&self.0, PollFlags::IN)], None))?;
             let background = isatty(&self.0) && tcgetpgrp(&self.0).ok() != Some(rustix::process::getpgrp());
             if !background {

@@ -75,6 +75,16 @@ impl Audience {
         }
     }
 
+    /// How many hear it when so many are here. Whoever is left out is one of them.
+    pub(super) fn size(&self, here: usize) -> usize {
+        let left_out = match self {
+            Audience::Everybody => 0,
+            Audience::AllBut(_) => 1,
+            Audience::AllButThese(some) => some.len(),
+        };
+        here.saturating_sub(left_out)
+    }
+
     fn includes(&self, id: Id) -> bool {
         match self {
             Audience::Everybody => true,
@@ -164,31 +174,54 @@ impl Batch {
 impl Parts {
     fn size_for(&self, id: Id, from: usize) -> Size {
         let mut size = Size::default();
-        for (range, part) in self.from(from).filter(|(_, part)| part.audience.includes(id)) {
-            size += Size { lines: part.lines, bytes: range.len() };
+        let mut start = self.start(from);
+        for part in self.parts.iter().skip(from) {
+            if part.audience.includes(id) {
+                size += Size { lines: part.lines, bytes: part.end - start };
+            }
+            start = part.end;
         }
         size
     }
 
     /// What one client who listens from part `from` on is to read, in as few slices as possible.
-    pub(super) fn runs_for(&self, id: Id, from: usize) -> impl Iterator<Item = &[u8]> {
-        let mut parts = self.from(from).peekable();
-        std::iter::from_fn(move || {
-            let (mut run, _) = parts.find(|(_, part)| part.audience.includes(id))?;
-            while let Some((range, _)) = parts.next_if(|(_, part)| part.audience.includes(id)) {
-                run.end = range.end;
-            }
-            Some(&self.bytes[run])
-        })
+    pub(super) fn runs_for(&self, id: Id, from: usize) -> Runs<'_> {
+        Runs { bytes: &self.bytes, parts: self.parts.get(from..).unwrap_or_default(), start: self.start(from), id }
     }
 
-    fn from(&self, first: usize) -> impl Iterator<Item = (std::ops::Range<usize>, &Part)> {
-        let mut start = first.checked_sub(1).and_then(|i| self.parts.get(i)).map_or(0, |part| part.end);
-        self.parts.iter().skip(first).map(move |part| {
-            let range = start..part.end;
-            start = part.end;
-            (range, part)
-        })
+    /// Where a part begins in the bytes.
+    fn start(&self, part: usize) -> usize {
+        part.checked_sub(1).and_then(|before| self.parts.get(before)).map_or(0, |before| before.end)
+    }
+}
+
+/// The runs of neighbouring parts that one client hears. On the path of every delivery: a plain loop over the parts.
+#[derive(Debug)]
+pub(super) struct Runs<'a> {
+    bytes: &'a [u8],
+    parts: &'a [Part],
+    start: usize,
+    id: Id,
+}
+
+impl<'a> Iterator for Runs<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        while let [part, rest @ ..] = self.parts {
+            let start = self.start;
+            (self.start, self.parts) = (part.end, rest);
+            if !part.audience.includes(self.id) {
+                continue;
+            }
+            while let Some(part) = self.parts.first().filter(|part| part.audience.includes(self.id)) {
+                (self.start, self.parts) = (part.end, &self.parts[1..]);
+            }
+            if start < self.start {
+                return Some(&self.bytes[start..self.start]);
+            }
+        }
+        None
     }
 }
 

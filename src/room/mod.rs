@@ -4,9 +4,15 @@
 //! see the room's lines in the same order: a line is posted to all queues before the next one can be. What it costs is
 //! one append a line while a batch is open (`batch`), and one visit to every queue for each new batch.
 //!
-//! What it may cost in memory: every client's queue holds up to 1024 lines or 128 KiB, but a line that waits for many
-//! is held once. So `n` clients that never read keep at most `n` × 128 KiB when nobody says the same to two of them
-//! (private messages), and 128 KiB in all, plus 24 bytes a client and batch, when they all miss the same lines.
+//! What it may cost in memory: a client's queue holds at most 1024 lines or 128 KiB, but a line that waits for many is
+//! held once. So `n` clients that have stopped reading cost
+//!
+//! - 128 KiB + 32 KiB in all, and 24 bytes for each of them and each batch, where they all miss the same lines;
+//! - `n` × 128 KiB where no line is for two of them (private messages);
+//! - `n` × 2 MiB at the very most, where each of them talks without end too, or ignores others who do: a batch is held
+//!   whole as long as anybody has yet to read a line of it, and what a queue holds that way is limited as well.
+//!
+//! A client that is silent and has read everything costs nothing here but its place on the list.
 //!
 //! Knows names, queues and who may hear what; knows no sockets and no wording.
 
@@ -16,10 +22,12 @@ mod outbox;
 mod state;
 pub mod transcript;
 
+use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
-use std::time::{Duration, SystemTime};
+use std::num::NonZeroUsize;
+use std::time::{Duration, Instant, SystemTime};
 
-use async_channel::Sender;
+use async_channel::{Receiver, Sender};
 use async_lock::RwLock;
 use smol::Timer;
 
@@ -83,6 +91,8 @@ pub struct NotRenamed;
 pub struct Room {
     state: RwLock<State>,
     notices: Sender<Notice>,
+    /// Holds something when a connection without a name has come since the last look.
+    came: (Sender<()>, Receiver<()>),
 }
 
 /// Nobody here has that name.
@@ -92,7 +102,8 @@ pub struct Nobody;
 impl Room {
     /// An empty room. What it has to tell the process goes to `notices`, and is lost when nobody reads them.
     pub fn new(notices: Sender<Notice>, options: Options) -> Room {
-        Room { state: RwLock::new(State::new(notices.clone(), options)), notices }
+        let state = RwLock::new(State::new(notices.clone(), options));
+        Room { state, notices, came: async_channel::bounded(1) }
     }
 
     /// Lets a connection in that has no name yet: it hears the greeting, and later the goodbye.
@@ -100,7 +111,20 @@ impl Room {
     /// # Errors
     /// When the room is closing.
     pub async fn enter(&self, address: SocketAddr) -> Result<(Id, Outbox), Closing> {
+        // Full is as good: somebody came, and nobody has looked yet.
+        let _ = self.came.0.try_send(());
         self.state.write().await.enter(address)
+    }
+
+    /// Waits until a connection without a name has come.
+    pub async fn guest_came(&self) {
+        let _ = self.came.1.recv().await;
+    }
+
+    /// Ends every connection that has had no name for this long. Tells when the next one's time will be over, if any is
+    /// left.
+    pub async fn end_guests(&self, after: Duration) -> Option<Instant> {
+        self.state.write().await.end_guests(after, Instant::now())
     }
 
     /// Makes a member of a connection: checks the name, welcomes, announces and inserts under one guard.
@@ -108,7 +132,7 @@ impl Room {
     /// # Errors
     /// When somebody has the name, or the room has ended the connection.
     pub async fn join(&self, id: Id, name: &Name) -> Result<(), NotJoined> {
-        let gathering = self.with_floor(|state| state.join(id, name)).await?;
+        let gathering = self.with_floor(None, |state| state.join(id, name)).await?;
         self.gather(gathering).await;
         Ok(())
     }
@@ -119,7 +143,7 @@ impl Room {
     /// # Errors
     /// When the room is closing: the connection has left all the same.
     pub async fn leave(&self, id: Id, cause: Option<Cause>, words: Message) -> Result<(), Closing> {
-        self.with_floor(|state| state.leave(id, cause, words)).await
+        self.with_floor(None, |state| state.leave(id, cause, words)).await
     }
 
     /// Says goodbye to every connection, named or not, and closes its queue. Nobody comes in any more.
@@ -129,30 +153,36 @@ impl Room {
 
     /// Tells one connection something that nobody else hears.
     pub async fn answer(&self, id: Id, message: Message) {
-        self.with_floor(|state| state.post_to(id, message)).await;
+        self.with_floor(Some(id), |state| state.post_to(id, message)).await;
     }
 
     // ---- what members do
 
-    /// Lets everybody else hear what a member says. Waits while readers who keep up have too much to read.
+    /// Tells whether a client is flooding the room: then it waits, in all it does, while readers who keep up have too
+    /// much to read. Nobody else ever waits for a reader.
+    pub async fn flooding(&self, id: Id, flooding: bool) {
+        self.state.write().await.flooding(id, flooding);
+    }
+
+    /// Lets everybody else hear what a member says.
     pub async fn say(&self, id: Id, message: Message) {
-        let gathering = self.with_floor(|state| state.say(id, message)).await;
+        let gathering = self.with_floor(Some(id), |state| state.say(id, message)).await;
         self.gather(gathering).await;
     }
 
     /// Lets everybody else see what a member does.
     pub async fn emote(&self, id: Id, action: &Line<'_>) {
-        self.with_floor(|state| state.emote(id, action)).await;
+        self.with_floor(Some(id), |state| state.emote(id, action)).await;
     }
 
     /// Tells one member alone something: their name, the longest that fits, then the text.
     pub async fn whisper(&self, id: Id, rest: Line<'_>) {
-        self.with_floor(|state| state.whisper(id, rest)).await;
+        self.with_floor(Some(id), |state| state.whisper(id, rest)).await;
     }
 
     /// Tells the member who did that last something.
     pub async fn reply(&self, id: Id, text: &Line<'_>) {
-        self.with_floor(|state| state.reply(id, text)).await;
+        self.with_floor(Some(id), |state| state.reply(id, text)).await;
     }
 
     /// Changes a member's name, and tells everybody.
@@ -160,29 +190,29 @@ impl Room {
     /// # Errors
     /// When it stays as it was.
     pub async fn rename(&self, id: Id, new: &Name) -> Result<(), NotRenamed> {
-        self.with_floor(|state| state.rename(id, new)).await
+        self.with_floor(Some(id), |state| state.rename(id, new)).await
     }
 
     /// Tells a connection who is here.
     pub async fn who(&self, id: Id) {
-        self.with_floor(|state| state.who(id)).await;
+        self.with_floor(Some(id), |state| state.who(id)).await;
     }
 
     /// Tells a member what was said before.
-    pub async fn recall(&self, id: Id, lines: Option<usize>) {
-        self.with_floor(|state| state.recall(id, lines)).await;
+    pub async fn recall(&self, id: Id, lines: Option<NonZeroUsize>) {
+        self.with_floor(Some(id), |state| state.recall(id, lines)).await;
     }
 
     /// Lets a member not hear another any more, or hear them again.
     pub async fn ignore(&self, id: Id, typed: &Line<'_>) {
-        self.with_floor(|state| state.ignore(id, typed)).await;
+        self.with_floor(Some(id), |state| state.ignore(id, typed)).await;
     }
 
     // ---- what the operator does
 
     /// Tells everybody something that no member said.
     pub async fn announce(&self, message: Message) {
-        self.with_floor(|state| state.announce(message)).await;
+        self.with_floor(None, |state| state.announce(message)).await;
     }
 
     /// Who is here, and how many connections have no name yet.
@@ -193,6 +223,12 @@ impl Room {
     /// How the room does.
     pub async fn stats(&self) -> Stats {
         self.state.write().await.stats()
+    }
+
+    /// How the room does, and what closes when the next public line makes that out of date. Only the one who asked last is
+    /// told: there is one service manager.
+    pub async fn follow(&self) -> (Stats, Receiver<Infallible>) {
+        self.state.write().await.follow()
     }
 
     /// Ends the connection of the member that a text begins with; the rest is the reason.
@@ -210,14 +246,14 @@ impl Room {
         Ok(name)
     }
 
-    /// The address of the member that a text begins with, and the rest of the text.
+    /// The name and the address of the member that a text begins with, and the rest of the text.
     ///
     /// # Errors
     /// When no member is called that.
-    pub async fn address_of<'a>(&self, typed: &'a str) -> Result<(IpAddr, &'a str), Nobody> {
+    pub async fn address_of<'a>(&self, typed: &'a str) -> Result<(Name, IpAddr, &'a str), Nobody> {
         let state = self.state.read().await;
-        let (_, _, address, rest) = state.find(typed).ok_or(Nobody)?;
-        Ok((address, rest))
+        let (_, name, address, rest) = state.find(typed).ok_or(Nobody)?;
+        Ok((name, address, rest))
     }
 
     /// Ends every connection whose address is banned.
@@ -260,12 +296,12 @@ impl Room {
         }
     }
 
-    /// Acts when nobody has to be waited for.
-    async fn with_floor<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+    /// Acts when nobody has to be waited for by who acts, if it is a client.
+    async fn with_floor<T>(&self, by: Option<Id>, act: impl FnOnce(&mut State) -> T) -> T {
         loop {
             {
                 let mut state = self.state.write().await;
-                if !state.waits() {
+                if !state.waits(by) {
                     return act(&mut state);
                 }
             }
@@ -384,6 +420,20 @@ mod tests {
     }
 
     #[test]
+    fn who_chooses_no_name_in_time_is_told_so_and_the_rest_stay() {
+        let room = room();
+        let (ann, silent) = (join(&room, "Ann"), guest(&room));
+        ann.hears();
+        let came = Instant::now();
+        let next = block_on(room.end_guests(Duration::from_secs(60))).expect("one guest is left");
+        assert!(next > came + Duration::from_secs(50) && next <= came + Duration::from_secs(60));
+        assert_eq!(silent.hears(), "");
+        assert_eq!(block_on(room.end_guests(Duration::ZERO)), None);
+        assert_eq!(silent.hears(), "-- No name within 0 seconds. Bye!\n");
+        assert_eq!(ann.hears(), "");
+    }
+
+    #[test]
     fn closing_says_goodbye_to_the_named_and_the_unnamed_and_lets_nobody_in() {
         let room = room();
         let (ann, other) = (join(&room, "Ann"), guest(&room));
@@ -415,6 +465,28 @@ mod tests {
         assert_eq!(stopped.hears(), "-- You were too slow to read what was said. Bye!\n");
         block_on(room.leave(stopped.id, None, Message::default())).unwrap();
         assert_eq!(bob.hears(), "Stopped has left the chat (too slow).\n");
+    }
+
+    #[test]
+    fn only_a_flood_waits_for_a_reader_who_is_stuck() {
+        let room = room();
+        let (ann, stuck) = (join(&room, "Ann"), join(&room, "Stuck"));
+        // Large enough that none shares a batch with another.
+        let mut much = said("Ann", &"x".repeat(4000));
+        (0..4).for_each(|_| much.append(&said("Ann", &"y".repeat(4000))));
+        let now = || block_on(poll_once(room.say(ann.id, much.clone()))).is_some();
+        // The first comes after two in one batch, and so might wait for another.
+        block_on(room.say(ann.id, much.clone()));
+        // Its writer has something in hand that the socket does not take.
+        let parcel = take_now(&stuck.outbox).unwrap();
+        stuck.outbox.holds(&parcel);
+        let crowding = outbox::MAX_QUEUED.bytes / much.bytes().len() - 1;
+        assert!((0..crowding).all(|_| now()));
+        block_on(room.flooding(ann.id, true));
+        assert!(!now());
+        block_on(room.flooding(ann.id, false));
+        assert!((0..crowding).all(|_| now()));
+        assert!(stuck.outbox.is_closed(), "and it is dropped by now");
     }
 
     #[test]

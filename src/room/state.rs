@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use async_channel::Sender;
+use async_channel::{Receiver, Sender};
 
 use super::batch::{Audience, Batch, Size};
 use super::history::History;
@@ -48,7 +50,8 @@ const MAX_IGNORED: usize = 100;
 
 #[derive(Debug)]
 pub(super) struct State {
-    clients: HashMap<Id, Client>,
+    /// Boxed, for a map has place for twice as many as it holds.
+    clients: HashMap<Id, Box<Client>>,
     names: HashMap<Key, Id>,
     /// The batch that what is said next may join.
     open: Option<Arc<Batch>>,
@@ -66,6 +69,8 @@ pub(super) struct State {
     opened: Instant,
     last_id: u64,
     stats: Stats,
+    /// Dropped when the figures change, which tells who follows them.
+    followed: Option<Sender<Infallible>>,
     closing: bool,
 }
 
@@ -87,6 +92,8 @@ struct Client {
     cause: Option<Cause>,
     /// The part of the batch now gathering from which on this member listens: it came meanwhile.
     from: usize,
+    /// Whether it says more than a person does.
+    floods: bool,
     /// Whether it is among [`State::crowded`].
     crowded: bool,
 }
@@ -109,10 +116,10 @@ pub(super) struct Gathering {
 }
 
 /// What a public line is.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Kind {
-    /// Somebody's words: they are kept, and shown to an operator who watches.
-    Said,
+    /// A member's words, or the operator's: they are kept, and shown to an operator who watches.
+    Said(Option<Id>),
     /// News about the room.
     News,
 }
@@ -133,6 +140,7 @@ impl State {
             opened: Instant::now(),
             last_id: 0,
             stats: Stats::default(),
+            followed: None,
             closing: false,
         }
     }
@@ -158,10 +166,24 @@ impl State {
             muted: false,
             cause: None,
             from: 0,
+            floods: false,
             crowded: false,
         };
-        self.clients.insert(id, client);
+        self.clients.insert(id, Box::new(client));
         Ok((id, outbox))
+    }
+
+    pub(super) fn end_guests(&mut self, after: Duration, now: Instant) -> Option<Instant> {
+        let mut next = None;
+        for client in self.clients.values_mut().filter(|client| client.name.is_none() && !client.outbox.is_closed()) {
+            let deadline = client.since + after;
+            if deadline <= now {
+                client.outbox.close(Message::no_name_in_time(after), FLUSH, false);
+            } else {
+                next = Some(next.map_or(deadline, |next: Instant| next.min(deadline)));
+            }
+        }
+        next
     }
 
     pub(super) fn join(&mut self, id: Id, name: &Name) -> Result<Option<Gathering>, NotJoined> {
@@ -173,7 +195,8 @@ impl State {
         self.log(Message::connected(name, client.address));
         let mut welcome = Message::welcome(name);
         if self.options.replay > 0 {
-            welcome.append(&self.history.recall(self.options.replay, SystemTime::now()));
+            let limit = MAX_QUEUED.quarters(2);
+            welcome.append(&self.history.recall(self.options.replay, limit, &[], SystemTime::now()));
         }
         // Not `post_to`: the open batch need not end, for the newcomer does not hear what is in it already.
         let size = Size::of(&welcome);
@@ -233,29 +256,48 @@ impl State {
 
     // ---- what members do
 
+    pub(super) fn flooding(&mut self, id: Id, flooding: bool) {
+        if let Some(client) = self.clients.get_mut(&id) {
+            client.floods = flooding;
+        }
+    }
+
     pub(super) fn say(&mut self, id: Id, said: Message) -> Option<Gathering> {
-        let (_, audience) = self.speaker(id)?;
-        self.post(said, audience, Kind::Said)
+        let audience = self.heard_by(id)?;
+        self.post(said, audience, Kind::Said(Some(id)))
     }
 
     pub(super) fn emote(&mut self, id: Id, action: &Line<'_>) {
         let Some((name, audience)) = self.speaker(id) else { return };
-        _ = self.post(Message::emote(&name, action), audience, Kind::Said);
+        if let Some(other) = self.read_as_another(id, &name, action) {
+            return self.post_to(id, Message::emote_of_another(&other));
+        }
+        _ = self.post(Message::emote(&name, action), audience, Kind::Said(Some(id)));
         self.post_to(id, Message::emoted(&name, action));
+    }
+
+    /// Whom else an emote could be taken for the doing of. Names have spaces: `* Ann Lee waves` may be Ann's or Ann Lee's.
+    fn read_as_another(&self, id: Id, name: &Name, action: &Line<'_>) -> Option<Name> {
+        let text = format!("{name} {}", action.as_str());
+        addressees(&text).find_map(|(key, _)| {
+            let other = *self.names.get(&key)?;
+            if other == id { None } else { self.name_of(other) }
+        })
     }
 
     pub(super) fn whisper(&mut self, id: Id, rest: Line<'_>) {
         let Some((name, _)) = self.speaker(id) else { return };
-        let mut nothing_to_say = None;
-        for (key, text) in addressees(&rest) {
-            let Some(&to) = self.names.get(&key) else { continue };
-            if !text.is_empty() {
-                let text = rest.last(text.len());
-                return self.write(id, &name, to, &text);
+        let found = addressees(&rest).find_map(|(key, text)| Some((*self.names.get(&key)?, text)));
+        match found {
+            // Not the next shorter name instead: what is private must not reach anybody by guess.
+            Some((to, "")) => {
+                if let Some(to) = self.name_of(to) {
+                    self.post_to(id, Message::nothing_to_say(&to));
+                }
             }
-            nothing_to_say = self.name_of(to).map(|to| Message::nothing_to_say(&to));
+            Some((to, text)) => self.write(id, &name, to, &rest.last(text.len())),
+            None => self.post_to(id, Message::nobody_called(&rest)),
         }
-        self.post_to(id, nothing_to_say.unwrap_or_else(|| Message::nobody_called(&rest)));
     }
 
     pub(super) fn reply(&mut self, id: Id, text: &Line<'_>) {
@@ -272,9 +314,11 @@ impl State {
         if from == to {
             return self.post_to(from, Message::that_is_you());
         }
+        self.stats.lines += 1;
         // Who is ignored is not told so.
         if !other.ignores.contains(&from) {
             other.last_writer = Some(from);
+            self.stats.deliveries += 1;
             self.post_to(to, Message::private(name, text));
         }
         self.post_to(from, Message::private_sent(&other_name, text));
@@ -282,6 +326,10 @@ impl State {
 
     pub(super) fn rename(&mut self, id: Id, new: &Name) -> Result<(), NotRenamed> {
         let (old, _) = self.speaker(id).ok_or(NotRenamed)?;
+        if new.as_str() == old.as_str() {
+            self.post_to(id, Message::renamed_to_the_same(new));
+            return Err(NotRenamed);
+        }
         if self.names.get(&new.key()).is_some_and(|holder| *holder != id) {
             self.post_to(id, Message::not_renamed_taken(new));
             return Err(NotRenamed);
@@ -305,9 +353,13 @@ impl State {
         self.post_to(id, who);
     }
 
-    pub(super) fn recall(&mut self, id: Id, lines: Option<usize>) {
-        let recalled = self.history.recall(lines.unwrap_or(HISTORY_LINES), SystemTime::now());
-        self.post_to(id, if recalled.is_empty() { Message::nothing_said_yet() } else { recalled });
+    pub(super) fn recall(&mut self, id: Id, lines: Option<NonZeroUsize>) {
+        // What gathers is to be in the queue before that is measured.
+        self.publish();
+        let Some(client) = self.clients.get(&id) else { return };
+        let (lines, limit) = (lines.map_or(HISTORY_LINES, NonZeroUsize::get), client.outbox.free().quarters(2));
+        let recalled = self.history.recall(lines, limit, &client.ignores, SystemTime::now());
+        self.post_to(id, if recalled.is_empty() { Message::nothing_to_recall() } else { recalled });
     }
 
     pub(super) fn ignore(&mut self, id: Id, typed: &Line<'_>) {
@@ -340,15 +392,20 @@ impl State {
         }
     }
 
-    /// A member's name and who hears it. A muted one is told so.
+    /// A member's name and who hears it.
     fn speaker(&mut self, id: Id) -> Option<(Name, Audience)> {
-        let client = self.clients.get(&id)?;
-        let name = client.name.clone()?;
+        let audience = self.heard_by(id)?;
+        Some((self.name_of(id)?, audience))
+    }
+
+    /// Who hears a member; nobody hears a muted one, who is told so.
+    fn heard_by(&mut self, id: Id) -> Option<Audience> {
+        let client = self.clients.get(&id).filter(|client| client.name.is_some())?;
         if client.muted {
             self.post_to(id, Message::muted());
             return None;
         }
-        Some((name, client.heard_by.clone()))
+        Some(client.heard_by.clone())
     }
 
     fn name_of(&self, id: Id) -> Option<Name> {
@@ -358,14 +415,14 @@ impl State {
     // ---- what the operator does
 
     pub(super) fn announce(&mut self, message: Message) {
-        _ = self.post(message, Audience::Everybody, Kind::Said);
+        _ = self.post(message, Audience::Everybody, Kind::Said(None));
         self.publish();
     }
 
     pub(super) fn presences(&self) -> (Vec<Presence>, usize) {
-        let mut members: Vec<_> = self.clients.iter().filter(|(_, client)| client.name.is_some()).collect();
-        members.sort_unstable_by_key(|(id, _)| **id);
-        let presence = |(_, client): (&Id, &Client)| {
+        let mut members: Vec<&Client> = self.clients.values().map(|client| &**client).collect();
+        members.sort_unstable_by_key(|client| client.outbox.id());
+        let presence = |client: &Client| {
             Some(Presence {
                 name: client.name.clone()?,
                 address: client.address,
@@ -421,6 +478,12 @@ impl State {
         }
     }
 
+    pub(super) fn follow(&mut self) -> (Stats, Receiver<Infallible>) {
+        let (followed, changed) = async_channel::bounded(1);
+        self.followed = Some(followed);
+        (self.stats(), changed)
+    }
+
     // ---- posting
 
     /// Tells the process something, or nobody if it does not listen: the room waits for no terminal and no log.
@@ -441,7 +504,7 @@ impl State {
     /// Posts to every member of the audience: at once, unless several are speaking; then the batch gathers what they say
     /// and is put into the queues when as many have spoken as last time, or when the caller publishes it.
     fn post(&mut self, message: Message, audience: Audience, kind: Kind) -> Option<Gathering> {
-        self.record(&message, kind);
+        self.record(&message, &audience, kind);
         if let Some(open) = &self.open {
             if open.append(&message, &audience) {
                 if self.gathering && open.len() >= self.spoke {
@@ -481,20 +544,21 @@ impl State {
     }
 
     /// Counts and keeps a public message.
-    fn record(&mut self, message: &Message, kind: Kind) {
+    fn record(&mut self, message: &Message, audience: &Audience, kind: Kind) {
+        self.followed = None;
         let lines = message.lines() as u64;
-        self.stats.deliveries += lines * (self.names.len() as u64).saturating_sub(1);
-        let keep = kind == Kind::Said && self.options.history > 0;
+        self.stats.deliveries += lines * audience.size(self.names.len()) as u64;
+        let keep = matches!(kind, Kind::Said(_)) && self.options.history > 0;
         if keep || self.options.transcript.is_some() {
             let now = SystemTime::now();
-            if keep {
-                self.history.keep(now, message);
+            if let (Kind::Said(by), true) = (kind, keep) {
+                self.history.keep(now, by, message);
             }
             if let Some(transcript) = &self.options.transcript {
                 transcript.write(now, message);
             }
         }
-        if kind == Kind::Said {
+        if let Kind::Said(_) = kind {
             self.stats.lines += lines;
             if self.options.watch {
                 self.log(message.clone());
@@ -502,11 +566,13 @@ impl State {
         }
     }
 
-    /// Whether anybody has to be waited for before more is said: a client whose queue is nearly full, and who reads.
-    pub(super) fn waits(&mut self) -> bool {
+    /// Whether anybody has to be waited for before more is said: a client whose queue is nearly full, and whose writer
+    /// has not had its turn yet, or for a while who does not take what is written. The latter only a flood waits for.
+    pub(super) fn waits(&mut self, by: Option<Id>) -> bool {
         if self.crowded.is_empty() {
             return false;
         }
+        let flood = by.and_then(|id| self.clients.get(&id)).is_some_and(|client| client.floods);
         let now = Instant::now();
         let mut waits = false;
         self.crowded.retain_mut(|crowded| {
@@ -525,7 +591,8 @@ impl State {
                 if shrunk {
                     *moved = now;
                 }
-                waits |= now - *moved < PATIENCE && now - *since < PATIENCE_IN_ALL;
+                let patient = now - *moved < PATIENCE && now - *since < PATIENCE_IN_ALL;
+                waits |= patient && (flood || !client.outbox.is_stuck());
             }
             true
         });

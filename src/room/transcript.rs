@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -28,6 +29,9 @@ const CHUNK: usize = 256 * 1024;
 
 /// How long what is written may stay in the system's memory alone.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
+
+/// A disk that takes longer than this over one thing is worth a word to the operator.
+const SLOW: Duration = Duration::from_secs(5);
 
 /// How long to wait before a disk that refused is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
@@ -55,6 +59,8 @@ pub struct Writer {
     backlog: Arc<Backlog>,
     path: PathBuf,
     file: Option<Arc<File>>,
+    /// Whether the operator has been told that something is wrong, and not yet that it is well again.
+    failing: bool,
     notices: Sender<Notice>,
 }
 
@@ -87,7 +93,7 @@ pub fn open(path: &Path, lines: usize, notices: Sender<Notice>) -> io::Result<(T
         let _ = put.try_send(Job::Lines(CUT_SHORT.to_vec()));
     }
     let transcript = Transcript { jobs: put, backlog: Arc::clone(&backlog) };
-    let writer = Writer { jobs, backlog, path: path.into(), file: Some(Arc::new(file)), notices };
+    let writer = Writer { jobs, backlog, path: path.into(), file: Some(Arc::new(file)), failing: false, notices };
     Ok((transcript, writer, earlier))
 }
 
@@ -127,36 +133,38 @@ impl Writer {
     /// Writes until the transcript is closed and all of it is on the disk.
     pub async fn run(mut self) {
         let mut unsynced: Option<Instant> = None;
-        let mut failing = false;
         loop {
-            let next = async { self.jobs.recv().await.map_err(|_| true) };
+            let next = async { Some(self.jobs.recv().await) };
             let due = async {
                 match unsynced {
                     Some(since) => Timer::at(since + SYNC_EVERY).await,
                     None => std::future::pending().await,
                 };
-                Err(false)
+                None
             };
             match next.or(due).await {
-                Ok(Job::Reopen) => self.file = None,
-                Ok(Job::Lines(first)) => {
-                    failing = self.write(first, failing).await;
-                    unsynced = unsynced.or_else(|| Some(Instant::now()));
-                }
-                Err(over) => {
-                    self.sync(&mut failing).await;
-                    unsynced = None;
-                    if over {
-                        return;
+                Some(Ok(job)) => {
+                    let since = *unsynced.get_or_insert_with(Instant::now);
+                    self.work(job).await;
+                    // Where there is always more to write, the timer above never gets its turn.
+                    if since.elapsed() < SYNC_EVERY {
+                        continue;
                     }
                 }
+                Some(Err(_closed)) => return self.sync().await,
+                None => {}
             }
+            self.sync().await;
+            unsynced = None;
         }
     }
 
-    /// Writes these lines and what else waits; tells whether the disk refused before it took them.
-    async fn write(&mut self, mut lines: Vec<u8>, mut failing: bool) -> bool {
-        let mut reopen = false;
+    /// Does a job and what else waits, in one go as long as that is not too much.
+    async fn work(&mut self, job: Job) {
+        let (mut lines, mut reopen) = match job {
+            Job::Lines(lines) => (lines, false),
+            Job::Reopen => (Vec::new(), true),
+        };
         while lines.len() < CHUNK && !reopen {
             match self.jobs.try_recv() {
                 Ok(Job::Lines(more)) => lines.extend_from_slice(&more),
@@ -164,6 +172,16 @@ impl Writer {
                 Err(_) => break,
             }
         }
+        self.write(lines).await;
+        if reopen {
+            // The old file's last second is worth as much as any other.
+            self.sync().await;
+            self.file = None;
+        }
+    }
+
+    /// Writes these lines, however long that takes; gives up only when the transcript is closed.
+    async fn write(&mut self, lines: Vec<u8>) {
         let size = lines.len();
         let lines = Arc::new(lines);
         let mut written = 0;
@@ -177,14 +195,14 @@ impl Writer {
                 let n = (&*file).write(&rest[written..])?;
                 Ok((file, n))
             });
-            match attempt.await {
+            match self.watched(attempt).await {
                 Ok((file, n)) => {
                     self.file = Some(file);
                     written += n;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
-                    self.fails(&error, &mut failing);
+                    self.fails(Message::transcript_fails(&self.path, &error));
                     // Perhaps the file is moved away and another takes its place.
                     self.file = None;
                     if self.jobs.is_closed() {
@@ -194,30 +212,46 @@ impl Writer {
                 }
             }
         }
-        if reopen {
-            self.file = None;
-        }
         self.backlog.waiting.fetch_sub(size, Ordering::Relaxed);
-        let lost = self.backlog.lost.swap(0, Ordering::Relaxed);
-        if written == size && (failing || lost > 0) {
-            self.tell(Message::transcript_recovered(&self.path, lost));
-        }
-        written < size
     }
 
-    async fn sync(&mut self, failing: &mut bool) {
+    /// Puts what is written on the disk. Only then is a disk that failed well again.
+    async fn sync(&mut self) {
         let Some(file) = self.file.clone() else { return };
-        if let Err(error) = unblock(move || file.sync_data()).await {
+        let synced = self.watched(unblock(move || file.sync_data())).await;
+        match synced {
             // A pipe or a terminal cannot be synced and need not be.
-            if error.kind() != io::ErrorKind::InvalidInput {
-                self.fails(&error, failing);
+            Err(error) if error.kind() != io::ErrorKind::InvalidInput => {
+                self.fails(Message::transcript_fails(&self.path, &error));
+            }
+            _ => {
+                let missing = self.backlog.lost.swap(0, Ordering::Relaxed);
+                if std::mem::take(&mut self.failing) || missing > 0 {
+                    self.tell(Message::transcript_recovered(&self.path, missing));
+                }
             }
         }
     }
 
-    fn fails(&self, error: &io::Error, failing: &mut bool) {
-        if !std::mem::replace(failing, true) {
-            self.tell(Message::transcript_fails(&self.path, error));
+    /// Waits for the disk, and says so when that takes long.
+    async fn watched<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        let done = async { Some(work.as_mut().await) };
+        let late = async {
+            Timer::after(SLOW).await;
+            None
+        };
+        if let Some(done) = done.or(late).await {
+            return done;
+        }
+        self.fails(Message::transcript_slow(&self.path, SLOW));
+        work.await
+    }
+
+    /// Something is wrong. It is told once, whatever is wrong with it next.
+    fn fails(&mut self, told: Message) {
+        if !std::mem::replace(&mut self.failing, true) {
+            self.tell(told);
         }
     }
 
@@ -228,7 +262,12 @@ impl Writer {
 
 /// The last `lines` of what was said, and whether the file ends in a line that was cut in two.
 fn recall(mut file: &File, lines: usize) -> io::Result<(Earlier, bool)> {
-    let size = file.metadata()?.len();
+    let about = file.metadata()?;
+    if !about.is_file() {
+        // A pipe or a device: nothing that could be read back, and reading might wait for ever.
+        return Ok((Earlier::new(), false));
+    }
+    let size = about.len();
     let start = size.saturating_sub(MAX_TAIL);
     file.seek(SeekFrom::Start(start))?;
     let mut tail = Vec::new();

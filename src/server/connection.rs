@@ -10,16 +10,17 @@ use std::io::{self, Read, Write};
 use std::mem;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_lite::future::{self, FutureExt};
+use futures_lite::future::{self, CatchUnwind, FutureExt};
 use rustix::net::sockopt;
 use smol::{Async, Executor, Timer};
 
 use super::pace::Pace;
 use super::session::{self, Act, Session, Step};
-use crate::room::{Closing, Id, NotJoined, Outbox, Room};
+use crate::room::{Closing, Id, NotJoined, Outbox, Parcel, Room};
 use crate::text::line::Decoder;
 use crate::text::message::{Cause, Message};
 use crate::text::name::Name;
@@ -31,9 +32,6 @@ const READ: usize = 16 * 1024;
 /// What one turn says at most: together with the longest line it fits into a batch.
 const SAID: usize = 16 * 1024;
 const SAID_LINES: usize = 128;
-
-/// Time to choose a name: the contract's.
-const NAMING: Duration = Duration::from_secs(60);
 
 /// What a TLS handshake begins with (RFC 8446, 5.1): no keyboard does, and what follows may hold anything.
 const TLS: [u8; 2] = [22, 3];
@@ -74,50 +72,57 @@ impl Ending {
     }
 }
 
-/// Serves one client until the connection ends, whoever ends it.
+/// Serves one client until the connection ends, whoever ends it. What it holds meanwhile is let go of at the end.
 pub(super) async fn serve(
     stream: Async<TcpStream>,
     address: SocketAddr,
     room: Arc<Room>,
     rate: u32,
     executor: Arc<Executor<'static>>,
+    _held: impl Sized,
 ) {
-    let Ok((id, outbox)) = room.enter(address).await else {
-        return refuse(stream, Message::shutdown(), Goodbye::Abrupt).await;
+    let Ok((id, outbox)) = Box::pin(room.enter(address)).await else {
+        return Box::pin(refuse(stream, Message::shutdown(), Goodbye::Abrupt)).await;
     };
     let stream = Arc::new(stream);
     let mut writer = executor.spawn(contain(write(Arc::clone(&stream), outbox)));
     let mut written = None;
-    let reader = Reader {
+    let mut reader = Reader {
         id,
         stream: &stream,
         room: &room,
         session: Session::default(),
         decoder: Decoder::default(),
         fresh: true,
+        floods: false,
         pace: Pace::new(rate, Instant::now()),
     };
     let ending = {
-        let read = async { contain(reader.run()).await.unwrap_or_else(|Panic| Ending::fault()) };
+        // Pinned here, so that neither is moved into anything that would hold it a second time.
+        let mut read = pin!(contain(reader.run()));
+        let read = async { (&mut read).await.unwrap_or_else(|_| Ending::fault()) };
         let write = async {
-            match &*written.insert((&mut writer).await) {
+            match written.insert((&mut writer).await) {
                 Ok(Ok(())) => Ending::told(Message::default()),
                 Ok(Err(error)) => Ending::broken(error),
-                Err(Panic) => Ending::fault(),
+                Err(_) => Ending::fault(),
             }
         };
         read.or(write).await
     };
-    let closing = room.leave(id, ending.cause, ending.words).await;
-    let flushed = match written {
-        Some(result) => result,
-        None => writer.await,
+    let rest = async {
+        let closing = room.leave(id, ending.cause, ending.words).await;
+        let flushed = match written {
+            Some(result) => result,
+            None => writer.await,
+        };
+        let goodbye = match closing {
+            Ok(()) => Goodbye::Proper,
+            Err(Closing) => Goodbye::Abrupt,
+        };
+        part(&stream, matches!(flushed, Ok(Ok(()))), ending.heard_out, goodbye).await;
     };
-    let goodbye = match closing {
-        Ok(()) => Goodbye::Proper,
-        Err(Closing) => Goodbye::Abrupt,
-    };
-    part(&stream, matches!(flushed, Ok(Ok(()))), ending.heard_out, goodbye).await;
+    Box::pin(rest).await;
 }
 
 /// Tells a connection that cannot come in why, and closes it.
@@ -127,12 +132,9 @@ pub(super) async fn refuse(stream: Async<TcpStream>, why: Message, goodbye: Good
     part(&stream, flushed, false, goodbye).await;
 }
 
-/// Something panicked; the panic hook has said what.
-struct Panic;
-
-/// A panic in one client's task is that client's alone.
-async fn contain<T>(task: impl Future<Output = T>) -> Result<T, Panic> {
-    AssertUnwindSafe(task).catch_unwind().await.map_err(|_| Panic)
+/// A panic in one client's task is that client's alone; the panic hook has said what it was.
+fn contain<T: Future>(task: T) -> CatchUnwind<AssertUnwindSafe<T>> {
+    AssertUnwindSafe(task).catch_unwind()
 }
 
 /// How a peer that has not closed its side is made to notice the end.
@@ -186,46 +188,67 @@ async fn drain(stream: &Async<TcpStream>) -> io::Result<()> {
 
 /// The writer task: writes what the room posts, all that waits in one go.
 async fn write(stream: Arc<Async<TcpStream>>, outbox: Outbox) -> io::Result<()> {
-    while let Some(mut parcel) = outbox.take().await {
-        let mut deadline = parcel.last().map(Timer::after);
-        let mut held = false;
-        while let Err(error) = outbox.write(&mut parcel, &mut stream.get_ref()) {
-            match error.kind() {
-                io::ErrorKind::Interrupted => continue,
-                io::ErrorKind::WouldBlock => {
-                    outbox.holds(&parcel);
-                    held = true;
-                }
-                _ => return Err(error),
-            }
-            match &mut deadline {
-                None => {
-                    let closed = async {
-                        outbox.closed().await;
-                        Ok(())
-                    };
-                    writable(&stream).or(closed).await?;
-                    if outbox.take_last(&mut parcel) {
-                        deadline = parcel.last().map(Timer::after);
-                    }
-                }
-                Some(timer) => {
-                    let late = async {
-                        timer.await;
-                        Err(io::ErrorKind::TimedOut.into())
-                    };
-                    writable(&stream).or(late).await?;
-                }
-            }
-        }
-        if held {
-            outbox.holds(&parcel);
-        }
-        if parcel.last().is_some() {
-            break;
+    loop {
+        let Some(parcel) = outbox.take().await else { return Ok(()) };
+        let last = match write_at_once(stream.get_ref(), &outbox, parcel)? {
+            Written::All { last } => last,
+            Written::Part(parcel) => Box::pin(press(&stream, &outbox, *parcel)).await?,
+        };
+        if last {
+            return Ok(());
         }
     }
-    Ok(())
+}
+
+/// What became of a parcel.
+enum Written {
+    /// It is written; perhaps it was the last.
+    All { last: bool },
+    /// The client does not take more for now. Boxed, for most clients' writers never hold one.
+    Part(Box<Parcel>),
+}
+
+fn write_at_once(mut stream: &TcpStream, outbox: &Outbox, mut parcel: Parcel) -> io::Result<Written> {
+    match retry_interrupted(|| outbox.write(&mut parcel, &mut stream)) {
+        Ok(()) => Ok(Written::All { last: parcel.last().is_some() }),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Written::Part(Box::new(parcel))),
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes a parcel as the client takes it. When the outbox is closed meanwhile, what it last held is written too, and no
+/// longer than it may take. Tells whether that was so.
+async fn press(stream: &Async<TcpStream>, outbox: &Outbox, mut parcel: Parcel) -> io::Result<bool> {
+    let mut deadline = parcel.last().map(Timer::after);
+    loop {
+        outbox.holds(&parcel);
+        match &mut deadline {
+            None => {
+                let closed = async {
+                    outbox.closed().await;
+                    Ok(())
+                };
+                writable(stream).or(closed).await?;
+                if outbox.take_last(&mut parcel) {
+                    deadline = parcel.last().map(Timer::after);
+                }
+            }
+            Some(timer) => {
+                let late = async {
+                    timer.await;
+                    Err(io::ErrorKind::TimedOut.into())
+                };
+                writable(stream).or(late).await?;
+            }
+        }
+        match write_at_once(stream.get_ref(), outbox, parcel)? {
+            Written::All { .. } => {
+                outbox.holds(&Parcel::default());
+                return Ok(deadline.is_some());
+            }
+            Written::Part(rest) => parcel = *rest,
+        }
+    }
 }
 
 /// The reader task.
@@ -237,6 +260,8 @@ struct Reader<'a> {
     decoder: Decoder,
     /// Whether nothing has come yet.
     fresh: bool,
+    /// Whether the room knows this client for one that floods it.
+    floods: bool,
     pace: Pace,
 }
 
@@ -267,51 +292,52 @@ impl Turn {
 
 impl Reader<'_> {
     /// Reads until the connection is to end, and tells how.
-    async fn run(mut self) -> Ending {
-        let deadline = Instant::now() + NAMING;
-        let mut turn = Turn::default();
+    ///
+    /// Whatever is done besides waiting for the client to say something is boxed: a thousand who are silent then
+    /// hold none of it.
+    async fn run(&mut self) -> Ending {
+        let mut rest = Vec::new();
+        let mut more = false;
         loop {
             if let Some(wait) = self.pace.wait(Instant::now()) {
-                Timer::after(wait).await;
-            } else if turn.more {
+                Box::pin(Timer::after(wait)).await;
+            } else if more {
                 future::yield_now().await;
-            } else if self.session.name().is_some() {
-                if let Err(error) = readable(self.stream).await {
-                    return Ending::broken(&error);
-                }
-            } else {
-                let late = async {
-                    Timer::at(deadline).await;
-                    Ok(false)
-                };
-                let in_time = async { readable(self.stream).await.map(|()| true) };
-                match in_time.or(late).await {
-                    Ok(true) => {}
-                    Ok(false) => return Ending::told(Message::no_name_in_time(NAMING)),
-                    Err(error) => return Ending::broken(&error),
-                }
+            } else if let Err(error) = readable(self.stream).await {
+                return Ending::broken(&error);
             }
-            turn = if turn.rest.is_empty() {
-                match self.read() {
-                    Ok(turn) => turn,
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => Turn::default(),
-                    Err(error) => return Ending::broken(&error),
+            let turn = if rest.is_empty() { self.read() } else { Ok(self.turn(&mem::take(&mut rest))) };
+            match turn {
+                Ok(mut turn) => {
+                    (rest, more) = (mem::take(&mut turn.rest), turn.more);
+                    if let Some(ending) = Box::pin(self.take(turn)).await {
+                        return ending;
+                    }
                 }
-            } else {
-                self.turn(&turn.rest)
-            };
-            if !turn.said.is_empty() {
-                self.room.say(self.id, mem::take(&mut turn.said)).await;
-            }
-            if let Some(act) = turn.act.take() {
-                if let Some(ending) = self.act(act).await {
-                    return ending;
-                }
-            }
-            if turn.end {
-                return Ending { cause: None, words: Message::default(), heard_out: true };
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => more = false,
+                Err(error) => return Ending::broken(&error),
             }
         }
+    }
+
+    /// Takes to the room what came of a turn. Some when the connection is to end.
+    async fn take(&mut self, turn: Turn) -> Option<Ending> {
+        // What a panic does can only be seen by having one.
+        #[cfg(test)]
+        assert!(!turn.said.bytes().ends_with(b": panic!\n"), "as asked");
+        let floods = turn.more || self.pace.floods();
+        if mem::replace(&mut self.floods, floods) != floods {
+            self.room.flooding(self.id, floods).await;
+        }
+        if !turn.said.is_empty() {
+            self.room.say(self.id, turn.said).await;
+        }
+        if let Some(act) = turn.act {
+            if let Some(ending) = self.act(act).await {
+                return Some(ending);
+            }
+        }
+        turn.end.then(|| Ending { cause: None, words: Message::default(), heard_out: true })
     }
 
     /// Reads once, and decodes what came.
@@ -403,5 +429,67 @@ fn retry_interrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             result => return result,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_lite::{AsyncBufReadExt, AsyncWriteExt, StreamExt, io::BufReader};
+
+    use super::*;
+    use crate::room::Options;
+    use crate::server::door::Door;
+    use crate::server::{bind, run};
+
+    struct Person(BufReader<Async<TcpStream>>);
+
+    impl Person {
+        async fn join(server: SocketAddr, name: &str) -> Person {
+            let mut person = Person(BufReader::new(Async::<TcpStream>::connect(server).await.unwrap()));
+            person.says(name).await;
+            person.hears("Hi! Welcome to Dynasti. What's your name?").await;
+            person.hears(&format!("Welcome, {name}! You can now chat. Type messages and press Enter.")).await;
+            person
+        }
+
+        async fn says(&mut self, line: &str) {
+            self.0.get_mut().write_all(format!("{line}\n").as_bytes()).await.unwrap();
+        }
+
+        async fn hears(&mut self, expected: &str) {
+            let line = (&mut self.0).lines().next().await;
+            assert_eq!(line.expect("a line").unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn a_panic_ends_one_client_and_nothing_else() {
+        let listener = bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let server = listener.local_addr().unwrap();
+        let room = Arc::new(Room::new(async_channel::bounded(100).0, Options::default()));
+        let door = Arc::new(Door::new(9, 9));
+        let executor = Arc::new(Executor::new());
+        let (stop, stopped) = async_channel::bounded::<()>(1);
+        let talk = async {
+            let mut bob = Person::join(server, "Bob").await;
+            let mut ann = Person::join(server, "Ann").await;
+            bob.hears("Ann has joined the chat.").await;
+            ann.says("panic!").await;
+            ann.hears("-- Sorry, something broke on the server's side. Please connect again.").await;
+            bob.hears("Ann has left the chat (server fault).").await;
+            let mut ann = Person::join(server, "Ann").await;
+            bob.hears("Ann has joined the chat.").await;
+            bob.says("still here").await;
+            ann.hears("Bob: still here").await;
+            stop.close();
+            bob.hears("Server is shutting down. Bye!").await;
+        };
+        let serve = async {
+            let shutdown = async {
+                let _ = stopped.recv().await;
+            };
+            run(&executor, vec![listener], &room, &door, 0, shutdown).await.unwrap();
+        };
+        smol::block_on(executor.run(future::zip(serve, talk)));
     }
 }

@@ -1,6 +1,8 @@
 //! The operator's lines, from any reader: what is typed at the server's own terminal, and what is done about it.
 
 use std::io;
+use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use futures_lite::{AsyncRead, AsyncReadExt};
@@ -46,9 +48,14 @@ pub async fn listen(mut lines: impl AsyncRead + Unpin, room: &Room, door: &Door)
 }
 
 async fn obey(input: Input<'_>, room: &Room, door: &Door) -> Option<Left> {
-    let Input::Line(line) = input else {
-        room.log(Message::line_too_long());
-        return None;
+    let line = match input {
+        Input::Line(line) => line,
+        Input::TooLong | Input::Endless => {
+            room.log(Message::line_too_long());
+            return None;
+        }
+        // No terminal and no pipe speaks telnet: these are stray bytes.
+        Input::Telnet(_) => return None,
     };
     if line.is_empty() {
         return None;
@@ -74,14 +81,13 @@ async fn obey(input: Input<'_>, room: &Room, door: &Door) -> Option<Left> {
         },
         Order::Ban(address, minutes) => ban(room, door, address, minutes).await,
         Order::BanName(typed) => match room.address_of(typed).await {
-            Ok((address, rest)) => match rest.is_empty().then_some(None).or_else(|| rest.trim().parse().ok().map(Some))
-            {
+            Ok((name, address, rest)) => match command::minutes(rest) {
                 Some(minutes) => ban(room, door, address, minutes).await,
-                None => Message::nobody_called(&line.last(typed.len())),
+                None => Message::not_minutes(&name, rest),
             },
             Err(Nobody) => Message::nobody_called(&line.last(typed.len())),
         },
-        Order::Unban(address) if door.unban(address) => Message::done("let in again", &address),
+        Order::Unban(address) if door.unban(address) => Message::unbanned(address),
         Order::Unban(address) => Message::not_banned(address),
         Order::Bans => Message::bans(&door.bans()),
         Order::Mute(typed) => mute(room, &line, typed, true).await,
@@ -94,11 +100,11 @@ async fn obey(input: Input<'_>, room: &Room, door: &Door) -> Option<Left> {
     None
 }
 
-async fn ban(room: &Room, door: &Door, address: std::net::IpAddr, minutes: Option<u32>) -> Message {
-    let time = minutes.map(|minutes| Duration::from_secs(u64::from(minutes) * 60));
+async fn ban(room: &Room, door: &Door, address: IpAddr, minutes: Option<NonZeroU32>) -> Message {
+    let time = minutes.map(|minutes| Duration::from_secs(u64::from(minutes.get()) * 60));
     let banned = door.ban(address, time);
     room.ban(|address| door.is_banned(address), &Message::banned(time)).await;
-    Message::done("banned", &banned)
+    Message::ban(banned, time)
 }
 
 async fn mute(room: &Room, line: &Line<'_>, typed: &str, muted: bool) -> Message {

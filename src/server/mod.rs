@@ -1,5 +1,5 @@
 //! How they get here: accepting, with a cool-down when the system is out of descriptors, within the limits; and
-//! stopping with grace. Knows sockets; what is said on them is [`connection`]'s.
+//! stopping with grace. Knows sockets; what is said on them is `connection`'s.
 
 mod connection;
 pub mod console;
@@ -36,6 +36,11 @@ const KEEPALIVE_COUNT: u32 = 3;
 /// A peer that acknowledges nothing of what was sent to it for this long is gone. The contract's number.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 
+/// What the system may hold for a client that does not read, over and above its queue (it doubles the figure). Left to
+/// itself it takes 4 MiB, which a few stopped readers turn into more than a Raspberry Pi has to spare; a local network at
+/// full speed has less than this under way.
+const SEND_BUFFER: usize = 256 * 1024;
+
 /// How long accepting pauses when it fails for want of something: at first, and at most. The contract's numbers.
 const PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -46,12 +51,18 @@ const WARN_EVERY: Duration = Duration::from_secs(60);
 /// Connections accepted in a row before everybody else has their turn.
 const ACCEPTED_PER_TURN: usize = 32;
 
+/// Time to choose a name: the contract's.
+const NAMING: Duration = Duration::from_secs(60);
+
+/// How often at most the room is searched for connections whose time is over.
+const SEARCH: Duration = Duration::from_secs(1);
+
 /// How long connections have to end when the server stops: a second to flush, a moment for the peer, and some slack
 /// that still leaves the process within the contract's two seconds.
 const STOPPING: Duration = Duration::from_millis(1500);
 
 /// Opens a listening socket whose connections inherit what all of them need: no delay for small lines, keepalive,
-/// telnet's urgent bytes in their place, and a backlog for a rush.
+/// telnet's urgent bytes in their place, a bounded send buffer, and a backlog for a rush.
 ///
 /// # Errors
 /// When the address cannot be bound, or an option not set.
@@ -67,6 +78,7 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     }
     sockopt::set_tcp_nodelay(&socket, true)?;
     sockopt::set_socket_oobinline(&socket, true)?;
+    sockopt::set_socket_send_buffer_size(&socket, SEND_BUFFER)?;
     sockopt::set_socket_keepalive(&socket, true)?;
     sockopt::set_tcp_keepidle(&socket, KEEPALIVE_IDLE)?;
     sockopt::set_tcp_keepintvl(&socket, KEEPALIVE_INTERVAL)?;
@@ -93,7 +105,7 @@ pub async fn run(
 ) -> io::Result<()> {
     // Every connection holds an end of this channel, so it tells when the last of them is gone.
     let (alive, ended) = async_channel::bounded::<Infallible>(1);
-    let mut accepting = Vec::new();
+    let mut accepting = vec![executor.spawn(end_the_nameless(Arc::clone(room)))];
     for listener in listeners {
         let acceptor = Acceptor {
             listener: Async::new(listener)?,
@@ -118,6 +130,16 @@ pub async fn run(
     };
     all.or(late).await;
     Ok(())
+}
+
+/// Ends connections that choose no name in time: one timer for all of them. Sleeps when there are none.
+async fn end_the_nameless(room: Arc<Room>) {
+    loop {
+        room.guest_came().await;
+        while let Some(next) = room.end_guests(NAMING).await {
+            Timer::at(next.max(Instant::now() + SEARCH)).await;
+        }
+    }
 }
 
 /// One listener's accept loop.
@@ -161,24 +183,23 @@ impl Acceptor {
     }
 
     fn admit(&self, stream: Async<TcpStream>, address: SocketAddr) {
-        let place = self.door.enter(address.ip());
-        let (room, executor, rate) = (Arc::clone(&self.room), Arc::clone(&self.executor), self.rate);
         let alive = self.alive.clone();
-        let connection = async move {
-            let why = match place {
-                Ok(_place) => {
-                    connection::serve(stream, address, room, rate, executor).await;
-                    return drop(alive);
-                }
-                Err(NoPlace::Full(max)) => Message::full(max),
-                Err(NoPlace::FullForAddress(max)) => Message::full_for_address(max),
-                Err(NoPlace::Banned(left)) => Message::banned(left),
-            };
+        let why = match self.door.enter(address.ip()) {
+            Ok(place) => {
+                let (room, executor) = (Arc::clone(&self.room), Arc::clone(&self.executor));
+                let serving = connection::serve(stream, address, room, self.rate, executor, (place, alive));
+                // Nobody waits for this one connection; `run` waits for all of them by what they hold.
+                return self.executor.spawn(serving).detach();
+            }
+            Err(NoPlace::Full(max)) => Message::full(max),
+            Err(NoPlace::FullForAddress(max)) => Message::full_for_address(max),
+            Err(NoPlace::Banned(left)) => Message::banned(left),
+        };
+        let refusing = async move {
             connection::refuse(stream, why, Goodbye::Proper).await;
             drop(alive);
         };
-        // Nobody waits for this one connection; `run` waits for all of them by what they hold.
-        self.executor.spawn(connection).detach();
+        self.executor.spawn(refusing).detach();
     }
 }
 

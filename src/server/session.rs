@@ -3,6 +3,8 @@
 //! Pure: it neither reads nor writes nor waits. What it wants done comes back as a [`Step`]; where the room has to be
 //! asked first, the answer is given to it by the method that the step names.
 
+use std::num::NonZeroUsize;
+
 use crate::text::command::{self, Command};
 use crate::text::line::{Input, Line};
 use crate::text::message::{Cause, Message};
@@ -47,7 +49,7 @@ pub enum Act {
     /// Ask the room for another name; then [`Session::named`].
     Rename(Name),
     /// Tell the client what was said before.
-    Recall(Option<usize>),
+    Recall(Option<NonZeroUsize>),
     /// Stop or start hearing a member.
     Ignore(Line<'static>),
     /// End the connection with these words; the cause is for the others, if it was not the client's own doing.
@@ -238,7 +240,7 @@ mod tests {
             ("/history", "recall None"),
             ("/history 5", "recall Some(5)"),
             ("/ignore Bob", "ignore Bob"),
-            ("/me", "answer -- It goes: /me ACTION (be seen: * Ann waves)"),
+            ("/me", "answer -- Usage: /me ACTION (show what you do: * Ann waves)"),
             (
                 "/nick [SERVER]",
                 "answer -- That name can't be used: only letters, digits, spaces and _ - . are allowed.",

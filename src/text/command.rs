@@ -4,6 +4,7 @@
 //! help is made from them.
 
 use std::net::IpAddr;
+use std::num::{NonZeroU32, NonZeroUsize};
 
 use super::name::{Key, MAX_NAME};
 
@@ -27,7 +28,7 @@ pub enum Command<'a> {
     /// To be called this.
     Nick(&'a str),
     /// To read again what was said: so many lines.
-    History(Option<usize>),
+    History(Option<NonZeroUsize>),
     /// Not to hear this member, or to hear them again.
     Ignore(&'a str),
     /// To leave.
@@ -52,7 +53,7 @@ pub enum Order<'a> {
     /// To end a member's connection: a name, then perhaps a reason.
     Kick(&'a str),
     /// To let nobody in from this address, for so many minutes or for good.
-    Ban(IpAddr, Option<u32>),
+    Ban(IpAddr, Option<NonZeroU32>),
     /// The same for the address of a member: a name, then perhaps minutes.
     BanName(&'a str),
     /// To let them in again.
@@ -96,26 +97,26 @@ const fn usage(name: &'static str, takes: &'static str, does: &'static str) -> U
 const COMMANDS: &[Row<MakeCommand>] = &[
     (usage("who", "", "who is here"), |_| Some(Command::Who)),
     (usage("msg", "NAME TEXT", "tell one person only"), |rest| text(rest).map(Command::Msg)),
-    (usage("reply", "TEXT", "answer the last one who did that"), |rest| text(rest).map(Command::Reply)),
-    (usage("me", "ACTION", "be seen: * Ann waves"), |rest| text(rest).map(Command::Me)),
+    (usage("reply", "TEXT", "answer the last private message"), |rest| text(rest).map(Command::Reply)),
+    (usage("me", "ACTION", "show what you do: * Ann waves"), |rest| text(rest).map(Command::Me)),
     (usage("nick", "NEW", "change your name"), |rest| text(rest).map(Command::Nick)),
     (usage("history", "[N]", "read the last lines again"), |rest| optional(rest).map(Command::History)),
-    (usage("ignore", "NAME", "stop hearing somebody, or hear them again"), |rest| text(rest).map(Command::Ignore)),
-    (usage("help", "", "this"), |_| Some(Command::Help)),
+    (usage("ignore", "NAME", "stop hearing somebody, or undo it"), |rest| text(rest).map(Command::Ignore)),
+    (usage("help", "", "show this"), |_| Some(Command::Help)),
     (usage("quit", "", "leave"), |_| Some(Command::Quit)),
 ];
 
 const ORDERS: &[Row<MakeOrder>] = &[
-    (usage("who", "", "who is here, from where, how long, lines queued"), |_| Some(Order::Who)),
+    (usage("who", "", "who is here, and from where"), |_| Some(Order::Who)),
     (usage("kick", "NAME [REASON]", "end somebody's connection"), |rest| text(rest).map(Order::Kick)),
     (usage("ban", "NAME|ADDRESS [MINUTES]", "let nobody in from there"), ban),
-    (usage("unban", "ADDRESS", "let them in again"), |rest| rest.trim().parse().ok().map(Order::Unban)),
-    (usage("bans", "", "who is banned, and for how long"), |_| Some(Order::Bans)),
-    (usage("mute", "NAME", "let nobody hear somebody"), |rest| text(rest).map(Order::Mute)),
+    (usage("unban", "ADDRESS", "let them in again"), unban),
+    (usage("bans", "", "who is banned, how long"), |_| Some(Order::Bans)),
+    (usage("mute", "NAME", "let nobody hear them"), |rest| text(rest).map(Order::Mute)),
     (usage("unmute", "NAME", "let them be heard again"), |rest| text(rest).map(Order::Unmute)),
     (usage("stats", "", "how the server does"), |_| Some(Order::Stats)),
-    (usage("help", "", "this"), |_| Some(Order::Help)),
-    (usage("quit", "", "say goodbye to everybody and stop"), |_| Some(Order::Quit)),
+    (usage("help", "", "show this"), |_| Some(Order::Help)),
+    (usage("quit", "", "stop the server"), |_| Some(Order::Quit)),
 ];
 
 /// Tells what a member's line asks for.
@@ -169,6 +170,11 @@ pub fn addressees(text: &str) -> impl Iterator<Item = (Key, &str)> {
     ends.into_iter().rev().map(|end| (Key::of(&text[..end]), text[end..].trim_start()))
 }
 
+/// What stands after the name in `/ban NAME [MINUTES]`; nothing when that is no number of minutes.
+pub fn minutes(rest: &str) -> Option<Option<NonZeroU32>> {
+    optional(rest)
+}
+
 enum Found<'a, Make: 'static> {
     Text,
     Slash,
@@ -199,6 +205,12 @@ fn optional<N: std::str::FromStr>(rest: &str) -> Option<Option<N>> {
     if rest.is_empty() { Some(None) } else { rest.parse().ok().map(Some) }
 }
 
+fn unban(rest: &str) -> Option<Order<'_>> {
+    // Of IPv6 the /64 is banned, and shown as such.
+    let address = rest.trim();
+    address.strip_suffix("/64").unwrap_or(address).parse().ok().map(Order::Unban)
+}
+
 fn ban(rest: &str) -> Option<Order<'_>> {
     let (address, minutes) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
     match address.parse() {
@@ -227,24 +239,29 @@ mod tests {
         assert_eq!(parse("/me  waves "), Command::Me("waves "));
         assert_eq!(parse("/msg Ann Lee  hi"), Command::Msg("Ann Lee  hi"));
         assert_eq!(parse("/history"), Command::History(None));
-        assert_eq!(parse("/history 7 "), Command::History(Some(7)));
+        assert_eq!(parse("/history 7 "), Command::History(NonZeroUsize::new(7)));
         assert_eq!(parse("/quit"), Command::Quit);
         assert_eq!(parse("/whom"), Command::Unknown("whom"));
         assert_eq!(parse("/"), Command::Unknown(""));
         let address = "192.0.2.1".parse().unwrap();
         assert_eq!(parse_order("/ban 192.0.2.1"), Order::Ban(address, None));
-        assert_eq!(parse_order("/ban 192.0.2.1 5"), Order::Ban(address, Some(5)));
+        assert_eq!(parse_order("/ban 192.0.2.1 5"), Order::Ban(address, NonZeroU32::new(5)));
         assert_eq!(parse_order("/ban Ann Lee 5"), Order::BanName("Ann Lee 5"));
         assert_eq!(parse_order("/unban 2001:db8::1"), Order::Unban("2001:db8::1".parse().unwrap()));
+        assert_eq!(parse_order("/unban 2001:db8::/64 "), Order::Unban("2001:db8::".parse().unwrap()));
         assert_eq!(parse_order("/quit"), Order::Quit);
     }
 
     #[test]
     fn what_does_not_do_is_answered_with_how_it_is_typed() {
-        for typed in ["/me", "/me ", "/msg", "/history x", "/history -1", "/history 1 2", "/nick", "/ignore"] {
+        for typed in
+            ["/me", "/me ", "/msg", "/history x", "/history -1", "/history 0", "/history 1 2", "/nick", "/ignore"]
+        {
             assert!(matches!(parse(typed), Command::Misused(usage) if typed[1..].starts_with(usage.name)), "{typed}");
         }
-        for typed in ["/kick", "/ban", "/ban 192.0.2.1 x", "/unban", "/unban Ann", "/mute", "/unmute"] {
+        for typed in
+            ["/kick", "/ban", "/ban 192.0.2.1 x", "/ban 192.0.2.1 0", "/unban", "/unban Ann", "/mute", "/unmute"]
+        {
             assert!(
                 matches!(parse_order(typed), Order::Misused(usage) if typed[1..].starts_with(usage.name)),
                 "{typed}"

@@ -9,6 +9,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
+use unicode_width::UnicodeWidthStr;
+
 use super::command::{Usage, order_usages, usages};
 use super::line::Line;
 use super::name::{MAX_NAME, Name, Refusal};
@@ -95,19 +97,14 @@ impl fmt::Display for Cause {
     }
 }
 
-/// `/who` breaks its lines after this many characters, for terminals of eighty columns...
-const WHO_WIDTH: usize = 64;
+/// `/who` breaks its lines before this many columns, for small terminals...
+const WHO_WIDTH: usize = 60;
 
 /// ...and after this many lines: more nobody reads, and an answer must fit into a queue.
 const WHO_LINES: usize = 200;
 
-/// What was not understood is shown back up to this many characters: enough to recognise it, whatever was pasted.
-const SHOWN: usize = 40;
-
-/// The part that is shown back, and a sign where there is more.
-fn shown(typed: &str) -> (&str, &str) {
-    typed.char_indices().nth(SHOWN).map_or((typed, ""), |(at, _)| (&typed[..at], "…"))
-}
+/// What was typed is shown back up to this many characters: enough to recognise it, whatever was pasted.
+const SHOWN_BACK: usize = 40;
 
 impl Message {
     /// A message of one line made of the given words. Private: whoever speaks chooses a sentence below.
@@ -188,8 +185,7 @@ impl Message {
 
     /// The name breaks a rule.
     pub fn name_refused(typed: &Line<'_>, why: &Refusal) -> Message {
-        let (shown, more) = shown(typed);
-        Message::line(format_args!("Name \"{shown}{more}\" can't be used: {why}. Choose a different name:"))
+        Message::line(format_args!("Name \"{}\" can't be used: {why}. Choose a different name:", Shown(typed)))
     }
 
     /// Too many names were refused.
@@ -246,13 +242,13 @@ impl Message {
 
     /// Something that begins with `/` and is no command.
     pub fn unknown_command(word: &str) -> Message {
-        let (word, more) = shown(word);
-        Message::line(format_args!("-- There is no /{word}{more}. Try /help, or //{word}{more} to say /{word}{more}."))
+        let word = Shown(word);
+        Message::line(format_args!("-- There is no /{word}. Try /help, or //{word} to say /{word}."))
     }
 
     /// A command without what it takes.
     pub fn misused(usage: &Usage) -> Message {
-        Message::line(format_args!("-- It goes: /{} {} ({})", usage.name, usage.takes, usage.does))
+        Message::line(format_args!("-- Usage: /{} {} ({})", usage.name, usage.takes, usage.does))
     }
 
     /// The answer to `/help` in the room.
@@ -273,19 +269,20 @@ impl Message {
 
     /// The answer to the operator's `/help`.
     pub fn help_for_operator() -> Message {
-        let mut help = Message::line(format_args!("-- Type a line and press Enter: everybody reads it as [SERVER]: …"));
+        let mut help = Message::line(format_args!("-- Type a line: everybody reads it as [SERVER]: …"));
         help.push_usages(order_usages());
         help
     }
 
     fn push_usages(&mut self, usages: impl Iterator<Item = Usage>) {
-        for Usage { name, takes, does } in usages {
-            let typed = format!("/{name} {takes}");
-            self.push(format_args!("-- {typed:<15} {does}"));
+        let rows: Vec<_> = usages.map(|usage| (format!("/{} {}", usage.name, usage.takes), usage.does)).collect();
+        let width = rows.iter().map(|(typed, _)| typed.len()).max().unwrap_or_default();
+        for (typed, does) in rows {
+            self.push(format_args!("-- {typed:<width$}  {does}"));
         }
     }
 
-    /// The answer to `/who`.
+    /// The answer to `/who`. Its first line tells how many are here, the others are set in by two more spaces.
     pub fn who<'a>(names: impl ExactSizeIterator<Item = &'a Name>) -> Message {
         let here = names.len();
         if here == 0 {
@@ -294,22 +291,21 @@ impl Message {
         let mut who = Message::default();
         let mut row = format!("-- {here} here:");
         for (n, name) in names.enumerate() {
-            if who.lines == WHO_LINES {
-                who.push(format_args!("-- … and {} more", here - n));
-                return who;
+            let comma = if n + 1 < here { "," } else { "" };
+            // A name of 24 wide characters fits beside anything that a row begins with.
+            if row.width() + 1 + name.as_str().width() + comma.len() > WHO_WIDTH {
+                who.push(format_args!("{row}"));
+                if who.lines == WHO_LINES {
+                    who.push(format_args!("-- … and {} more", here - n));
+                    return who;
+                }
+                row = String::from("--  ");
             }
-            let more = if n + 1 < here { "," } else { "" };
             row.push(' ');
             row.push_str(name.as_str());
-            row.push_str(more);
-            if row.chars().count() > WHO_WIDTH {
-                who.push(format_args!("{row}"));
-                row = "--  ".into();
-            }
+            row.push_str(comma);
         }
-        if row.trim_end() != "--" {
-            who.push(format_args!("{row}"));
-        }
+        who.push(format_args!("{row}"));
         who
     }
 
@@ -323,6 +319,11 @@ impl Message {
         Message::line(format_args!("-- * {name} {}", action.as_str()))
     }
 
+    /// An action that would read as if somebody else did it: names have spaces, and one may begin with another.
+    pub fn emote_of_another(other: &Name) -> Message {
+        Message::line(format_args!("-- Not sent: while {other} is here, it would read as if {other} did it."))
+    }
+
     /// A private message, to whom it is for.
     pub fn private(from: &Name, text: &Line<'_>) -> Message {
         Message::line(format_args!("{from} (private): {}", text.as_str()))
@@ -333,15 +334,14 @@ impl Message {
         Message::line(format_args!("-- To {to} (private): {}", text.as_str()))
     }
 
-    /// A private message that names nobody who is here.
+    /// A command that names nobody who is here.
     pub fn nobody_called(typed: &Line<'_>) -> Message {
-        let (shown, more) = shown(typed);
-        Message::line(format_args!("-- Nobody here is called that: {shown}{more}. /who tells who is here."))
+        Message::line(format_args!("-- Nobody here is called \"{}\". /who tells who is here.", Shown(typed)))
     }
 
     /// A name, but nothing to say to them.
     pub fn nothing_to_say(to: &Name) -> Message {
-        Message::line(format_args!("-- And what do you want to tell {to}? It goes: /msg {to} TEXT"))
+        Message::line(format_args!("-- And what do you want to tell {to}? Usage: /msg {to} TEXT"))
     }
 
     /// `/reply` to nobody.
@@ -362,6 +362,11 @@ impl Message {
     /// The same, to whom it is about.
     pub fn renamed_yourself(to: &Name) -> Message {
         Message::line(format_args!("-- You are now known as {to}."))
+    }
+
+    /// A new name that is the old one.
+    pub fn renamed_to_the_same(name: &Name) -> Message {
+        Message::line(format_args!("-- Your name is {name} already."))
     }
 
     /// A new name that cannot be had.
@@ -404,9 +409,14 @@ impl Message {
         self.push(format_args!("-- [{} ago] {said}", Span(ago)));
     }
 
+    /// Adds that there was more to recall than one answer may have.
+    pub fn recall_left_out(&mut self, lines: usize) {
+        self.push(format_args!("-- … older lines that do not fit here: {lines}"));
+    }
+
     /// Nothing to recall.
-    pub fn nothing_said_yet() -> Message {
-        Message::line(format_args!("-- Nothing has been said yet."))
+    pub fn nothing_to_recall() -> Message {
+        Message::line(format_args!("-- There are no earlier lines to read."))
     }
 
     /// To a member whom the operator sends away.
@@ -466,7 +476,7 @@ impl Message {
     pub fn banned(left: Option<Duration>) -> Message {
         match left {
             Some(left) => {
-                Message::line(format_args!("-- The operator has banned your address for another {}.", Span(left)))
+                Message::line(format_args!("-- The operator has banned your address for another {}.", Left(left)))
             }
             None => Message::line(format_args!("-- The operator has banned your address.")),
         }
@@ -529,10 +539,20 @@ impl Message {
         ))
     }
 
-    /// The transcript is written again.
-    pub fn transcript_recovered(path: &Path, lost: u64) -> Message {
+    /// The transcript's disk has not taken in this time what it was given.
+    pub fn transcript_slow(path: &Path, time: Duration) -> Message {
         Message::line(format_args!(
-            "dynasti: the transcript {} is written again; {lost} lines are missing",
+            "dynasti: the transcript {} has not been written for {}: the disk is slow or stuck; the chat goes on, and \
+             lines wait for it in memory",
+            path.display(),
+            Span(time)
+        ))
+    }
+
+    /// The transcript is written again.
+    pub fn transcript_recovered(path: &Path, missing: u64) -> Message {
+        Message::line(format_args!(
+            "dynasti: the transcript {} is written again; lines missing from it: {missing}",
             path.display()
         ))
     }
@@ -542,7 +562,7 @@ impl Message {
         let mut who = Message::line(format_args!("-- {} here, {unnamed} choosing a name", members.len()));
         for Presence { name, address, here, queued, muted } in members {
             let muted = if *muted { ", muted" } else { "" };
-            who.push(format_args!("-- {name}  {address}  here {}, {queued} lines queued{muted}", Span(*here)));
+            who.push(format_args!("-- {name}  {address}  here {}, lines queued: {queued}{muted}", Span(*here)));
         }
         who
     }
@@ -550,19 +570,11 @@ impl Message {
     /// The operator's `/stats`; resident memory in KiB, where the system tells.
     pub fn stats(stats: &Stats, resident: Option<u64>) -> Message {
         let Stats { uptime, here, most, lines, deliveries, drops, queued } = stats;
-        let mut told = Message::line(format_args!("-- up {}; {here} here, {most} at most", Span(*uptime)));
-        told.push(format_args!("-- {lines} lines in, {deliveries} deliveries, {queued} bytes queued"));
-        let mut causes = String::from("none");
-        for (n, (cause, times)) in drops.iter().enumerate() {
-            let comma = if n == 0 {
-                causes.clear();
-                ""
-            } else {
-                ", "
-            };
-            causes.push_str(&format!("{comma}{times} {cause}"));
-        }
-        told.push(format_args!("-- drops: {causes}"));
+        let mut told = Message::line(format_args!("-- up {}; {here} here now, {most} at most", Span(*uptime)));
+        told.push(format_args!("-- lines in: {lines}; deliveries: {deliveries}; bytes queued: {queued}"));
+        let drops: Vec<String> = drops.iter().map(|(cause, times)| format!("{times} {cause}")).collect();
+        let drops = if drops.is_empty() { "none".to_string() } else { drops.join(", ") };
+        told.push(format_args!("-- drops: {drops}"));
         if let Some(kib) = resident {
             told.push(format_args!("-- resident memory: {kib} KiB"));
         }
@@ -579,6 +591,13 @@ impl Message {
         Message::line(format_args!("-- {what}: {whom}"))
     }
 
+    /// Nobody comes in from this address, for so long or for good.
+    pub fn ban(address: IpAddr, time: Option<Duration>) -> Message {
+        let mut told = Message::default();
+        told.push_ban(address, time);
+        told
+    }
+
     /// The operator's `/bans`.
     pub fn bans(bans: &[(IpAddr, Option<Duration>)]) -> Message {
         if bans.is_empty() {
@@ -586,31 +605,251 @@ impl Message {
         }
         let mut told = Message::default();
         for (address, left) in bans {
-            match left {
-                Some(left) => told.push(format_args!("-- {address}  for another {}", Span(*left))),
-                None => told.push(format_args!("-- {address}  until /unban")),
-            }
+            told.push_ban(*address, *left);
         }
         told
     }
 
+    fn push_ban(&mut self, address: IpAddr, left: Option<Duration>) {
+        let address = Home(address);
+        match left {
+            Some(left) => self.push(format_args!("-- banned: {address} for another {}", Left(left))),
+            None => self.push(format_args!("-- banned: {address} until /unban {address}")),
+        }
+    }
+
+    /// A banned address that is let in again.
+    pub fn unbanned(address: IpAddr) -> Message {
+        Message::line(format_args!("-- let in again: {}", Home(address)))
+    }
+
+    /// What stands after the name in `/ban` and is no number of minutes.
+    pub fn not_minutes(name: &Name, rest: &str) -> Message {
+        Message::line(format_args!("-- Not a number of minutes after {name}: {}", Shown(rest)))
+    }
+
     /// An address that is not banned.
     pub fn not_banned(address: IpAddr) -> Message {
-        Message::line(format_args!("-- {address} is not banned. /bans lists who is."))
+        Message::line(format_args!("-- {} is not banned. /bans lists who is.", Home(address)))
     }
 }
 
-/// A span of time in the largest unit that it fills once.
+/// What somebody typed, cut where it becomes long.
+struct Shown<'a>(&'a str);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.char_indices().nth(SHOWN_BACK) {
+            Some((at, _)) => write!(f, "{}…", &self.0[..at]),
+            None => f.write_str(self.0),
+        }
+    }
+}
+
+/// An address as it counts for bans: of IPv6 the /64, whose other half is zero.
+struct Home(IpAddr);
+
+impl fmt::Display for Home {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        if self.0.is_ipv6() && !self.0.is_loopback() { f.write_str("/64") } else { Ok(()) }
+    }
+}
+
+/// A span of time in the largest unit that it fills twice, rounded down.
 struct Span(Duration);
+
+/// The same of time that is left: rounded up, so that nobody comes back too early.
+struct Left(Duration);
+
+/// The unit for so many seconds: its length in seconds, and its name.
+fn unit(seconds: u64) -> (u64, &'static str) {
+    match seconds {
+        0..120 => (1, "s"),
+        120..7200 => (60, "min"),
+        7200..172_800 => (3600, "h"),
+        _ => (86_400, "days"),
+    }
+}
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.0.as_secs();
-        match seconds {
-            0..60 => write!(f, "{seconds} s"),
-            60..3600 => write!(f, "{} min", seconds / 60),
-            3600..172_800 => write!(f, "{} h", seconds / 3600),
-            _ => write!(f, "{} days", seconds / 86_400),
+        let (length, name) = unit(seconds);
+        write!(f, "{} {name}", seconds / length)
+    }
+}
+
+impl fmt::Display for Left {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs() + u64::from(self.0.subsec_nanos() > 0);
+        let (length, name) = unit(seconds);
+        write!(f, "{} {name}", seconds.div_ceil(length))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::line::{Decoder, Input};
+
+    fn name(typed: &str) -> Name {
+        Name::parse(typed).unwrap()
+    }
+
+    fn line(typed: &str) -> Line<'static> {
+        let typed = format!("{typed}\n");
+        match Decoder::default().next(&mut typed.as_bytes()) {
+            Some(Input::Line(line)) => line.into_owned(),
+            other => panic!("{other:?}"),
         }
+    }
+
+    /// The one line that a message is, without its end.
+    fn text(message: Message) -> String {
+        assert_eq!(message.lines(), 1);
+        let text = String::from_utf8(message.into_bytes()).unwrap();
+        assert_eq!(text.matches('\n').count(), 1);
+        text.strip_suffix('\n').unwrap().to_string()
+    }
+
+    #[test]
+    fn the_contracts_texts_are_to_the_letter() {
+        let (ann, anna) = (name("Ann"), name("Anna"));
+        let from = SocketAddr::from(([192, 168, 1, 7], 50112));
+        for (message, expected) in [
+            (Message::greeting(), "Hi! Welcome to Dynasti. What's your name?"),
+            (Message::name_empty(), "Please enter a non-empty name:"),
+            (Message::name_taken(&ann), "Name \"Ann\" is already taken. Choose a different name:"),
+            (
+                Message::name_refused(&line("admin"), &Refusal::Reserved),
+                "Name \"admin\" can't be used: it is reserved. Choose a different name:",
+            ),
+            (Message::welcome(&ann), "Welcome, Ann! You can now chat. Type messages and press Enter."),
+            (Message::joined(&ann), "Ann has joined the chat."),
+            (Message::left(&ann, None), "Ann has left the chat."),
+            (Message::left(&ann, Some(&Cause::TooSlow)), "Ann has left the chat (too slow)."),
+            (Message::left(&ann, Some(&Cause::Kicked(None))), "Ann has left the chat (kicked)."),
+            (Message::left(&ann, Some(&Cause::Kicked(Some(line("spam"))))), "Ann has left the chat (kicked: spam)."),
+            (Message::renamed(&ann, &anna), "Ann is now known as Anna."),
+            (Message::server(&line("text")), "[SERVER]: text"),
+            (Message::emote(&ann, &line("waves")), "* Ann waves"),
+            (Message::private(&ann, &line("text")), "Ann (private): text"),
+            (Message::line_too_long(), "-- Line too long (4096 bytes at most); not sent."),
+            (Message::shutdown(), "Server is shutting down. Bye!"),
+            (Message::listening(from), "Server listening on 192.168.1.7:50112"),
+            (Message::join_with(from.ip(), 4000), "Join with: nc 192.168.1.7 4000"),
+            (Message::connected(&ann, from), "Ann connected from 192.168.1.7:50112"),
+            (Message::disconnected(&ann), "Ann disconnected."),
+            (Message::shutting_down(), "Shutting down server..."),
+        ] {
+            assert_eq!(text(message), expected);
+        }
+        let mut said = Message::default();
+        said.say(&ann, &line("one"));
+        said.say(&ann, &line("two: three"));
+        assert_eq!((said.bytes(), said.lines()), (b"Ann: one\nAnn: two: three\n".as_slice(), 2));
+        let status = Message::status(&Stats { here: 5, lines: 212, ..Stats::default() });
+        assert_eq!(status, "5 here, 212 lines");
+    }
+
+    #[test]
+    fn help_fits_a_terminal_of_sixty_by_twenty() {
+        for help in [Message::help(), Message::help_for_operator()] {
+            // One line of the twenty is for the prompt.
+            assert!(help.lines() < 20);
+            for line in help.texts() {
+                assert!(line.starts_with("-- ") && line.width() <= 60, "{line}");
+                assert_eq!(line.trim_end(), line);
+            }
+        }
+        assert!(usages().all(|usage| Message::help().texts().any(|line| line.contains(&format!("/{} ", usage.name)))));
+        assert!(order_usages().all(|usage| {
+            Message::help_for_operator().texts().any(|line| line.contains(&format!("/{} ", usage.name)))
+        }));
+    }
+
+    fn who(names: &[Name]) -> Vec<String> {
+        Message::who(names.iter()).texts().map(String::from).collect()
+    }
+
+    #[test]
+    fn who_is_one_line_while_it_fits_and_breaks_between_names() {
+        assert_eq!(who(&[]), ["-- Nobody is here yet."]);
+        assert_eq!(who(&[name("Ann")]), ["-- 1 here: Ann"]);
+        assert_eq!(who(&["Ann", "Bob", "Cid Lee"].map(name)), ["-- 3 here: Ann, Bob, Cid Lee"]);
+        for letter in ["n", "名"] {
+            let names: Vec<Name> = (0..300).map(|n| name(&format!("{}{n}", letter.repeat(n % 22)))).collect();
+            let rows = who(&names);
+            let mut told = Vec::new();
+            for row in &rows {
+                assert!(row.width() <= WHO_WIDTH && row.starts_with("-- "), "{row}");
+                told.push(row.trim_start_matches("-- ").trim_start_matches("300 here:").trim());
+            }
+            assert!(rows.len() > 1 && rows[1..].iter().all(|row| row.starts_with("--   ")));
+            let names: Vec<&str> = names.iter().map(Name::as_str).collect();
+            assert_eq!(told.join(" "), names.join(", "));
+        }
+    }
+
+    #[test]
+    fn who_of_very_many_tells_how_many_more_there_are() {
+        let names: Vec<Name> = (0..1000).map(|n| name(&format!("{n:023}"))).collect();
+        let rows = who(&names);
+        assert_eq!(rows.len(), WHO_LINES + 1);
+        let told: usize = rows[..WHO_LINES].iter().map(|row| row.matches(',').count()).sum();
+        assert_eq!(rows[WHO_LINES], format!("-- … and {} more", names.len() - told));
+    }
+
+    #[test]
+    fn what_was_typed_is_shown_back_but_not_all_of_it() {
+        let long = "x".repeat(4000);
+        for message in [Message::unknown_command(&long), Message::nobody_called(&line(&long))] {
+            assert!(text(message).contains(&format!("{}…", "x".repeat(SHOWN_BACK))));
+        }
+        assert!(text(Message::unknown_command(&long)).len() < 200);
+    }
+
+    #[test]
+    fn a_span_is_told_in_the_largest_unit_that_it_fills_twice() {
+        for (seconds, span, left) in [
+            (0, "0 s", "0 s"),
+            (119, "119 s", "119 s"),
+            (120, "2 min", "2 min"),
+            (299, "4 min", "5 min"),
+            (7199, "119 min", "120 min"),
+            (7200, "2 h", "2 h"),
+            (7201, "2 h", "3 h"),
+            (172_799, "47 h", "48 h"),
+            (172_800, "2 days", "2 days"),
+            (864_001, "10 days", "11 days"),
+        ] {
+            let time = Duration::from_secs(seconds);
+            assert_eq!((Span(time).to_string(), Left(time).to_string()), (span.to_string(), left.to_string()));
+        }
+        assert_eq!(Left(Duration::from_millis(299_001)).to_string(), "5 min");
+    }
+
+    #[test]
+    fn bans_are_told_with_what_they_cover() {
+        let v6 = "2001:db8::".parse().unwrap();
+        let v4 = IpAddr::from([192, 0, 2, 1]);
+        let bans = Message::bans(&[(v4, Some(Duration::from_secs(299))), (v6, None)]);
+        let told: Vec<_> = bans.texts().collect();
+        let expected =
+            ["-- banned: 192.0.2.1 for another 5 min", "-- banned: 2001:db8::/64 until /unban 2001:db8::/64"];
+        assert_eq!(told, expected);
+        assert_eq!(text(Message::bans(&[])), "-- Nobody is banned.");
+    }
+
+    #[test]
+    fn stats_name_each_cause() {
+        let mut stats = Stats { most: 3, ..Stats::default() };
+        let drops = |stats: &Stats| Message::stats(stats, None).texts().last().map(String::from);
+        assert_eq!(drops(&stats).as_deref(), Some("-- drops: none"));
+        stats.drops.insert("too slow", 2);
+        stats.drops.insert("kicked", 1);
+        assert_eq!(drops(&stats).as_deref(), Some("-- drops: 1 kicked, 2 too slow"));
+        assert!(Message::stats(&stats, Some(5120)).texts().any(|line| line == "-- resident memory: 5120 KiB"));
     }
 }

@@ -12,6 +12,7 @@ use std::fmt::Display;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::ops::{Deref, DerefMut};
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver};
@@ -32,8 +33,12 @@ pub(crate) const PROMPT: &str = "Hi! Welcome to Dynasti. What's your name?";
 /// What every client hears last when the server stops.
 pub(crate) const GOODBYE: &str = "Server is shutting down. Bye!";
 
-/// The program under test.
-pub(crate) const DYNASTI: &str = env!("CARGO_BIN_EXE_dynasti");
+/// The program under test: the one that cargo has built beside the tests, or what `DYNASTI_BIN` named while the tests were
+/// compiled: the same program for another machine, say, behind a script that runs it in an emulator.
+pub(crate) const DYNASTI: &str = match option_env!("DYNASTI_BIN") {
+    Some(path) => path,
+    None => env!("CARGO_BIN_EXE_dynasti"),
+};
 
 /// A command for dynasti with these arguments.
 pub(crate) fn dynasti(args: &[&str]) -> Command {
@@ -303,6 +308,40 @@ impl Drop for Program {
 }
 
 // ---------------------------------------------------------------------------------------------------------------
+// A place for files
+
+/// A directory of the test's own, empty, and gone with the test.
+pub(crate) struct Scratch(PathBuf);
+
+impl Scratch {
+    /// The name is the test's.
+    pub(crate) fn new(name: &str) -> Scratch {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a directory is to be had");
+        Scratch(path)
+    }
+
+    /// The path of a file in it, which may or may not be there.
+    pub(crate) fn path(&self, file: &str) -> String {
+        self.0.join(file).to_str().expect("the path is text").to_owned()
+    }
+
+    /// The lines of a file in it.
+    #[track_caller]
+    pub(crate) fn lines(&self, file: &str) -> Vec<String> {
+        let text = std::fs::read_to_string(self.path(file)).expect("the file is there and is text");
+        assert!(text.is_empty() || text.ends_with('\n'), "a torn line: {text:?}");
+        text.lines().map(String::from).collect()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------------------
 // The server
 
 /// A server of the test's own, on a port of its own.
@@ -395,6 +434,14 @@ impl Server {
         let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket is to be had");
         sockopt::set_socket_recv_buffer_size(&socket, 4096).expect("a small buffer is to be had");
         rustix::net::connect(&socket, &self.addresses[0]).expect("the server listens");
+        Client::new(TcpStream::from(socket), self.story())
+    }
+
+    /// Connects from this address, which is one of loopback's, by IPv4.
+    pub(crate) fn dial_from(&self, address: [u8; 4]) -> Client {
+        let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket is to be had");
+        rustix::net::bind(&socket, &SocketAddr::from((address, 0))).expect("all of 127.0.0.0/8 is this machine");
+        rustix::net::connect(&socket, &SocketAddr::from(([127, 0, 0, 1], self.port()))).expect("the server listens");
         Client::new(TcpStream::from(socket), self.story())
     }
 

@@ -10,7 +10,10 @@ mod random;
 mod reference;
 mod seat;
 
+mod commands;
 mod fuzz;
+mod history;
+mod imitation;
 mod join;
 mod lines;
 mod names;
@@ -21,5 +24,6 @@ mod soak;
 mod stopping;
 mod strangers;
 mod stress;
+mod systemd;
 mod talk;
 mod tools;

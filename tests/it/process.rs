@@ -65,7 +65,7 @@ fn a_server_that_cannot_have_all_its_ports_has_none() {
 fn version_and_help_are_printed_with_status_0() {
     let (status, stdout, stderr) = outcome(&["--version"]);
     assert_eq!((status, stderr.len()), (0, 0));
-    assert!(stdout.len() == 1 && stdout[0].contains(env!("CARGO_PKG_VERSION")), "{stdout:?}");
+    assert_eq!(stdout, [format!("dynasti {}{}", env!("CARGO_PKG_VERSION"), commit())]);
     for args in [&["--help"][..], &["help"], &["serve", "--help"]] {
         let (status, stdout, stderr) = outcome(args);
         assert_eq!((status, stderr.len()), (0, 0), "{args:?}: {stderr:?}");
@@ -75,6 +75,13 @@ fn version_and_help_are_printed_with_status_0() {
     for option in ["--listen", "--max-clients", "--max-per-address", "--rate", "--no-console"] {
         assert!(stdout.iter().any(|line| line.contains(option)), "{option} is not in {stdout:?}");
     }
+}
+
+/// What follows the version: the commit that is checked out here, where git can tell.
+fn commit() -> String {
+    let git = Command::new("git").args(["rev-parse", "HEAD"]).current_dir(env!("CARGO_MANIFEST_DIR")).output();
+    let hash = git.ok().filter(|git| git.status.success()).map(|git| String::from_utf8_lossy(&git.stdout).into_owned());
+    hash.map_or_else(String::new, |hash| format!(" ({})", &hash[..7]))
 }
 
 #[test]

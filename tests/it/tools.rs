@@ -71,6 +71,21 @@ fn a_whole_evening_with(tool: &str) {
 }
 
 #[test]
+fn nc_asks_who_is_here_and_joins_nobody() {
+    if openbsd_nc() {
+        let server = Server::start(&[]);
+        let [mut ann, mut bob] = server.room(["Ann", "Bob"]);
+        let mut nc = runs(&server, "nc", &["-N"]);
+        nc.types("/who");
+        nc.close_stdin();
+        assert_eq!(nc.exit_code(), 0);
+        assert_eq!(nc.stdout.whole(), [PROMPT, "-- 2 here: Ann, Bob"]);
+        bob.says("quiet today");
+        ann.hears_nothing_before("Bob: quiet today");
+    }
+}
+
+#[test]
 fn nc_gives_the_shell_back_when_the_server_stops() {
     if openbsd_nc() {
         a_whole_evening_with("nc");
