@@ -8,6 +8,7 @@ use async_channel::Receiver;
 use dynasti::room::Notice;
 use dynasti::text::message::Message;
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::retry_on_intr;
 use rustix::termios::{isatty, tcgetpgrp};
 use smol::{Unblock, unblock};
 
@@ -47,10 +48,11 @@ impl Read for Foreground {
         loop {
             // Waiting is no reading: only when there is something to read is it decided whose it is.
             // A signal, which any thread may be the one to get, is no reason to close the console.
-            rustix::io::retry_on_intr(|| poll(&mut [PollFd::new(&self.0, PollFlags::IN)], None))?;
+            retry_on_intr(|| poll(&mut [PollFd::new(&self.0, PollFlags::IN)], None))?;
             let background = isatty(&self.0) && tcgetpgrp(&self.0).ok() != Some(rustix::process::getpgrp());
             if !background {
-                return self.0.lock().read(buffer);
+                // Past the buffer of `Stdin`: what waited there would be waited for on the descriptor, in vain.
+                return Ok(retry_on_intr(|| rustix::io::read(&self.0, &mut *buffer))?);
             }
             std::thread::sleep(LOOK_AGAIN);
         }

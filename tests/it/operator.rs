@@ -26,6 +26,15 @@ fn the_operators_lines_keep_their_order() {
 }
 
 #[test]
+fn a_long_paste_of_the_operators_comes_to_its_end() {
+    let mut server = Server::start(&[]);
+    let mut ann = server.join("Ann");
+    let lines: Vec<String> = (0..1000).map(|number| format!("line {number}")).collect();
+    server.types_bytes(format!("{}\n", lines.join("\n")).as_bytes());
+    ann.hears_each(lines.iter().map(|line| format!("[SERVER]: {line}")));
+}
+
+#[test]
 fn who_has_not_given_a_name_does_not_hear_the_operator() {
     let mut server = Server::start(&[]);
     let mut ann = server.join("Ann");
