@@ -4,9 +4,15 @@
 //! see the room's lines in the same order: a line is posted to all queues before the next one can be. What it costs is
 //! one append a line while a batch is open (`batch`), and one visit to every queue for each new batch.
 //!
-//! What it may cost in memory: every client's queue holds up to 1024 lines or 128 KiB, but a line that waits for many
-//! is held once. So `n` clients that never read keep at most `n` × 128 KiB when nobody says the same to two of them
-//! (private messages), and 128 KiB in all, plus 24 bytes a client and batch, when they all miss the same lines.
+//! What it may cost in memory: a client's queue holds at most 1024 lines or 128 KiB, but a line that waits for many is
+//! held once. So `n` clients that have stopped reading cost
+//!
+//! - 128 KiB + 32 KiB in all, and 24 bytes for each of them and each batch, where they all miss the same lines;
+//! - `n` × 128 KiB where no line is for two of them (private messages);
+//! - `n` × 2 MiB at the very most, where each of them talks without end too, or ignores others who do: a batch is held
+//!   whole as long as anybody has yet to read a line of it, and what a queue holds that way is limited as well.
+//!
+//! A client that is silent and has read everything costs nothing here but its place on the list.
 //!
 //! Knows names, queues and who may hear what; knows no sockets and no wording.
 

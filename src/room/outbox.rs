@@ -253,32 +253,16 @@ impl Parcel {
     fn write(&mut self, id: Id, to: &mut impl Write) -> io::Result<()> {
         while self.entries.first().is_some() {
             let mut slices = [IoSlice::new(&[]); SLICES];
-            let (mut used, mut total) = (0, 0);
-            let mut skip = self.written;
-            let runs = self.entries.iter().flat_map(|entry| entry.batch.seal().runs_for(id, entry.from));
-            for run in runs {
-                // Only the first entry is partly written, but that may be any number of its runs.
-                let rest = &run[skip.min(run.len())..];
-                skip -= run.len() - rest.len();
-                if !rest.is_empty() {
-                    if used == SLICES {
-                        total = usize::MAX;
-                        break;
-                    }
-                    slices[used] = IoSlice::new(rest);
-                    used += 1;
-                    total += rest.len();
-                }
-            }
-            let written = match &slices[..used] {
+            let (slices, all) = self.slices(id, &mut slices);
+            let written = match slices {
                 [] => 0,
                 [one] => to.write(one)?,
                 some => to.write_vectored(some)?,
             };
-            if written == 0 && used > 0 {
+            if written == 0 && !slices.is_empty() {
                 return Err(io::ErrorKind::WriteZero.into());
             }
-            if written == total {
+            if all == Some(written) {
                 // The usual case: all of it at once, and no need to look where it ended.
                 self.entries.clear();
                 self.written = 0;
@@ -287,6 +271,29 @@ impl Parcel {
             }
         }
         Ok(())
+    }
+
+    /// What is to be written next, as slices, and how much it is if it is all.
+    fn slices<'a, 's>(&'a self, id: Id, slices: &'s mut [IoSlice<'a>; SLICES]) -> (&'s [IoSlice<'a>], Option<usize>) {
+        let (mut used, mut total) = (0, 0);
+        let mut skip = self.written;
+        for entry in self.entries.iter() {
+            for run in entry.batch.seal().runs_for(id, entry.from) {
+                // Only the first entry is partly written, but that may be any number of its runs.
+                let rest = &run[skip.min(run.len())..];
+                skip -= run.len() - rest.len();
+                if rest.is_empty() {
+                    continue;
+                }
+                if used == SLICES {
+                    return (slices, None);
+                }
+                slices[used] = IoSlice::new(rest);
+                used += 1;
+                total += rest.len();
+            }
+        }
+        (&slices[..used], Some(total))
     }
 
     fn take_off(&mut self, id: Id, written: usize) {

@@ -319,6 +319,9 @@ impl Reader<'_> {
 
     /// Takes to the room what came of a turn. Some when the connection is to end.
     async fn take(&mut self, turn: Turn) -> Option<Ending> {
+        // What a panic does can only be seen by having one.
+        #[cfg(test)]
+        assert!(!turn.said.bytes().ends_with(b": panic!\n"), "as asked");
         if !turn.said.is_empty() {
             self.room.say(self.id, turn.said).await;
         }
@@ -419,5 +422,67 @@ fn retry_interrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             result => return result,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_lite::{AsyncBufReadExt, AsyncWriteExt, StreamExt, io::BufReader};
+
+    use super::*;
+    use crate::room::Options;
+    use crate::server::door::Door;
+    use crate::server::{bind, run};
+
+    struct Person(BufReader<Async<TcpStream>>);
+
+    impl Person {
+        async fn join(server: SocketAddr, name: &str) -> Person {
+            let mut person = Person(BufReader::new(Async::<TcpStream>::connect(server).await.unwrap()));
+            person.says(name).await;
+            person.hears("Hi! Welcome to Dynasti. What's your name?").await;
+            person.hears(&format!("Welcome, {name}! You can now chat. Type messages and press Enter.")).await;
+            person
+        }
+
+        async fn says(&mut self, line: &str) {
+            self.0.get_mut().write_all(format!("{line}\n").as_bytes()).await.unwrap();
+        }
+
+        async fn hears(&mut self, expected: &str) {
+            let line = (&mut self.0).lines().next().await;
+            assert_eq!(line.expect("a line").unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn a_panic_ends_one_client_and_nothing_else() {
+        let listener = bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let server = listener.local_addr().unwrap();
+        let room = Arc::new(Room::new(async_channel::bounded(100).0, Options::default()));
+        let door = Arc::new(Door::new(9, 9));
+        let executor = Arc::new(Executor::new());
+        let (stop, stopped) = async_channel::bounded::<()>(1);
+        let talk = async {
+            let mut bob = Person::join(server, "Bob").await;
+            let mut ann = Person::join(server, "Ann").await;
+            bob.hears("Ann has joined the chat.").await;
+            ann.says("panic!").await;
+            ann.hears("-- Sorry, something broke on the server's side. Please connect again.").await;
+            bob.hears("Ann has left the chat (server fault).").await;
+            let mut ann = Person::join(server, "Ann").await;
+            bob.hears("Ann has joined the chat.").await;
+            bob.says("still here").await;
+            ann.hears("Bob: still here").await;
+            stop.close();
+            bob.hears("Server is shutting down. Bye!").await;
+        };
+        let serve = async {
+            let shutdown = async {
+                let _ = stopped.recv().await;
+            };
+            run(&executor, vec![listener], &room, &door, 0, shutdown).await.unwrap();
+        };
+        smol::block_on(executor.run(future::zip(serve, talk)));
     }
 }

@@ -36,6 +36,11 @@ const KEEPALIVE_COUNT: u32 = 3;
 /// A peer that acknowledges nothing of what was sent to it for this long is gone. The contract's number.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 
+/// What the system may hold for a client that does not read, over and above its queue (it doubles the figure). Left to
+/// itself it takes 4 MiB, which a few stopped readers turn into more than a Raspberry Pi has to spare; a local network at
+/// full speed has less than this under way.
+const SEND_BUFFER: usize = 256 * 1024;
+
 /// How long accepting pauses when it fails for want of something: at first, and at most. The contract's numbers.
 const PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -57,7 +62,7 @@ const SEARCH: Duration = Duration::from_secs(1);
 const STOPPING: Duration = Duration::from_millis(1500);
 
 /// Opens a listening socket whose connections inherit what all of them need: no delay for small lines, keepalive,
-/// telnet's urgent bytes in their place, and a backlog for a rush.
+/// telnet's urgent bytes in their place, a bounded send buffer, and a backlog for a rush.
 ///
 /// # Errors
 /// When the address cannot be bound, or an option not set.
@@ -73,6 +78,7 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     }
     sockopt::set_tcp_nodelay(&socket, true)?;
     sockopt::set_socket_oobinline(&socket, true)?;
+    sockopt::set_socket_send_buffer_size(&socket, SEND_BUFFER)?;
     sockopt::set_socket_keepalive(&socket, true)?;
     sockopt::set_tcp_keepidle(&socket, KEEPALIVE_IDLE)?;
     sockopt::set_tcp_keepintvl(&socket, KEEPALIVE_INTERVAL)?;

@@ -223,6 +223,12 @@ mod tests {
     }
 
     #[test]
+    fn what_was_not_understood_is_not_shown_back_at_length() {
+        let long = format!("/{}", "x".repeat(4000));
+        assert!(step(&mut chatting(), &long).starts_with(&format!("answer -- There is no {}…. Try ", &long[..41])));
+    }
+
+    #[test]
     fn commands_ask_the_room() {
         let mut session = chatting();
         for (typed, expected) in [

@@ -3,11 +3,15 @@
 //! One file for each group of promises, each test one promise. A test that says `ann.hears(…)` means the very next line,
 //! so every transcript also shows what was *not* said.
 
+mod chaos;
 mod emulator;
 mod harness;
+mod random;
+mod reference;
 mod seat;
 
 mod commands;
+mod fuzz;
 mod history;
 mod imitation;
 mod join;
@@ -16,6 +20,7 @@ mod names;
 mod operator;
 mod order;
 mod process;
+mod soak;
 mod stopping;
 mod strangers;
 mod stress;

@@ -1,0 +1,336 @@
+//! Any bytes at all, and what the decoder and the session make of them: a seeded generator of the worst that a client
+//! can send, checked against the contract written a second time (`reference`) and against what must always hold.
+//!
+//! Not cargo-fuzz: that needs a nightly compiler, and these run with every other test, for a second each. For longer:
+//!
+//! `DYNASTI_FUZZ_SECONDS=600 cargo test --release --test it fuzz -- --nocapture --test-threads=1`
+//!
+//! A failure tells the seed of its case; `DYNASTI_FUZZ_SEED` begins with that case.
+
+use crate::random::{Random, fresh_seed, number_from};
+use crate::reference::{Said, clean as reference_clean, is_forbidden, said as reference_said};
+use dynasti::server::session::{Act, MAX_TRIES, Session, Step};
+use dynasti::text::line::{Decoder, Input, Line, MAX_LINE, clean};
+use dynasti::text::message::Message;
+use dynasti::text::name::{Key, Name};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+/// Runs cases one after another until the time is over, each from a seed of its own.
+#[expect(clippy::print_stdout)]
+fn fuzz(what: &str, case: impl Fn(&mut Random)) {
+    let seconds = number_from("DYNASTI_FUZZ_SECONDS");
+    // Without being asked for more, the same cases every time: a commit's tests say the same tomorrow.
+    let first = number_from("DYNASTI_FUZZ_SEED").unwrap_or_else(|| seconds.map_or(1, |_| fresh_seed()));
+    let (begun, end) = (Instant::now(), Duration::from_secs(seconds.unwrap_or(1)));
+    let mut seed = first;
+    while begun.elapsed() < end {
+        // A case is a few microseconds; to look at the clock for each would be most of them.
+        for _ in 0..100 {
+            let passed = catch_unwind(AssertUnwindSafe(|| case(&mut Random::new(seed)))).is_ok();
+            assert!(passed, "fuzzing {what} failed as told above; this case again: DYNASTI_FUZZ_SEED={seed}");
+            seed = seed.wrapping_add(1);
+        }
+    }
+    let cases = seed.wrapping_sub(first);
+    println!("fuzzed {what}: {cases} cases in {} s from seed {first}, no finding", begun.elapsed().as_secs());
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// The generator
+
+/// What a decoder may trip over: line ends, telnet, escapes, UTF-8 in pieces, what the contract names.
+#[rustfmt::skip]
+const PARTS: [&[u8]; 72] = [
+    b"\n", b"\n", b"\r\n", b"\r\0\n", b"\r", b"\0", b"\r\r\n", b"\r\0", b"\n\n", b"\t", b"\x07", b"\x08", b"\x7f",
+    b"\xff", b"\xff\xff", b"\xff\xfd", b"\xff\xfb", b"\xff\xfe\x01", b"\xff\xfc", b"\xff\xfd\x06", b"\xff\xfb\x18",
+    b"\xff\xfa", b"\xff\xfa\x18\0x", b"\xff\xf0", b"\xff\xf4", b"\xff\xf1", b"\xff\xec", b"\xff\xeb", b"\xff\xfd\n",
+    b"\xff\xfb\xff", b"\xff\xfa\x1f\0\x0a\0", b"\xfa", b"\xf0", b"\xfd",
+    b"\x1b", b"\x1b[", b"\x1b]", b"\x1b\\", b"\x1bP", b"\x1b_", b"\x1bO", b"\x1b[[", b"\x1b(", b"\x1b[?1049h",
+    b"\x1b]0;title\x07", b"[31m", b"31;1", b"m", b"[", b"\x18", b"\x1a",
+    b"\xc2\x9b", b"\xc2\x9d", b"\xc2\x9c", b"\xc2\x90", b"\xc2", b"\x9b", b"\xe2\x80", b"\xe2\x80\xae",
+    b"\xe2\x80\xa8", b"\xef\xbb\xbf", b"\xf3\xa0\x81\x81", b"\xf0\x9f", b"\x99\x82", b"\xf0\x9f\x99\x82",
+    b"\xe2\x80\x8d", b"\xed\xa0\x80", b"\xc0\xaf", b"\xf4\x90\x80\x80", b"e\xcc\x81", b"text", b" ",
+];
+
+/// What a session listens for, and what names are made of.
+#[rustfmt::skip]
+const WORDS: [&str; 60] = [
+    "Ann", "bob", "Ann Lee", "\u{ff21}nn", "server", "[SERVER]", "SYSTEM", "you", "all", "has joined the chat",
+    " has left the chat.", "is now known as", "a", "-", "_x", ".", "9", "x.y", "\u{430}nn", "\u{391}", "\u{5d0}\u{5b0}",
+    "\u{3164}", "\u{115f}", "\u{200b}", "\u{200d}", "\u{301}", "n\u{303}", "\u{1d400}", "\u{e0041}", "\u{130}", "\u{df}",
+    "/who", "/WHO", "/help", "/quit", "/me waves", "/me", "/msg ", "/msg Ann hi", "/reply yes", "/nick ", "/nick Zoe",
+    "/history", "/history 9", "/history 99999999999999999999", "/history -1", "/ignore Ann", "/ignore", "//", "//who",
+    "/", "/nope", "GET / HTTP/1.1", "SSH-2.0-x", " HTTP/", ": ", "\u{a0}", "\u{3000}", "  ", "-- ",
+];
+
+/// Runs of one thing, about as long as something may be.
+fn run(random: &mut Random, bytes: &mut Vec<u8>) {
+    let about = random.pick(&[16, 24, 40, 327, MAX_LINE / 3, MAX_LINE, MAX_LINE, 16_384, 65_536]);
+    let length = (about + random.below(7)).saturating_sub(4);
+    let what: &[u8] = match random.below(10) {
+        0 => b"\xff\xff",
+        1 => b"\xff\xfd\x01",
+        2 => b"\xff\xf1",
+        3 => "é".as_bytes(),
+        4 => b"\x1b",
+        5 => b"\xfe",
+        _ => b"x",
+    };
+    bytes.extend(what.iter().cycle().take(length));
+}
+
+/// Any character; most from where the trouble is.
+fn char(random: &mut Random) -> char {
+    let end = random.pick(&[0x20, 0x80, 0xa0, 0x250, 0x800, 0x2100, 0x1_0000, 0xe_0100, 0x11_0000]);
+    char::from_u32(random.below(end) as u32).unwrap_or('\u{202e}')
+}
+
+/// What some client might send.
+pub(crate) fn sent(random: &mut Random) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let kind = random.below(4);
+    for _ in 0..random.below(40) {
+        match random.below(12) {
+            0 => bytes.push(random.byte()),
+            1 => bytes.extend(char(random).encode_utf8(&mut [0; 4]).bytes()),
+            2 if random.one_in(30) => run(random, &mut bytes),
+            2..=4 if kind > 0 => bytes.extend(random.pick(&WORDS).bytes()),
+            5 => bytes.push(b'\n'),
+            _ if kind == 3 => bytes.extend(random.pick(&WORDS).bytes()),
+            _ => bytes.extend_from_slice(random.pick(&PARTS)),
+        }
+    }
+    // A line that was right until one byte of it was lost, doubled or turned.
+    if !bytes.is_empty() && random.one_in(3) {
+        let at = random.below(bytes.len());
+        match random.below(3) {
+            0 => drop(bytes.remove(at)),
+            1 => bytes.insert(at, bytes[at]),
+            _ => bytes[at] ^= 1 << random.below(8),
+        }
+    }
+    bytes
+}
+
+/// How it may arrive: in pieces, every byte of it.
+pub(crate) fn pieces<'a>(random: &mut Random, mut bytes: &'a [u8]) -> Vec<&'a [u8]> {
+    let longest = random.pick(&[1, 2, 9, 100, 16_384, usize::MAX]);
+    let mut pieces = Vec::new();
+    while !bytes.is_empty() {
+        let longest = longest.min(bytes.len());
+        let (piece, rest) = bytes.split_at(1 + random.below(longest));
+        pieces.push(piece);
+        bytes = rest;
+    }
+    pieces
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// Lines
+
+fn owned(input: Input<'_>) -> Said {
+    match input {
+        Input::Line(line) => Said::Line(line.as_str().to_owned()),
+        Input::TooLong => Said::TooLong,
+        Input::Telnet(refusal) => Said::Telnet(refusal),
+        Input::Endless => Said::Endless,
+    }
+}
+
+fn decoded(pieces: &[&[u8]]) -> Vec<Said> {
+    let mut decoder = Decoder::default();
+    let mut said = Vec::new();
+    for piece in pieces {
+        let mut input = *piece;
+        while let Some(next) = decoder.next(&mut input) {
+            said.push(owned(next));
+        }
+        assert!(input.is_empty(), "{} bytes are left, and nothing to say about them", input.len());
+    }
+    said.extend(decoder.end().map(owned));
+    assert_eq!(decoder.end().map(owned), None, "the end comes once");
+    said
+}
+
+fn assert_clean(text: &str) {
+    assert!(!text.contains(is_forbidden), "{text:?}");
+    assert_eq!(clean(text), text, "cleaned once more");
+}
+
+#[test]
+fn lines_are_what_the_contract_says_however_they_arrive() {
+    fuzz("lines", |random| {
+        let bytes = sent(random);
+        let expected = reference_said(&bytes);
+        let pieces = pieces(random, &bytes);
+        for decoded in [decoded(&[&bytes]), decoded(&pieces)] {
+            assert!(
+                decoded == expected,
+                "from \"{}\"\n  in pieces of {:?}\n  came {decoded:?}\n   not {expected:?}",
+                bytes.escape_ascii(),
+                pieces.iter().map(|piece| piece.len()).collect::<Vec<_>>(),
+            );
+        }
+        for line in &expected {
+            let Said::Line(line) = line else { continue };
+            assert!(line.len() <= 3 * MAX_LINE);
+            assert_clean(line);
+        }
+    });
+}
+
+#[test]
+fn cleaning_any_text_is_what_the_contract_says_and_is_done_once() {
+    fuzz("cleaning", |random| {
+        let text: String = match random.below(3) {
+            0 => (0..random.below(30)).map(|_| char(random)).collect(),
+            1 => String::from_utf8_lossy(&sent(random)).into_owned(),
+            // Sequences over and in one another.
+            _ => {
+                let parts: Vec<char> = "\x1b[]P\\m0; ?\x07\x18\u{9b}\u{9d}\u{9c}\u{90}x\u{202e}".chars().collect();
+                (0..random.below(30)).map(|_| random.pick(&parts)).collect()
+            }
+        };
+        let cleaned = clean(&text);
+        assert_eq!(cleaned, reference_clean(&text), "from {text:?}");
+        assert_clean(&cleaned);
+    });
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// Sessions
+
+/// What goes to the wire or to a terminal is whole lines, clean, and no longer than an answer has to be; or three bytes
+/// of telnet.
+fn assert_sayable(message: &Message) {
+    let bytes = message.bytes();
+    if let [255, 252 | 254, _] = bytes {
+        return;
+    }
+    let text = std::str::from_utf8(bytes).expect("what is said is UTF-8");
+    assert!(text.is_empty() || text.ends_with('\n'), "{text:?}");
+    assert_eq!(text.matches('\n').count(), message.lines(), "{text:?}");
+    for line in text.split_terminator('\n') {
+        assert!(!line.is_empty());
+        assert_clean(line);
+    }
+    // The longest line, its author's name and some words; only help is more than a line.
+    assert!(text.len() <= 3 * MAX_LINE + 256, "{} bytes", text.len());
+}
+
+/// The contract's rules of names that can be told without tables.
+fn assert_name(name: &Name) {
+    let text = name.as_str();
+    let length = text.chars().count();
+    assert!((1..=24).contains(&length), "{text:?}");
+    assert!(text.starts_with(char::is_alphanumeric), "{text:?}");
+    assert_eq!(text.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" "), text);
+    assert!(!text.chars().any(|c| is_forbidden(c) || (c.is_whitespace() && c != ' ')), "{text:?}");
+    let punctuation = |c: char| c.is_ascii() && !c.is_ascii_alphanumeric() && !" _-.".contains(c);
+    assert!(!text.contains(punctuation), "{text:?}");
+    let cyrillic_or_greek = |c: char| matches!(c, '\u{370}'..='\u{52f}' | '\u{1f00}'..='\u{1fff}');
+    assert!(!text.contains(cyrillic_or_greek) || !text.contains(|c: char| c.is_ascii_alphabetic()), "{text:?}");
+    let key = name.key();
+    for reserved in ["server", "system", "operator", "admin", "dynasti", "everyone", "all", "you"] {
+        assert!(key != Key::of(reserved), "{text:?}");
+    }
+    assert_clean(text);
+    assert_eq!(Name::parse(text).expect("what was a name is one").key(), key);
+}
+
+/// A line that goes on to the room: a part of what was typed, and clean.
+fn assert_part(line: &Line<'_>, typed: &str) {
+    assert!(typed.ends_with(line.as_str()), "{:?} of {typed:?}", line.as_str());
+    assert_clean(line);
+}
+
+#[test]
+fn a_session_says_nothing_unclean_and_keeps_its_rules_whatever_is_typed() {
+    fuzz("sessions", |random| {
+        let mut bytes = sent(random);
+        if random.one_in(2) {
+            bytes.splice(..0, *b"Ann\n");
+        }
+        let (mut decoder, mut session) = (Decoder::default(), Session::default());
+        let mut input = &bytes[..];
+        let (mut tries, mut ended) = (0, false);
+        while !ended {
+            let Some(next) = decoder.next(&mut input).or_else(|| decoder.end()) else { break };
+            let typed = match &next {
+                Input::Line(line) => Some(line.as_str().to_owned()),
+                _ => None,
+            };
+            let named = session.name().map(|name| name.as_str().to_owned());
+            let refusals = ["Name \"", "Please", "-- No name"];
+            let refused = |act: &Act| match act {
+                Act::Answer(told) | Act::End(_, told) => {
+                    refusals.iter().any(|words| told.bytes().starts_with(words.as_bytes()))
+                }
+                _ => false,
+            };
+            let mut act = match session.input(next) {
+                Step::Nothing => {
+                    assert!(named.is_some() && typed.as_deref() == Some(""), "{typed:?} is not answered");
+                    continue;
+                }
+                Step::Say(line) => {
+                    let typed = typed.as_deref().expect("only lines are said");
+                    assert!(named.is_some(), "{typed:?} is said without a name");
+                    let expected = if typed.starts_with("//") { &typed[1..] } else { typed };
+                    assert_eq!(line.as_str(), expected);
+                    assert!(!typed.starts_with('/') || typed.starts_with("//"), "{typed:?} is said");
+                    assert_part(&line, typed);
+                    let mut said = Message::default();
+                    said.say(session.name().expect("a name"), &line);
+                    assert_sayable(&said);
+                    continue;
+                }
+                Step::Act(act) => act,
+            };
+            if let Act::Join(name) = &act {
+                assert!(named.is_none());
+                assert_name(name);
+                assert_sayable(&Message::joined(name));
+                let name = name.clone();
+                if random.one_in(3) {
+                    act = session.taken(&name);
+                } else {
+                    session.named(name);
+                }
+            }
+            if named.is_none() && refused(&act) {
+                tries += 1;
+                assert_eq!(matches!(act, Act::End(..)), tries == MAX_TRIES, "after {tries} tries");
+            }
+            let typed = typed.unwrap_or_default();
+            let in_room = named.is_some();
+            match &act {
+                Act::Answer(told) => assert_sayable(told),
+                Act::End(cause, told) => {
+                    assert_sayable(told);
+                    assert!(!told.is_empty(), "it ends without a word");
+                    if let (Some(cause), Some(name)) = (cause, session.name()) {
+                        assert_sayable(&Message::left(name, Some(cause)));
+                    }
+                    ended = true;
+                }
+                Act::Join(_) => {}
+                Act::Who => assert!(typed.get(..4).is_some_and(|word| word.eq_ignore_ascii_case("/who")), "{typed:?}"),
+                Act::Emote(line) | Act::Whisper(line) | Act::Reply(line) | Act::Ignore(line) => {
+                    assert!(in_room && typed.starts_with('/') && !line.is_empty(), "{typed:?}");
+                    assert_part(line, &typed);
+                    assert_sayable(&Message::nobody_called(line));
+                }
+                Act::Rename(name) => {
+                    assert!(in_room);
+                    assert_name(name);
+                    if random.one_in(2) {
+                        session.named(name.clone());
+                    }
+                }
+                Act::Recall(_) => assert!(in_room),
+            }
+        }
+    });
+}
