@@ -355,12 +355,17 @@ mod tests {
         guest
     }
 
+    fn line(text: &str) -> Line<'static> {
+        let text = format!("{text}\n");
+        match Decoder::default().next(&mut text.as_bytes()) {
+            Some(Input::Line(line)) => line.into_owned(),
+            other => panic!("{other:?}"),
+        }
+    }
+
     fn said(name: &str, text: &str) -> Message {
         let mut said = Message::default();
-        let mut decoder = Decoder::default();
-        let text = format!("{text}\n");
-        let Some(Input::Line(line)) = decoder.next(&mut text.as_bytes()) else { panic!("no line") };
-        said.say(&Name::parse(name).unwrap(), &line);
+        said.say(&Name::parse(name).unwrap(), &line(text));
         said
     }
 
@@ -401,6 +406,24 @@ mod tests {
         block_on(room.leave(ann.id, None, Message::default())).unwrap();
         assert_eq!(block_on(room.join(other.id, &name)), Ok(()));
         assert_eq!(block_on(room.join(ann.id, &name)), Err(NotJoined::Gone));
+    }
+
+    #[test]
+    fn who_goes_hears_what_was_said_before_and_nothing_after() {
+        let room = room();
+        let (ann, bob, kicked) = (join(&room, "Ann"), join(&room, "Bob"), join(&room, "Kicked"));
+        ann.hears();
+        bob.hears();
+        kicked.hears();
+        block_on(async {
+            room.say(ann.id, said("Ann", "before")).await;
+            room.leave(bob.id, None, Message::bye()).await.unwrap();
+            room.kick(line("Kicked")).await.unwrap();
+            room.say(ann.id, said("Ann", "after")).await;
+        });
+        assert_eq!(bob.hears(), "Ann: before\n-- Bye!\n");
+        let words = "-- The operator has ended your connection.\n";
+        assert_eq!(kicked.hears(), format!("Ann: before\nBob has left the chat.\n{words}"));
     }
 
     #[test]

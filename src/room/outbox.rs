@@ -100,6 +100,10 @@ impl Outbox {
         let waiting = self.waiting();
         let mut parcel = if forget { Parcel::default() } else { waiting };
         parcel.count_last(self.id);
+        if let Some(entry) = parcel.entries.last() {
+            // It may still be open, and what is said from now on is not for who goes.
+            entry.batch.seal();
+        }
         parcel.entries.push(Entry { batch: Batch::new(words, Audience::Everybody), from: 0 });
         parcel.last = Some(grace);
         self.put_back(parcel);
