@@ -427,6 +427,19 @@ mod tests {
     }
 
     #[test]
+    fn nobody_hears_who_has_been_sent_away() {
+        let room = room();
+        let (ann, bob) = (join(&room, "Ann"), join(&room, "Bob"));
+        ann.hears();
+        block_on(async {
+            room.kick(line("Bob")).await.unwrap();
+            room.say(bob.id, said("Bob", "one more thing")).await;
+            room.announce(message("end")).await;
+        });
+        assert_eq!(ann.hears(), "end\n");
+    }
+
+    #[test]
     fn who_leaves_without_a_name_is_not_spoken_of() {
         let room = room();
         let (ann, other) = (join(&room, "Ann"), guest(&room));

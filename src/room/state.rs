@@ -389,9 +389,10 @@ impl State {
         Some((self.name_of(id)?, audience))
     }
 
-    /// Who hears a member; nobody hears a muted one, who is told so.
+    /// Who hears a member; nobody hears a muted one, who is told so, or one whom the room has sent away and who is not
+    /// gone yet.
     fn heard_by(&mut self, id: Id) -> Option<Audience> {
-        let client = self.clients.get(&id).filter(|client| client.name.is_some())?;
+        let client = self.clients.get(&id).filter(|client| client.name.is_some() && client.cause.is_none())?;
         if client.muted {
             self.post_to(id, Message::muted());
             return None;
