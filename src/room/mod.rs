@@ -111,9 +111,10 @@ impl Room {
     /// # Errors
     /// When the room is closing.
     pub async fn enter(&self, address: SocketAddr) -> Result<(Id, Outbox), Closing> {
-        // Full is as good: somebody came, and nobody has looked yet.
+        let entered = self.state.write().await.enter(address);
+        // Full is as good: somebody came, and nobody has looked yet. Only now, for whoever looks is to find them.
         let _ = self.came.0.try_send(());
-        self.state.write().await.enter(address)
+        entered
     }
 
     /// Waits until a connection without a name has come.
@@ -437,6 +438,18 @@ mod tests {
             room.announce(message("end")).await;
         });
         assert_eq!(ann.hears(), "end\n");
+    }
+
+    #[test]
+    fn who_comes_is_seen_by_whoever_is_woken_by_it() {
+        let room = room();
+        let held = room.state.write_blocking();
+        let mut entering = std::pin::pin!(room.enter(([127, 0, 0, 1], 1).into()));
+        assert!(block_on(poll_once(&mut entering)).is_none());
+        assert!(block_on(poll_once(room.guest_came())).is_none(), "nobody is to be seen yet");
+        drop(held);
+        block_on(entering).unwrap();
+        assert!(block_on(poll_once(room.guest_came())).is_some());
     }
 
     #[test]
