@@ -41,7 +41,7 @@ const RESERVED: u64 = 24;
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
 fn main() -> ExitCode {
-    match args::parse(std::env::args().skip(1)) {
+    match args::parse_os(std::env::args_os().skip(1)) {
         Ok(Command::Serve(options)) => serve(options),
         Ok(Command::Join(join)) => {
             let options = Options { address: join.address, name: join.name, retry: join.retry };
