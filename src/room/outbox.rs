@@ -373,6 +373,15 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_line_takes_the_place_of_one() {
+        let outbox = Outbox::new(ME);
+        for _ in 0..3 {
+            outbox.post(&Batch::new(Message::telnet([255, 252, 1]), Audience::Everybody), 0);
+        }
+        assert_eq!(outbox.queued(), Size { lines: 3, bytes: 9 });
+    }
+
+    #[test]
     fn a_socket_that_takes_any_number_of_bytes_gets_every_byte_once() {
         let texts: Vec<String> = (0..70).map(|n| "x".repeat(n % 7)).collect();
         let whole: String = texts.iter().map(|text| format!("{text}\n")).collect();

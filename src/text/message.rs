@@ -455,9 +455,10 @@ impl Message {
         Message::line(format_args!("-- Sorry, something broke on the server's side. Please connect again."))
     }
 
-    /// A telnet option is refused: not a line, and not text.
+    /// A telnet option is refused: not a line, and not text. It counts as a line, since it takes as much to hold: by its
+    /// bytes alone a queue would have place for forty thousand.
     pub fn telnet(refusal: [u8; 3]) -> Message {
-        Message { bytes: refusal.to_vec(), lines: 0 }
+        Message { bytes: refusal.to_vec(), lines: 1 }
     }
 
     // ---- to a connection that cannot come in
