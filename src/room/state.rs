@@ -590,8 +590,8 @@ impl State {
 }
 
 impl Client {
-    /// Puts a batch, from a part on, into the queue; `size` is what is known of its size already. Whoever has too much in it is dropped;
-    /// who has much is looked at before the next batch begins.
+    /// Puts a batch, from a part on, into the queue; `size` is what is known of its size already. Whoever has too much in
+    /// it is dropped; who has much is looked at before the next batch begins.
     fn hand(&mut self, id: Id, batch: &Arc<Batch>, from: usize, size: Size, crowd: &mut Vec<Crowded>) {
         let mut queued = self.outbox.post(batch, from);
         queued += size;

@@ -15,7 +15,7 @@ use super::command::{Usage, order_usages, usages};
 use super::line::Line;
 use super::name::{MAX_NAME, Name, Refusal};
 
-/// Whole lines, ready for the wire. An empty one says nothing.
+/// Whole lines, ready for the wire; or a telnet refusal, which is no line. An empty one says nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Message {
     bytes: Vec<u8>,
