@@ -1,5 +1,6 @@
 //! The command line, and the one text that explains it.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -116,8 +117,18 @@ pub(crate) struct Instead {
     pub(crate) wrong: bool,
 }
 
+/// Reads the command line as the system hands it over.
+pub(crate) fn parse_os(args: impl Iterator<Item = OsString>) -> Result<Command, Instead> {
+    let words = args.map(OsString::into_string).collect::<Result<Vec<String>, OsString>>();
+    let words = words.map_err(|arg| Instead {
+        text: format!("dynasti: the argument {arg:?} is no UTF-8; it takes text (see dynasti --help)\n"),
+        wrong: true,
+    })?;
+    parse(words.into_iter())
+}
+
 /// Reads the command line.
-pub(crate) fn parse(args: impl Iterator<Item = String>) -> Result<Command, Instead> {
+fn parse(args: impl Iterator<Item = String>) -> Result<Command, Instead> {
     let mut words = Vec::new();
     for arg in args {
         // argh takes `--option value`; people also type `--option=value`.

@@ -37,11 +37,15 @@ const NOTICES: usize = 1024;
 /// connections that are being refused.
 const RESERVED: u64 = 24;
 
-/// How long the last notices may take to print.
+/// How long the last notices may take to print. With the second and a half that connections have, and the time before
+/// that, it leaves the process within the contract's two seconds.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
+/// How long a service manager may take to hear that the server is stopping.
+const LAST_SIGN: Duration = Duration::from_millis(100);
+
 fn main() -> ExitCode {
-    match args::parse(std::env::args().skip(1)) {
+    match args::parse_os(std::env::args_os().skip(1)) {
         Ok(Command::Serve(options)) => serve(options),
         Ok(Command::Join(join)) => {
             let options = Options { address: join.address, name: join.name, retry: join.retry };
@@ -64,8 +68,10 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs tasks on this thread for ever, looking at the sockets when all have had their turn, or so many of them. `Executor::run` would do, but shares its tasks out among threads, of which there is one: that costs a tenth of
-/// what it takes to serve a line.
+/// Runs tasks on this thread for ever, looking at the sockets when all have had their turn, or so many of them.
+///
+/// `Executor::run` would do, but shares its tasks out among threads, of which there is one: that costs a tenth of what it
+/// takes to serve a line.
 async fn drive<T>(executor: &Executor<'static>) -> T {
     const TASKS_PER_LOOK: usize = 200;
     loop {
@@ -163,8 +169,14 @@ async fn run(executor: &Arc<Executor<'static>>, options: Serve) -> Result<(), St
         let _ = stopped.recv().await;
         room.log(Message::shutting_down());
         if let Some(manager) = &manager {
-            // It was told that the server is ready; if it is gone since, that is no reason not to stop.
-            let _ = manager.stopping().await;
+            // It was told that the server is ready; if it is gone since, or takes nothing, that is no reason not to stop.
+            let told = async {
+                let _ = manager.stopping().await;
+            };
+            let late = async {
+                Timer::after(LAST_SIGN).await;
+            };
+            told.or(late).await;
         }
     };
     let served = server::run(executor, listeners, &room, &door, options.rate, shutdown);

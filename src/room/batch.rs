@@ -1,7 +1,7 @@
 //! What was said within one turn of the executor: held once, shared by everybody it is for.
 //!
-//! A batch is open until the first writer looks at it: what is said meanwhile is appended for everybody at the price of
-//! one copy, whoever says it. From then on it never changes. Knows who must not hear a part; knows no sockets, no queues.
+//! A batch is open until the first writer looks at it, or somebody goes who has yet to read it: what is said meanwhile is
+//! appended for everybody at the price of one copy, whoever says it. From then on it never changes. Knows who must not hear a part; knows no sockets, no queues.
 
 use std::mem;
 use std::ops::AddAssign;

@@ -5,10 +5,11 @@
 //! one append a line while a batch is open (`batch`), and one visit to every queue for each new batch.
 //!
 //! What it may cost in memory: a client's queue holds at most 1024 lines or 128 KiB, but a line that waits for many is
-//! held once. So `n` clients that have stopped reading cost
+//! held once. Each batch costs some 230 bytes besides what it says, and each place in a queue 16 to 32; a client that
+//! has stopped reading has at most 1024 of them, and then each is a single line. So `n` such clients cost
 //!
-//! - 128 KiB + 32 KiB in all, and 24 bytes for each of them and each batch, where they all miss the same lines;
-//! - `n` × 128 KiB where no line is for two of them (private messages);
+//! - 128 KiB + 32 KiB + 1024 × (230 + `n` × 32) bytes in all, where they all miss the same lines;
+//! - `n` × 400 KiB where no line is for two of them (private messages: each has a batch to itself);
 //! - `n` × 2 MiB at the very most, where each of them talks without end too, or ignores others who do: a batch is held
 //!   whole as long as anybody has yet to read a line of it, and what a queue holds that way is limited as well.
 //!
@@ -111,9 +112,10 @@ impl Room {
     /// # Errors
     /// When the room is closing.
     pub async fn enter(&self, address: SocketAddr) -> Result<(Id, Outbox), Closing> {
-        // Full is as good: somebody came, and nobody has looked yet.
+        let entered = self.state.write().await.enter(address);
+        // Full is as good: somebody came, and nobody has looked yet. Only now, for whoever looks is to find them.
         let _ = self.came.0.try_send(());
-        self.state.write().await.enter(address)
+        entered
     }
 
     /// Waits until a connection without a name has come.
@@ -361,12 +363,17 @@ mod tests {
         guest
     }
 
+    fn line(text: &str) -> Line<'static> {
+        let text = format!("{text}\n");
+        match Decoder::default().next(&mut text.as_bytes()) {
+            Some(Input::Line(line)) => line.into_owned(),
+            other => panic!("{other:?}"),
+        }
+    }
+
     fn said(name: &str, text: &str) -> Message {
         let mut said = Message::default();
-        let mut decoder = Decoder::default();
-        let text = format!("{text}\n");
-        let Some(Input::Line(line)) = decoder.next(&mut text.as_bytes()) else { panic!("no line") };
-        said.say(&Name::parse(name).unwrap(), &line);
+        said.say(&Name::parse(name).unwrap(), &line(text));
         said
     }
 
@@ -407,6 +414,49 @@ mod tests {
         block_on(room.leave(ann.id, None, Message::default())).unwrap();
         assert_eq!(block_on(room.join(other.id, &name)), Ok(()));
         assert_eq!(block_on(room.join(ann.id, &name)), Err(NotJoined::Gone));
+    }
+
+    #[test]
+    fn who_goes_hears_what_was_said_before_and_nothing_after() {
+        let room = room();
+        let (ann, bob, kicked) = (join(&room, "Ann"), join(&room, "Bob"), join(&room, "Kicked"));
+        ann.hears();
+        bob.hears();
+        kicked.hears();
+        block_on(async {
+            room.say(ann.id, said("Ann", "before")).await;
+            room.leave(bob.id, None, Message::bye()).await.unwrap();
+            room.kick(line("Kicked")).await.unwrap();
+            room.say(ann.id, said("Ann", "after")).await;
+        });
+        assert_eq!(bob.hears(), "Ann: before\n-- Bye!\n");
+        let words = "-- The operator has ended your connection.\n";
+        assert_eq!(kicked.hears(), format!("Ann: before\nBob has left the chat.\n{words}"));
+    }
+
+    #[test]
+    fn nobody_hears_who_has_been_sent_away() {
+        let room = room();
+        let (ann, bob) = (join(&room, "Ann"), join(&room, "Bob"));
+        ann.hears();
+        block_on(async {
+            room.kick(line("Bob")).await.unwrap();
+            room.say(bob.id, said("Bob", "one more thing")).await;
+            room.announce(message("end")).await;
+        });
+        assert_eq!(ann.hears(), "end\n");
+    }
+
+    #[test]
+    fn who_comes_is_seen_by_whoever_is_woken_by_it() {
+        let room = room();
+        let held = room.state.write_blocking();
+        let mut entering = std::pin::pin!(room.enter(([127, 0, 0, 1], 1).into()));
+        assert!(block_on(poll_once(&mut entering)).is_none());
+        assert!(block_on(poll_once(room.guest_came())).is_none(), "nobody is to be seen yet");
+        drop(held);
+        block_on(entering).unwrap();
+        assert!(block_on(poll_once(room.guest_came())).is_some());
     }
 
     #[test]

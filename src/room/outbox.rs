@@ -100,6 +100,10 @@ impl Outbox {
         let waiting = self.waiting();
         let mut parcel = if forget { Parcel::default() } else { waiting };
         parcel.count_last(self.id);
+        if let Some(entry) = parcel.entries.last() {
+            // It may still be open, and what is said from now on is not for who goes.
+            entry.batch.seal();
+        }
         parcel.entries.push(Entry { batch: Batch::new(words, Audience::Everybody), from: 0 });
         parcel.last = Some(grace);
         self.put_back(parcel);
@@ -371,6 +375,15 @@ mod tests {
             assert_eq!(post(&outbox, "mine", Audience::AllBut(ME)), Size::default());
         }
         assert_eq!(take_now(&outbox).unwrap().entries.iter().count(), 1);
+    }
+
+    #[test]
+    fn what_is_no_line_takes_the_place_of_one() {
+        let outbox = Outbox::new(ME);
+        for _ in 0..3 {
+            outbox.post(&Batch::new(Message::telnet([255, 252, 1]), Audience::Everybody), 0);
+        }
+        assert_eq!(outbox.queued(), Size { lines: 3, bytes: 9 });
     }
 
     #[test]

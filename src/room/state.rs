@@ -398,9 +398,10 @@ impl State {
         Some((self.name_of(id)?, audience))
     }
 
-    /// Who hears a member; nobody hears a muted one, who is told so.
+    /// Who hears a member; nobody hears a muted one, who is told so, or one whom the room has sent away and who is not
+    /// gone yet.
     fn heard_by(&mut self, id: Id) -> Option<Audience> {
-        let client = self.clients.get(&id).filter(|client| client.name.is_some())?;
+        let client = self.clients.get(&id).filter(|client| client.name.is_some() && client.cause.is_none())?;
         if client.muted {
             self.post_to(id, Message::muted());
             return None;
@@ -601,8 +602,8 @@ impl State {
 }
 
 impl Client {
-    /// Puts a batch, from a part on, into the queue; `size` is what is known of its size already. Whoever has too much in it is dropped;
-    /// who has much is looked at before the next batch begins.
+    /// Puts a batch, from a part on, into the queue; `size` is what is known of its size already. Whoever has too much in
+    /// it is dropped; who has much is looked at before the next batch begins.
     fn hand(&mut self, id: Id, batch: &Arc<Batch>, from: usize, size: Size, crowd: &mut Vec<Crowded>) {
         let mut queued = self.outbox.post(batch, from);
         queued += size;

@@ -33,8 +33,8 @@ pub async fn listen(mut lines: impl AsyncRead + Unpin, room: &Room, door: &Door)
         let n = lines.read(&mut buffer).await?;
         let mut input = &buffer[..n];
         while let Some(next) = decoder.next(&mut input) {
-            if obey(next, room, door).await == Some(Left::Quit) {
-                return Ok(Left::Quit);
+            if let Some(left) = obey(next, room, door).await {
+                return Ok(left);
             }
         }
         if n == 0 {
@@ -50,9 +50,14 @@ pub async fn listen(mut lines: impl AsyncRead + Unpin, room: &Room, door: &Door)
 async fn obey(input: Input<'_>, room: &Room, door: &Door) -> Option<Left> {
     let line = match input {
         Input::Line(line) => line,
-        Input::TooLong | Input::Endless => {
+        Input::TooLong => {
             room.log(Message::line_too_long());
             return None;
+        }
+        // The decoder says nothing more: an operator who is not heard is to know it.
+        Input::Endless => {
+            room.log(Message::line_endless());
+            return Some(Left::Ended);
         }
         // No terminal and no pipe speaks telnet: these are stray bytes.
         Input::Telnet(_) => return None,
@@ -119,4 +124,23 @@ fn resident() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.trim().strip_suffix(" kB")?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::room::{Notice, Options};
+    use crate::text::line::MAX_UNENDED;
+
+    #[test]
+    fn a_line_without_end_closes_the_console_and_is_told() {
+        let (notices, told) = async_channel::unbounded();
+        let room = Room::new(notices, Options::default());
+        let typed = ["x".repeat(MAX_UNENDED), "\n/who\n".into()].concat();
+        let left = smol::block_on(listen(typed.as_bytes(), &room, &Door::new(9, 9)));
+        assert_eq!(left.unwrap(), Left::Ended);
+        let Ok(Notice::Log(message)) = told.try_recv() else { panic!("nothing is told") };
+        assert_eq!(message.bytes(), b"-- 64 KiB without a line end. Bye!\n");
+        assert!(told.is_empty());
+    }
 }

@@ -90,8 +90,8 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Serves the room on these listeners until `shutdown` resolves, to whom the door lets in, each client at `rate` lines a
-/// second (0 is no limit); then says goodbye to everybody, and returns when all
-/// connections have ended, at most a second and a half later.
+/// second (0 is no limit); then says goodbye to everybody, and returns when all connections have ended, at most a second
+/// and a half later.
 ///
 /// # Errors
 /// When a listener cannot be used with the reactor. Nothing that happens later is an error.

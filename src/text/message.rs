@@ -15,7 +15,7 @@ use super::command::{Usage, order_usages, usages};
 use super::line::Line;
 use super::name::{MAX_NAME, Name, Refusal};
 
-/// Whole lines, ready for the wire. An empty one says nothing.
+/// Whole lines, ready for the wire; or a telnet refusal, which is no line. An empty one says nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Message {
     bytes: Vec<u8>,
@@ -455,9 +455,10 @@ impl Message {
         Message::line(format_args!("-- Sorry, something broke on the server's side. Please connect again."))
     }
 
-    /// A telnet option is refused: not a line, and not text.
+    /// A telnet option is refused: not a line, and not text. It counts as a line, since it takes as much to hold: by its
+    /// bytes alone a queue would have place for forty thousand.
     pub fn telnet(refusal: [u8; 3]) -> Message {
-        Message { bytes: refusal.to_vec(), lines: 0 }
+        Message { bytes: refusal.to_vec(), lines: 1 }
     }
 
     // ---- to a connection that cannot come in

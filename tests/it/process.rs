@@ -1,8 +1,10 @@
 //! The process: its arguments, what it prints, and how it ends when it cannot begin.
 
 use crate::harness::{Program, Server, Story, dynasti, dynasti_through_sh};
+use std::ffi::OsStr;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 
@@ -39,6 +41,16 @@ fn bad_arguments_get_one_line_that_names_them_and_status_2() {
         assert_eq!(stderr.len(), 1, "{args:?}: {stderr:?}");
         assert!(stderr[0].contains(named), "{args:?}: {stderr:?}");
     }
+}
+
+#[test]
+fn arguments_that_are_no_text_are_bad_arguments() {
+    let mut command = dynasti(&["serve", "--transcript"]);
+    command.arg(OsStr::from_bytes(b"caf\xe9"));
+    let mut program = Program::start("dynasti", command, &Story::default());
+    assert_eq!(program.exit_code(), 2);
+    let stderr = program.stderr.whole();
+    assert!(stderr.len() == 1 && stderr[0].contains("caf"), "{stderr:?}");
 }
 
 #[test]

@@ -110,6 +110,18 @@ fn a_manager_with_an_abstract_socket_is_told_too() {
 }
 
 #[test]
+fn a_manager_that_takes_nothing_does_not_keep_the_server_from_stopping() {
+    let manager = Manager::new("full");
+    let mut server = manager.starts(&[]);
+    manager.is_told("READY=1");
+    let others = UnixDatagram::unbound().expect("a socket is to be had");
+    others.set_nonblocking(true).expect("it need not wait");
+    while others.send_to(b"from another service", &manager.address).is_ok() {}
+    server.signal(Signal::TERM);
+    assert_eq!(server.exit_code(), 0);
+}
+
+#[test]
 fn signs_of_life_go_on_and_on() {
     let manager = Manager::new("watchdog");
     let _server = manager.starts(&[("WATCHDOG_USEC", "20000")]);
