@@ -36,12 +36,14 @@ pub(crate) async fn print(notices: Receiver<Notice>) {
 }
 
 /// Standard input, as long as it is the operator's.
-pub(crate) fn operator() -> Unblock<Foreground> {
-    Unblock::with_capacity(1024, Foreground(io::stdin()))
+pub(crate) fn operator() -> Unblock<impl Read> {
+    // A terminal's end of input is no lasting state, and `Unblock` reads on after one that follows a line: what is
+    // chained remembers it.
+    Unblock::with_capacity(1024, Foreground(io::stdin()).chain(io::empty()))
 }
 
 /// Reads standard input, but no terminal that this process is in the background of: to read that would stop it.
-pub(crate) struct Foreground(io::Stdin);
+struct Foreground(io::Stdin);
 
 impl Read for Foreground {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
