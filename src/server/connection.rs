@@ -299,12 +299,14 @@ impl Reader<'_> {
         let mut rest = Vec::new();
         let mut more = false;
         loop {
-            if let Some(wait) = self.pace.wait(Instant::now()) {
-                Box::pin(Timer::after(wait)).await;
-            } else if more {
+            if more {
                 future::yield_now().await;
             } else if let Err(error) = readable(self.stream).await {
                 return Ending::broken(&error);
+            }
+            // Asked when there is something to read, or else a client who was silent would earn it while it is read.
+            while let Some(wait) = self.pace.wait(Instant::now()) {
+                Box::pin(Timer::after(wait)).await;
             }
             let turn = if rest.is_empty() { self.read() } else { Ok(self.turn(&mem::take(&mut rest))) };
             match turn {
