@@ -1,8 +1,10 @@
 //! The process: its arguments, what it prints, and how it ends when it cannot begin.
 
 use crate::harness::{Program, Server, Story, dynasti, dynasti_through_sh};
+use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 
@@ -42,6 +44,38 @@ fn bad_arguments_get_one_line_that_names_them_and_status_2() {
 }
 
 #[test]
+fn what_an_option_takes_is_told_when_it_is_missing_or_too_much() {
+    for (args, told) in [
+        (&["--listen"][..], "'--listen'. It takes ADDR:PORT "),
+        (&["--transcript"], "'--transcript'. It takes FILE "),
+        (&["serve", "--rate"], "'--rate'. It takes N "),
+        (&["join", "--name"], "'--name'. It takes NAME "),
+        (&["join", "--retry=yes"], "--retry takes no value"),
+        (&["--no-console=1"], "--no-console takes no value"),
+        (&["--frobnicate=1"], "--frobnicate=1"),
+        (&["--rate", "5000000000"], "a number from 0 to 4294967295"),
+    ] {
+        let (status, stdout, stderr) = outcome(args);
+        assert_eq!((status, stdout.len(), stderr.len()), (2, 0, 1), "{args:?}: {stderr:?}");
+        assert!(stderr[0].contains(told), "{args:?}: {stderr:?}");
+    }
+}
+
+#[test]
+fn arguments_that_are_no_text_get_one_line_and_status_2() {
+    for args in [&["--transcript", "room\u{e9}"][..], &["\u{e9}"], &["join", "\u{e9}"]] {
+        // As who still uses Latin-1 would write it.
+        let args = args.iter().map(|arg| OsString::from_vec(arg.chars().map(|char| char as u8).collect()));
+        let mut command = dynasti(&[]);
+        command.args(args);
+        let mut program = Program::start("dynasti", command, &Story::default());
+        let (status, stderr) = (program.exit_code(), program.stderr.whole());
+        assert_eq!((status, stderr.len()), (2, 1), "{stderr:?}");
+        assert!(stderr[0].contains("\u{fffd}' is not UTF-8"), "{stderr:?}");
+    }
+}
+
+#[test]
 fn a_port_that_is_taken_gets_one_line_and_status_1() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
@@ -50,6 +84,17 @@ fn a_port_that_is_taken_gets_one_line_and_status_1() {
     assert!(stdout.is_empty(), "{stdout:?}");
     assert_eq!(stderr.len(), 1, "{stderr:?}");
     assert!(stderr[0].contains(&address), "{stderr:?}");
+}
+
+#[test]
+fn a_link_local_address_without_its_interface_gets_advice_and_status_1() {
+    if !has_ipv6() {
+        eprintln!("skipped: this machine has no IPv6");
+        return;
+    }
+    let (status, _, stderr) = outcome(&["--listen", "[fe80::1]:0"]);
+    assert_eq!((status, stderr.len()), (1, 1), "{stderr:?}");
+    assert!(stderr[0].contains("needs the number of its interface, as in [fe80::1%2]:0"), "{stderr:?}");
 }
 
 #[test]
