@@ -117,24 +117,20 @@ pub(crate) struct Instead {
     pub(crate) wrong: bool,
 }
 
-/// Reads the command line as the system hands it over.
-pub(crate) fn parse_os(args: impl Iterator<Item = OsString>) -> Result<Command, Instead> {
-    let words = args.map(OsString::into_string).collect::<Result<Vec<String>, OsString>>();
-    let words = words.map_err(|arg| Instead {
-        text: format!("dynasti: the argument {arg:?} is no UTF-8; it takes text (see dynasti --help)\n"),
-        wrong: true,
-    })?;
-    parse(words.into_iter())
-}
-
 /// Reads the command line.
-fn parse(args: impl Iterator<Item = String>) -> Result<Command, Instead> {
+pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, Instead> {
     let mut words = Vec::new();
     for arg in args {
+        let arg = arg
+            .into_string()
+            .map_err(|arg| wrong(&format!("Argument '{}' is not UTF-8, as all must be.", arg.to_string_lossy())))?;
         // argh takes `--option value`; people also type `--option=value`.
-        match arg.split_once('=').filter(|_| arg.starts_with("--")) {
-            Some((option, value)) => words.extend([option.to_string(), value.to_string()]),
-            None => words.push(arg),
+        match arg.split_once('=') {
+            Some((option, value)) if taken(option).is_some() => words.extend([option.to_string(), value.to_string()]),
+            Some((switch, _)) if ["--no-console", "--retry", "--no-bell"].contains(&switch) => {
+                return Err(wrong(&format!("{switch} takes no value.")));
+            }
+            _ => words.push(arg),
         }
     }
     if words
@@ -146,14 +142,14 @@ fn parse(args: impl Iterator<Item = String>) -> Result<Command, Instead> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let args = Args::from_args(&["dynasti"], &words).map_err(|exit| match exit.status {
         Ok(()) => Instead { text: HELP.into(), wrong: false },
-        Err(()) => Instead { text: one_line(&exit.output), wrong: true },
+        Err(()) => wrong(&exit.output),
     })?;
     if args.version {
         return Err(Instead { text: version(), wrong: false });
     }
     match args.command {
         Some(command) => Ok(command),
-        None => parse(std::iter::once("serve".to_string())),
+        None => parse(std::iter::once("serve".into())),
     }
 }
 
@@ -163,9 +159,21 @@ fn version() -> String {
     format!("dynasti {}{}\n", env!("CARGO_PKG_VERSION"), commit.unwrap_or_default())
 }
 
-fn one_line(text: &str) -> String {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    format!("dynasti: {} (see dynasti --help)\n", words.join(" "))
+/// One line about wrong arguments, of what argh or we have to say of them.
+fn wrong(why: &str) -> Instead {
+    let mut why = why.split_whitespace().collect::<Vec<_>>().join(" ");
+    // argh does not tell what a value would have been.
+    let missing = why.strip_prefix("No value provided for option '").and_then(|rest| rest.strip_suffix("'."));
+    if let Some(value) = missing.and_then(taken) {
+        why += &format!(" It takes {value}");
+    }
+    Instead { text: format!("dynasti: {why} (see dynasti --help)\n"), wrong: true }
+}
+
+/// What an option takes, as the help has it; None of what takes nothing, or is no option.
+fn taken(option: &str) -> Option<&'static str> {
+    let rest = HELP.lines().find_map(|line| line.trim_start().strip_prefix(option)?.strip_prefix(' '))?;
+    rest.split(' ').next().filter(|value| option.starts_with("--") && !value.is_empty())
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
@@ -177,7 +185,7 @@ fn positive(text: &str) -> Result<usize, String> {
 }
 
 fn number(text: &str) -> Result<u32, String> {
-    text.parse().map_err(|_| "it takes a number, 0 or more".to_string())
+    text.parse().map_err(|_| format!("it takes a number from 0 to {}", u32::MAX))
 }
 
 /// Lines are kept in memory, so there is a limit to them: a hundred thousand of 4 KiB would be 400 MB.
@@ -241,7 +249,7 @@ mod tests {
         for words in
             [&["--help"][..], &["-h"], &["help"], &["serve", "--help"], &["serve", "help"], &["--rate", "1", "-h"]]
         {
-            let instead = parse(words.iter().map(ToString::to_string)).expect_err("help is no command");
+            let instead = parse(words.iter().map(OsString::from)).expect_err("help is no command");
             assert_eq!((instead.text.as_str(), instead.wrong), (HELP, false), "{words:?}");
         }
     }

@@ -24,6 +24,9 @@ fn main() {
 /// The commit that this package was made of.
 fn packaged() -> Option<String> {
     let written = fs::read_to_string(PACKAGED).ok()?;
+    // cargo tries a package in the target directory of the clone that it is made of, and takes the one for the other. There
+    // the file is not, and cargo runs this again.
+    println!("cargo::rerun-if-changed={PACKAGED}");
     let after = written.split_once("\"sha1\"")?.1;
     hash(after.split('"').nth(1)?)
 }

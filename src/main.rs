@@ -45,7 +45,7 @@ const LAST_WORDS: Duration = Duration::from_millis(200);
 const LAST_SIGN: Duration = Duration::from_millis(100);
 
 fn main() -> ExitCode {
-    match args::parse_os(std::env::args_os().skip(1)) {
+    match args::parse(std::env::args_os().skip(1)) {
         Ok(Command::Serve(options)) => serve(options),
         Ok(Command::Join(join)) => {
             let options = Options { address: join.address, name: join.name, retry: join.retry };
@@ -229,6 +229,14 @@ fn fit_descriptors(asked: usize, room: &Room) -> usize {
 fn listen(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, String> {
     let cannot = |address: &SocketAddr, error: std::io::Error| {
         let advice = match error.kind() {
+            // What the system says of a link-local address of no interface.
+            std::io::ErrorKind::InvalidInput if address.is_ipv6() => {
+                return format!(
+                    "cannot listen on {address}: {error}: it needs the number of its interface, as in [{}%2]:{}",
+                    address.ip(),
+                    address.port()
+                );
+            }
             std::io::ErrorKind::AddrInUse => {
                 ": something listens there already; stop it or choose another port with --listen"
             }

@@ -8,6 +8,7 @@ use async_channel::Receiver;
 use dynasti::room::Notice;
 use dynasti::text::message::Message;
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::retry_on_intr;
 use rustix::termios::{isatty, tcgetpgrp};
 use smol::{Unblock, unblock};
 
@@ -35,22 +36,25 @@ pub(crate) async fn print(notices: Receiver<Notice>) {
 }
 
 /// Standard input, as long as it is the operator's.
-pub(crate) fn operator() -> Unblock<Foreground> {
-    Unblock::with_capacity(1024, Foreground(io::stdin()))
+pub(crate) fn operator() -> Unblock<impl Read> {
+    // A terminal's end of input is no lasting state, and `Unblock` reads on after one that follows a line: what is
+    // chained remembers it.
+    Unblock::with_capacity(1024, Foreground(io::stdin()).chain(io::empty()))
 }
 
 /// Reads standard input, but no terminal that this process is in the background of: to read that would stop it.
-pub(crate) struct Foreground(io::Stdin);
+struct Foreground(io::Stdin);
 
 impl Read for Foreground {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             // Waiting is no reading: only when there is something to read is it decided whose it is.
             // A signal, which any thread may be the one to get, is no reason to close the console.
-            rustix::io::retry_on_intr(|| poll(&mut [PollFd::new(&self.0, PollFlags::IN)], None))?;
+            retry_on_intr(|| poll(&mut [PollFd::new(&self.0, PollFlags::IN)], None))?;
             let background = isatty(&self.0) && tcgetpgrp(&self.0).ok() != Some(rustix::process::getpgrp());
             if !background {
-                return self.0.lock().read(buffer);
+                // Past the buffer of `Stdin`: what waited there would be waited for on the descriptor, in vain.
+                return Ok(retry_on_intr(|| rustix::io::read(&self.0, &mut *buffer))?);
             }
             std::thread::sleep(LOOK_AGAIN);
         }

@@ -134,7 +134,7 @@ impl Room {
     /// # Errors
     /// When somebody has the name, or the room has ended the connection.
     pub async fn join(&self, id: Id, name: &Name) -> Result<(), NotJoined> {
-        let gathering = self.with_floor(|state| state.join(id, name)).await?;
+        let gathering = self.with_floor(None, |state| state.join(id, name)).await?;
         self.gather(gathering).await;
         Ok(())
     }
@@ -145,7 +145,7 @@ impl Room {
     /// # Errors
     /// When the room is closing: the connection has left all the same.
     pub async fn leave(&self, id: Id, cause: Option<Cause>, words: Message) -> Result<(), Closing> {
-        self.with_floor(|state| state.leave(id, cause, words)).await
+        self.with_floor(None, |state| state.leave(id, cause, words)).await
     }
 
     /// Says goodbye to every connection, named or not, and closes its queue. Nobody comes in any more.
@@ -155,30 +155,36 @@ impl Room {
 
     /// Tells one connection something that nobody else hears.
     pub async fn answer(&self, id: Id, message: Message) {
-        self.with_floor(|state| state.post_to(id, message)).await;
+        self.with_floor(Some(id), |state| state.post_to(id, message)).await;
     }
 
     // ---- what members do
 
-    /// Lets everybody else hear what a member says. Waits while readers who keep up have too much to read.
+    /// Tells whether a client is flooding the room: then it waits, in all it does, while readers who keep up have too
+    /// much to read. Nobody else ever waits for a reader.
+    pub async fn flooding(&self, id: Id, flooding: bool) {
+        self.state.write().await.flooding(id, flooding);
+    }
+
+    /// Lets everybody else hear what a member says.
     pub async fn say(&self, id: Id, message: Message) {
-        let gathering = self.with_floor(|state| state.say(id, message)).await;
+        let gathering = self.with_floor(Some(id), |state| state.say(id, message)).await;
         self.gather(gathering).await;
     }
 
     /// Lets everybody else see what a member does.
     pub async fn emote(&self, id: Id, action: &Line<'_>) {
-        self.with_floor(|state| state.emote(id, action)).await;
+        self.with_floor(Some(id), |state| state.emote(id, action)).await;
     }
 
     /// Tells one member alone something: their name, the longest that fits, then the text.
     pub async fn whisper(&self, id: Id, rest: Line<'_>) {
-        self.with_floor(|state| state.whisper(id, rest)).await;
+        self.with_floor(Some(id), |state| state.whisper(id, rest)).await;
     }
 
     /// Tells the member who did that last something.
     pub async fn reply(&self, id: Id, text: &Line<'_>) {
-        self.with_floor(|state| state.reply(id, text)).await;
+        self.with_floor(Some(id), |state| state.reply(id, text)).await;
     }
 
     /// Changes a member's name, and tells everybody.
@@ -186,29 +192,29 @@ impl Room {
     /// # Errors
     /// When it stays as it was.
     pub async fn rename(&self, id: Id, new: &Name) -> Result<(), NotRenamed> {
-        self.with_floor(|state| state.rename(id, new)).await
+        self.with_floor(Some(id), |state| state.rename(id, new)).await
     }
 
     /// Tells a connection who is here.
     pub async fn who(&self, id: Id) {
-        self.with_floor(|state| state.who(id)).await;
+        self.with_floor(Some(id), |state| state.who(id)).await;
     }
 
     /// Tells a member what was said before.
     pub async fn recall(&self, id: Id, lines: Option<NonZeroUsize>) {
-        self.with_floor(|state| state.recall(id, lines)).await;
+        self.with_floor(Some(id), |state| state.recall(id, lines)).await;
     }
 
     /// Lets a member not hear another any more, or hear them again.
     pub async fn ignore(&self, id: Id, typed: &Line<'_>) {
-        self.with_floor(|state| state.ignore(id, typed)).await;
+        self.with_floor(Some(id), |state| state.ignore(id, typed)).await;
     }
 
     // ---- what the operator does
 
     /// Tells everybody something that no member said.
     pub async fn announce(&self, message: Message) {
-        self.with_floor(|state| state.announce(message)).await;
+        self.with_floor(None, |state| state.announce(message)).await;
     }
 
     /// Who is here, and how many connections have no name yet.
@@ -292,12 +298,12 @@ impl Room {
         }
     }
 
-    /// Acts when nobody has to be waited for.
-    async fn with_floor<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+    /// Acts when nobody has to be waited for by who acts, if it is a client.
+    async fn with_floor<T>(&self, by: Option<Id>, act: impl FnOnce(&mut State) -> T) -> T {
         loop {
             {
                 let mut state = self.state.write().await;
-                if !state.waits() {
+                if !state.waits(by) {
                     return act(&mut state);
                 }
             }
@@ -509,6 +515,29 @@ mod tests {
         assert_eq!(stopped.hears(), "-- You were too slow to read what was said. Bye!\n");
         block_on(room.leave(stopped.id, None, Message::default())).unwrap();
         assert_eq!(bob.hears(), "Stopped has left the chat (too slow).\n");
+    }
+
+    #[test]
+    fn only_a_flood_waits_for_a_reader_who_is_stuck() {
+        let room = room();
+        let (ann, stuck) = (join(&room, "Ann"), join(&room, "Stuck"));
+        // Large enough that none shares a batch with another.
+        let mut much = said("Ann", &"x".repeat(4000));
+        (0..4).for_each(|_| much.append(&said("Ann", &"y".repeat(4000))));
+        let now = || block_on(poll_once(room.say(ann.id, much.clone()))).is_some();
+        // The first joins the batch of the notices, and the second might wait for as many to speak as did in that one.
+        block_on(room.say(ann.id, much.clone()));
+        block_on(room.say(ann.id, much.clone()));
+        // Its writer has something in hand that the socket does not take.
+        let parcel = take_now(&stuck.outbox).unwrap();
+        stuck.outbox.holds(&parcel);
+        let crowding = outbox::MAX_QUEUED.bytes / much.bytes().len() - 2;
+        assert!((0..crowding).all(|_| now()));
+        block_on(room.flooding(ann.id, true));
+        assert!(!now());
+        block_on(room.flooding(ann.id, false));
+        assert!((0..crowding).all(|_| now()));
+        assert!(stuck.outbox.is_closed(), "and it is dropped by now");
     }
 
     #[test]

@@ -142,6 +142,11 @@ impl Outbox {
         if self.take.is_empty() { Parcel::default() } else { self.take.try_recv().unwrap_or_default() }
     }
 
+    /// Whether the client did not take all that its writer last wrote.
+    pub(super) fn is_stuck(&self) -> bool {
+        self.in_hand.bytes.load(Ordering::Relaxed) > 0
+    }
+
     fn with_in_hand(&self, mut waiting: Size) -> Size {
         let InHand { lines, bytes } = &*self.in_hand;
         waiting += Size { lines: lines.load(Ordering::Relaxed), bytes: bytes.load(Ordering::Relaxed) };

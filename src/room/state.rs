@@ -92,6 +92,8 @@ struct Client {
     cause: Option<Cause>,
     /// The part of the batch now gathering from which on this member listens: it came meanwhile.
     from: usize,
+    /// Whether it says more than a person does.
+    floods: bool,
     /// Whether it is among [`State::crowded`].
     crowded: bool,
 }
@@ -164,6 +166,7 @@ impl State {
             muted: false,
             cause: None,
             from: 0,
+            floods: false,
             crowded: false,
         };
         self.clients.insert(id, Box::new(client));
@@ -252,6 +255,12 @@ impl State {
     }
 
     // ---- what members do
+
+    pub(super) fn flooding(&mut self, id: Id, flooding: bool) {
+        if let Some(client) = self.clients.get_mut(&id) {
+            client.floods = flooding;
+        }
+    }
 
     pub(super) fn say(&mut self, id: Id, said: Message) -> Option<Gathering> {
         let audience = self.heard_by(id)?;
@@ -558,11 +567,13 @@ impl State {
         }
     }
 
-    /// Whether anybody has to be waited for before more is said: a client whose queue is nearly full, and who reads.
-    pub(super) fn waits(&mut self) -> bool {
+    /// Whether anybody has to be waited for before more is said: a client whose queue is nearly full, and whose writer
+    /// has not had its turn yet, or for a while who does not take what is written. The latter only a flood waits for.
+    pub(super) fn waits(&mut self, by: Option<Id>) -> bool {
         if self.crowded.is_empty() {
             return false;
         }
+        let flood = by.and_then(|id| self.clients.get(&id)).is_some_and(|client| client.floods);
         let now = Instant::now();
         let mut waits = false;
         self.crowded.retain_mut(|crowded| {
@@ -581,7 +592,8 @@ impl State {
                 if shrunk {
                     *moved = now;
                 }
-                waits |= now - *moved < PATIENCE && now - *since < PATIENCE_IN_ALL;
+                let patient = now - *moved < PATIENCE && now - *since < PATIENCE_IN_ALL;
+                waits |= patient && (flood || !client.outbox.is_stuck());
             }
             true
         });

@@ -96,6 +96,7 @@ pub(super) async fn serve(
         session: Session::default(),
         decoder: Decoder::default(),
         fresh: true,
+        floods: false,
         pace: Pace::new(rate, Instant::now()),
     };
     let ending = {
@@ -281,6 +282,8 @@ struct Reader<'a> {
     decoder: Decoder,
     /// Whether nothing has come yet.
     fresh: bool,
+    /// Whether the room knows this client for one that floods it.
+    floods: bool,
     pace: Pace,
 }
 
@@ -318,12 +321,14 @@ impl Reader<'_> {
         let mut rest = Vec::new();
         let mut more = false;
         loop {
-            if let Some(wait) = self.pace.wait(Instant::now()) {
-                Box::pin(Timer::after(wait)).await;
-            } else if more {
+            if more {
                 future::yield_now().await;
             } else if let Err(error) = readable(self.stream).await {
                 return Ending::broken(&error);
+            }
+            // Asked when there is something to read, or else a client who was silent would earn it while it is read.
+            while let Some(wait) = self.pace.wait(Instant::now()) {
+                Box::pin(Timer::after(wait)).await;
             }
             let turn = if rest.is_empty() { self.read() } else { Ok(self.turn(&mem::take(&mut rest))) };
             match turn {
@@ -344,6 +349,10 @@ impl Reader<'_> {
         // What a panic does can only be seen by having one.
         #[cfg(test)]
         assert!(!turn.said.bytes().ends_with(b": panic!\n"), "as asked");
+        let floods = turn.more || self.pace.floods();
+        if mem::replace(&mut self.floods, floods) != floods {
+            self.room.flooding(self.id, floods).await;
+        }
         if !turn.said.is_empty() {
             self.room.say(self.id, turn.said).await;
         }

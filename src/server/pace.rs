@@ -8,29 +8,33 @@ const BURST: f32 = 200.0;
 /// A line up to this long counts as one: the contract's burst is 200 lines or 64 KiB, whichever comes first.
 const BYTES_PER_LINE: f32 = 64.0 * 1024.0 / BURST;
 
+/// Lines a second that count as no flood where no rate is set: nobody types ten thousand a minute.
+const NO_FLOOD: f32 = 200.0;
+
 /// One client's allowance.
 #[derive(Debug)]
 pub(super) struct Pace {
-    /// Lines a second; zero is no limit.
+    /// Lines a second.
     rate: f32,
-    /// Lines that may be read now.
+    /// Whether more than that has to wait, or is only told apart.
+    limited: bool,
+    /// Lines that may be read now. Below zero where more was read.
     left: f32,
     since: Instant,
 }
 
 impl Pace {
+    /// An allowance of so many lines a second; zero is no limit.
     pub(super) fn new(rate: u32, now: Instant) -> Pace {
-        Pace { rate: rate as f32, left: BURST, since: now }
+        let limited = rate != 0;
+        Pace { rate: if limited { rate as f32 } else { NO_FLOOD }, limited, left: BURST, since: now }
     }
 
     /// How long to wait before more may be read; None when it may be read now.
     pub(super) fn wait(&mut self, now: Instant) -> Option<Duration> {
-        if self.rate == 0.0 {
-            return None;
-        }
         let earned = now.saturating_duration_since(self.since).as_secs_f32() * self.rate;
         self.since = now;
-        self.left = (self.left + earned).min(BURST);
+        self.left = (self.left + earned).clamp(-BURST, BURST);
         self.spent().then(|| Duration::from_secs_f32((1.0 - self.left) / self.rate))
     }
 
@@ -40,9 +44,14 @@ impl Pace {
         self.left -= if line { pieces.max(1.0) } else { pieces };
     }
 
-    /// Whether the allowance is used up.
+    /// Whether the allowance is used up, and nothing more may be read.
     pub(super) fn spent(&self) -> bool {
-        self.rate != 0.0 && self.left <= 0.0
+        self.limited && self.floods()
+    }
+
+    /// Whether the client has said more than a person does, whatever it may say.
+    pub(super) fn floods(&self) -> bool {
+        self.left <= 0.0
     }
 }
 
@@ -90,12 +99,17 @@ mod tests {
     }
 
     #[test]
-    fn without_a_rate_nothing_is_counted() {
-        let mut pace = Pace::new(0, Instant::now());
+    fn without_a_rate_nothing_waits_but_a_flood_is_still_one() {
+        let start = Instant::now();
+        let mut pace = Pace::new(0, start);
+        pace.spend(true, 10);
+        assert!(!pace.floods());
         for _ in 0..10_000 {
             pace.spend(true, 4096);
         }
-        assert!(!pace.spent());
-        assert_eq!(pace.wait(Instant::now()), None);
+        assert!(pace.floods() && !pace.spent());
+        assert_eq!(pace.wait(start), None);
+        assert_eq!(pace.wait(start + Duration::from_secs(2)), None);
+        assert!(!pace.floods());
     }
 }

@@ -26,6 +26,15 @@ fn the_operators_lines_keep_their_order() {
 }
 
 #[test]
+fn a_long_paste_of_the_operators_comes_to_its_end() {
+    let mut server = Server::start(&[]);
+    let mut ann = server.join("Ann");
+    let lines: Vec<String> = (0..1000).map(|number| format!("line {number}")).collect();
+    server.types_bytes(format!("{}\n", lines.join("\n")).as_bytes());
+    ann.hears_each(lines.iter().map(|line| format!("[SERVER]: {line}")));
+}
+
+#[test]
 fn who_has_not_given_a_name_does_not_hear_the_operator() {
     let mut server = Server::start(&[]);
     let mut ann = server.join("Ann");
@@ -327,8 +336,8 @@ fn what_is_said_is_not_printed_where_nobody_watches() {
     assert!(!printed.iter().any(|line| line.contains("secret") || line.contains("whispers")), "{printed:?}");
 }
 
-#[test]
-fn an_operator_at_a_terminal_sees_the_room() {
+/// A server with its operator at a terminal, and two who have joined it.
+fn operated_from_a_terminal(story: &Story) -> (Seat, [Client; 2]) {
     let mut command = Seat::session(DYNASTI);
     command.args(["serve", "--listen", "127.0.0.1:0"]);
     let mut operator = Seat::run(80, 30, command);
@@ -337,14 +346,37 @@ fn an_operator_at_a_terminal_sees_the_room() {
     };
     operator.shows_where("where it listens", |emulator| listening(&emulator.everything()).is_some());
     let address = listening(&operator.emulator.everything()).expect("it was just seen");
-    let story = Story::default();
-    let [mut ann, mut bob] = ["Ann", "Bob"].map(|name| {
-        let mut client = Client::new(TcpStream::connect(address).expect("the server listens"), &story);
+    let [mut ann, bob] = ["Ann", "Bob"].map(|name| {
+        let mut client = Client::new(TcpStream::connect(address).expect("the server listens"), story);
         client.hears(PROMPT);
         client.joins(name);
         client
     });
     ann.hears("Bob has joined the chat.");
+    (operator, [ann, bob])
+}
+
+#[test]
+fn an_operator_at_a_terminal_leaves_the_console_with_one_ctrl_d() {
+    let story = Story::default();
+    let (mut operator, [mut ann, mut bob]) = operated_from_a_terminal(&story);
+    operator.types("last words\r");
+    ann.hears("[SERVER]: last words");
+    bob.hears("[SERVER]: last words");
+    operator.types("\x04");
+    operator.types("can anybody hear me?\r/quit\r");
+    for round in 0..20 {
+        ann.says(&format!("round {round}"));
+        bob.hears(&format!("Ann: round {round}"));
+    }
+    operator.signal(Signal::TERM);
+    ann.hears(GOODBYE);
+}
+
+#[test]
+fn an_operator_at_a_terminal_sees_the_room() {
+    let story = Story::default();
+    let (mut operator, [mut ann, mut bob]) = operated_from_a_terminal(&story);
     ann.sends("/msg Bob psst\none\n/me waves\n");
     bob.hears_each(["Ann (private): psst", "Ann: one", "* Ann waves"]);
     operator.types("two\r/quit\r");

@@ -1,10 +1,10 @@
 //! The process: its arguments, what it prints, and how it ends when it cannot begin.
 
 use crate::harness::{Program, Server, Story, dynasti, dynasti_through_sh};
-use std::ffi::OsStr;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::ffi::OsString;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 
@@ -44,13 +44,35 @@ fn bad_arguments_get_one_line_that_names_them_and_status_2() {
 }
 
 #[test]
-fn arguments_that_are_no_text_are_bad_arguments() {
-    let mut command = dynasti(&["serve", "--transcript"]);
-    command.arg(OsStr::from_bytes(b"caf\xe9"));
-    let mut program = Program::start("dynasti", command, &Story::default());
-    assert_eq!(program.exit_code(), 2);
-    let stderr = program.stderr.whole();
-    assert!(stderr.len() == 1 && stderr[0].contains("caf"), "{stderr:?}");
+fn what_an_option_takes_is_told_when_it_is_missing_or_too_much() {
+    for (args, told) in [
+        (&["--listen"][..], "'--listen'. It takes ADDR:PORT "),
+        (&["--transcript"], "'--transcript'. It takes FILE "),
+        (&["serve", "--rate"], "'--rate'. It takes N "),
+        (&["join", "--name"], "'--name'. It takes NAME "),
+        (&["join", "--retry=yes"], "--retry takes no value"),
+        (&["--no-console=1"], "--no-console takes no value"),
+        (&["--frobnicate=1"], "--frobnicate=1"),
+        (&["--rate", "5000000000"], "a number from 0 to 4294967295"),
+    ] {
+        let (status, stdout, stderr) = outcome(args);
+        assert_eq!((status, stdout.len(), stderr.len()), (2, 0, 1), "{args:?}: {stderr:?}");
+        assert!(stderr[0].contains(told), "{args:?}: {stderr:?}");
+    }
+}
+
+#[test]
+fn arguments_that_are_no_text_get_one_line_and_status_2() {
+    for args in [&["--transcript", "room\u{e9}"][..], &["\u{e9}"], &["join", "\u{e9}"]] {
+        // As who still uses Latin-1 would write it.
+        let args = args.iter().map(|arg| OsString::from_vec(arg.chars().map(|char| char as u8).collect()));
+        let mut command = dynasti(&[]);
+        command.args(args);
+        let mut program = Program::start("dynasti", command, &Story::default());
+        let (status, stderr) = (program.exit_code(), program.stderr.whole());
+        assert_eq!((status, stderr.len()), (2, 1), "{stderr:?}");
+        assert!(stderr[0].contains("\u{fffd}' is not UTF-8"), "{stderr:?}");
+    }
 }
 
 #[test]
@@ -62,6 +84,17 @@ fn a_port_that_is_taken_gets_one_line_and_status_1() {
     assert!(stdout.is_empty(), "{stdout:?}");
     assert_eq!(stderr.len(), 1, "{stderr:?}");
     assert!(stderr[0].contains(&address), "{stderr:?}");
+}
+
+#[test]
+fn a_link_local_address_without_its_interface_gets_advice_and_status_1() {
+    if !has_ipv6() {
+        eprintln!("skipped: this machine has no IPv6");
+        return;
+    }
+    let (status, _, stderr) = outcome(&["--listen", "[fe80::1]:0"]);
+    assert_eq!((status, stderr.len()), (1, 1), "{stderr:?}");
+    assert!(stderr[0].contains("needs the number of its interface, as in [fe80::1%2]:0"), "{stderr:?}");
 }
 
 #[test]
@@ -126,8 +159,17 @@ fn who_comes_and_goes_is_printed() {
     assert!(server.stderr.so_far().is_empty());
 }
 
+/// Whether this machine is on any network at all. Nothing is sent: a datagram socket connects by finding a route.
+fn has_network() -> bool {
+    UdpSocket::bind("0.0.0.0:0").is_ok_and(|socket| socket.connect("192.0.2.1:9").is_ok())
+}
+
 #[test]
 fn where_it_listens_and_how_to_join_are_printed_first() {
+    if !has_network() {
+        eprintln!("skipped: this machine is on no network");
+        return;
+    }
     let server = Server::start(&["--listen", "0.0.0.0:0"]);
     let port = server.port();
     server.stdout.find("how to join", |line| line.starts_with("Join with: nc ") && line.ends_with(&format!(" {port}")));

@@ -22,6 +22,9 @@ use std::time::{Duration, Instant};
 /// Healthy clients who talk and listen.
 const TALKERS: usize = 6;
 
+/// So many of them type, a line now and then, and the others are scripts that talk as fast as they are let.
+const TYPISTS: usize = 2;
+
 /// Healthy clients in all: two do nothing but listen.
 const HEALTHY: usize = TALKERS + 2;
 
@@ -66,7 +69,7 @@ struct Heard {
     public: Vec<Mark>,
     whispered: [Vec<Mark>; HEALTHY],
     operator: usize,
-    /// How long the lines of healthy clients took, in microseconds.
+    /// How long what was typed took, in microseconds.
     delays: Vec<u32>,
 }
 
@@ -173,7 +176,7 @@ fn soak() {
     let ms = |per_mille: usize| f64::from(delays[(delays.len() - 1) * per_mille / 1000]) / 1000.0;
     println!(
         "soaked {} s at --rate {rate}, seed {seed}: {said} lines said by {TALKERS}, {deliveries} deliveries checked in \
-         {} lines, {connections} connections made; delay {:.1} ms at the median, {:.0} ms at 99.9 %, {:.0} ms at most; \
+         {} lines, {connections} connections made; who types waits {:.1} ms at the median, {:.0} ms at 99.9 %, {:.0} ms at most; \
          RSS {} to {} KiB, descriptors {} to {}, threads {} to {}",
         begun.elapsed().as_secs(),
         reference.public.len(),
@@ -200,7 +203,11 @@ fn talk(number: usize, mut mouth: TcpStream, mut random: Random, begun: Instant,
     let mut talk = Talk::default();
     let mut says = |text: &str| talk.said.push(Mark::of(number, &format!("{}: {text}", name(number))));
     while Instant::now() < end {
-        let lines = if random.one_in(200) { 100 } else { random.below(3) };
+        let lines = match number {
+            0..TYPISTS => 1,
+            _ if random.one_in(200) => 100,
+            _ => random.below(3),
+        };
         let mut bytes = Vec::new();
         for _ in 0..lines {
             let filler: Vec<&str> = (0..random.below(10)).map(|_| random.pick(&words)).collect();
@@ -228,8 +235,9 @@ fn talk(number: usize, mut mouth: TcpStream, mut random: Random, begun: Instant,
         let (first, second) = bytes.split_at(random.below(bytes.len() + 1));
         for piece in [first, second] {
             mouth.write_all(piece).expect("a healthy client can always talk");
-            thread::sleep(Duration::from_millis(random.below(30) as u64));
         }
+        let pause = if number < TYPISTS { 300 + random.below(500) } else { random.below(50) };
+        thread::sleep(Duration::from_millis(pause as u64));
     }
     says(LAST);
     mouth.write_all(format!("{LAST}\n").as_bytes()).expect("a healthy client can always talk");
@@ -265,6 +273,8 @@ fn listen(number: usize, stream: TcpStream, begun: Instant) -> (BufReader<TcpStr
         }
         if author < TALKERS {
             talking -= usize::from(text == LAST);
+        }
+        if author < TYPISTS {
             let sent = text.split_once(" t=").and_then(|(_, rest)| rest.split_once(' ')?.0.parse::<u128>().ok());
             let delay = sent.map(|sent| begun.elapsed().as_micros().saturating_sub(sent));
             heard.delays.extend(delay.map(|delay| u32::try_from(delay).unwrap_or(u32::MAX)));

@@ -181,6 +181,24 @@ fn a_flood_is_slowed_to_the_rate_and_neither_stops_the_talk_nor_loses_a_line() {
 }
 
 #[test]
+fn who_was_silent_for_a_while_has_no_larger_burst() {
+    const RATE: f64 = 400.0;
+    let server = Server::start(&["--rate", "400"]);
+    let [mut ann, mut bob, mut cid] = server.room(["Ann", "Bob", "Cid"]);
+    // Nothing is waited for: silence is what this is about, and at this rate it would earn more than a hundred lines.
+    thread::sleep(Duration::from_millis(300));
+    let begun = Instant::now();
+    cid.sends("y\n".repeat(1000));
+    let mut heard = vec![ann.hears_one("a line of the flood", |line| line == "Cid: y")];
+    while heard.len() < 200 {
+        heard.push(ann.hears_one("a line of the flood", |line| line == "Cid: y"));
+    }
+    heard.extend(talk_meanwhile(&mut ann, &mut bob, 3));
+    let most = 201.0 + RATE * begun.elapsed().as_secs_f64();
+    assert!(heard.len() as f64 <= most, "{} lines where {most} are the most", heard.len());
+}
+
+#[test]
 fn a_flood_without_newlines_ends_one_connection() {
     let server = Server::start(&[]);
     let [mut ann, mut bob, mut cid] = server.room(["Ann", "Bob", "Cid"]);
