@@ -40,6 +40,10 @@ const TLS: [u8; 2] = [22, 3];
 /// plain close until the next key is pressed, and get the shell back only by this.
 const MOMENT: Duration = Duration::from_millis(250);
 
+/// How long a peer that is gone is still read: what a script says fits into the burst and takes no time, while what is left
+/// of a flood would go on for hours. As long as the contract gives what is queued for a client that has no more to say.
+const STILL_READ: Duration = Duration::from_secs(2);
+
 thread_local! {
     /// Where every connection reads to: none holds a buffer while there is nothing to read.
     static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ]);
@@ -61,9 +65,7 @@ impl Ending {
     }
 
     fn broken(error: &io::Error) -> Ending {
-        // A reset is what a program that ends with input unread does; the rest is the network's doing.
-        let own = matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe);
-        let cause = (!own).then_some(Cause::ConnectionLost);
+        let cause = (!is_the_peers(error)).then_some(Cause::ConnectionLost);
         Ending { cause, words: Message::default(), heard_out: true }
     }
 
@@ -148,6 +150,12 @@ pub(super) enum Goodbye {
     Abrupt,
 }
 
+/// Whether the peer ended the connection: a reset is what a program that ends with input unread does. The rest is the
+/// network's doing.
+fn is_the_peers(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
+}
+
 /// Closes a socket so that its peer notices. Everything queued was written before, or could not be.
 async fn part(stream: &Async<TcpStream>, flushed: bool, heard_out: bool, goodbye: Goodbye) {
     if flushed && heard_out {
@@ -186,13 +194,27 @@ async fn drain(stream: &Async<TcpStream>) -> io::Result<()> {
     Err(io::ErrorKind::TimedOut.into())
 }
 
-/// The writer task: writes what the room posts, all that waits in one go.
+/// The writer task: writes what the room posts. When the peer is gone it throws that away for a while, since what the peer
+/// said before is still to be read: the reader sees the end of that, and then the outbox is closed.
 async fn write(stream: Arc<Async<TcpStream>>, outbox: Outbox) -> io::Result<()> {
+    let result = write_all(&stream, &outbox).await;
+    if result.as_ref().is_err_and(is_the_peers) {
+        let closed = async { while outbox.take().await.is_some_and(|parcel| parcel.last().is_none()) {} };
+        let late = async {
+            Timer::after(STILL_READ).await;
+        };
+        Box::pin(closed.or(late)).await;
+    }
+    result
+}
+
+/// Writes all that waits in one go, until the last parcel is written.
+async fn write_all(stream: &Async<TcpStream>, outbox: &Outbox) -> io::Result<()> {
     loop {
         let Some(parcel) = outbox.take().await else { return Ok(()) };
-        let last = match write_at_once(stream.get_ref(), &outbox, parcel)? {
+        let last = match write_at_once(stream.get_ref(), outbox, parcel)? {
             Written::All { last } => last,
-            Written::Part(parcel) => Box::pin(press(&stream, &outbox, *parcel)).await?,
+            Written::Part(parcel) => Box::pin(press(stream, outbox, *parcel)).await?,
         };
         if last {
             return Ok(());

@@ -1,6 +1,8 @@
 //! Coming, talking, going: the texts of the contract, to the letter, and who hears them.
 
 use crate::harness::{PROMPT, Server};
+use rustix::process::Signal;
+use std::io::Write;
 
 #[test]
 fn everybody_is_asked_for_a_name_and_welcomed_by_it() {
@@ -92,6 +94,25 @@ fn a_whole_visit_in_one_packet_is_a_whole_visit() {
     cron.hears_each([PROMPT, "Welcome, cron! You can now chat. Type messages and press Enter."]);
     cron.hears_the_end();
     ann.hears_each(["cron has joined the chat.", "cron: backup done", "cron has left the chat."]);
+}
+
+/// As `printf … >/dev/tcp/pi/4000` does in bash: the connection is reset, since the greeting was never read.
+#[test]
+fn what_was_said_is_delivered_though_its_author_reads_nothing_and_is_gone() {
+    let server = Server::start(&[]);
+    let mut ann = server.join("Ann");
+    let mut cron = server.dial().into_stream();
+    let greeted = cron.peek(&mut [0]).expect("the greeting comes");
+    assert_eq!(greeted, 1);
+    let lines: Vec<String> = (0..190).map(|number| format!("backup {number} done")).collect();
+    // The server finds all of it at once: the name, more lines than it says in one turn, the reset.
+    server.signal(Signal::STOP);
+    cron.write_all(format!("cron\n{}\n", lines.join("\n")).as_bytes()).expect("the system takes it");
+    drop(cron);
+    server.signal(Signal::CONT);
+    ann.hears("cron has joined the chat.");
+    ann.hears_each(lines.iter().map(|line| format!("cron: {line}")));
+    ann.hears("cron has left the chat.");
 }
 
 #[test]
