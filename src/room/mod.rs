@@ -140,11 +140,11 @@ impl Room {
     }
 
     /// Takes a connection off the list, tells the others if it was a member, and closes its queue with these last words.
-    /// Its own connection calls this, once, on every path.
+    /// Its own connection calls this, once, on every path. Tells the cause: the room's own, if it ended the connection.
     ///
     /// # Errors
     /// When the room is closing: the connection has left all the same.
-    pub async fn leave(&self, id: Id, cause: Option<Cause>, words: Message) -> Result<(), Closing> {
+    pub async fn leave(&self, id: Id, cause: Option<Cause>, words: Message) -> Result<Option<Cause>, Closing> {
         self.with_floor(None, |state| state.leave(id, cause, words)).await
     }
 

@@ -218,29 +218,31 @@ impl State {
         Ok(gathering)
     }
 
-    pub(super) fn leave(&mut self, id: Id, cause: Option<Cause>, words: Message) -> Result<(), Closing> {
+    pub(super) fn leave(&mut self, id: Id, cause: Option<Cause>, words: Message) -> Result<Option<Cause>, Closing> {
         self.publish();
-        if let Some(client) = self.clients.remove(&id) {
+        let mut cause = cause;
+        if let Some(mut client) = self.clients.remove(&id) {
             client.outbox.close(words, FLUSH, false);
+            cause = client.cause.take().or(cause);
             if let Some(name) = &client.name {
-                self.gone(id, name, &client, client.cause.clone().or(cause));
+                self.gone(id, name, &client, cause.as_ref());
             }
         }
-        if self.closing { Err(Closing) } else { Ok(()) }
+        if self.closing { Err(Closing) } else { Ok(cause) }
     }
 
     /// A member is off the list.
-    fn gone(&mut self, id: Id, name: &Name, client: &Client, cause: Option<Cause>) {
+    fn gone(&mut self, id: Id, name: &Name, client: &Client, cause: Option<&Cause>) {
         self.names.remove(&name.key());
         for other in self.clients.values_mut() {
             other.forget(id, client.ignores.contains(&other.outbox.id()));
         }
         if !self.closing {
-            if let Some(cause) = &cause {
+            if let Some(cause) = cause {
                 *self.stats.drops.entry(cause.kind()).or_default() += 1;
             }
             // Nobody waits for more: whoever leaves is about to be gone.
-            _ = self.post(Message::left(name, cause.as_ref()), Audience::Everybody, Kind::News);
+            _ = self.post(Message::left(name, cause), Audience::Everybody, Kind::News);
             self.publish();
         }
         self.log(Message::disconnected(name));

@@ -40,6 +40,10 @@ const TLS: [u8; 2] = [22, 3];
 /// plain close until the next key is pressed, and get the shell back only by this.
 const MOMENT: Duration = Duration::from_millis(250);
 
+/// The same for one that was too slow: until then its last words wait behind what the system holds for it. A reset would
+/// throw that away, and with it the reason.
+const LONG_MOMENT: Duration = Duration::from_secs(5);
+
 /// How long a peer that is gone is still read: what a script says fits into the burst and takes no time, while what is left
 /// of a flood would go on for hours. As long as the contract gives what is queued for a client that has no more to say.
 const STILL_READ: Duration = Duration::from_secs(2);
@@ -113,13 +117,14 @@ pub(super) async fn serve(
         read.or(write).await
     };
     let rest = async {
-        let closing = room.leave(id, ending.cause, ending.words).await;
+        let left = room.leave(id, ending.cause, ending.words).await;
         let flushed = match written {
             Some(result) => result,
             None => writer.await,
         };
-        let goodbye = match closing {
-            Ok(()) => Goodbye::Proper,
+        let goodbye = match left {
+            Ok(Some(Cause::TooSlow)) => Goodbye::Patient,
+            Ok(_) => Goodbye::Proper,
             Err(Closing) => Goodbye::Abrupt,
         };
         part(&stream, matches!(flushed, Ok(Ok(()))), ending.heard_out, goodbye).await;
@@ -145,6 +150,8 @@ pub(super) enum Goodbye {
     /// By the end of what it reads, and a reset a moment later. Programs that read to the end see one, OpenBSD's nc
     /// notices the reset.
     Proper,
+    /// As the proper one, but after a longer moment: it has yet to read all that it did not read in time.
+    Patient,
     /// By a reset alone, a moment after the last words: once ncat has seen the end of what it reads, it notices nothing
     /// until the next key is pressed.
     Abrupt,
@@ -164,7 +171,7 @@ async fn part(stream: &Async<TcpStream>, flushed: bool, heard_out: bool, goodbye
     if flushed && (goodbye == Goodbye::Abrupt || stream.get_ref().shutdown(Shutdown::Write).is_ok()) {
         let closed = async { drain(stream).await.is_ok() };
         let late = async {
-            Timer::after(MOMENT).await;
+            Timer::after(if goodbye == Goodbye::Patient { LONG_MOMENT } else { MOMENT }).await;
             false
         };
         if closed.or(late).await {
@@ -287,6 +294,20 @@ struct Reader<'a> {
     pace: Pace,
 }
 
+/// What was read and is yet to be decoded.
+#[derive(Default)]
+struct Held {
+    bytes: Vec<u8>,
+    /// How many of them were.
+    taken: usize,
+}
+
+impl Held {
+    fn is_empty(&self) -> bool {
+        self.taken == self.bytes.len()
+    }
+}
+
 /// What came of the input that one turn may look at.
 #[derive(Default)]
 struct Turn {
@@ -294,8 +315,6 @@ struct Turn {
     said: Message,
     /// What is to be done after that, if anything.
     act: Option<Act>,
-    /// What is left for the next turn.
-    rest: Vec<u8>,
     /// Whether there may be more to read at once.
     more: bool,
     /// Whether this was the end of input.
@@ -318,7 +337,7 @@ impl Reader<'_> {
     /// Whatever is done besides waiting for the client to say something is boxed: a thousand who are silent then
     /// hold none of it.
     async fn run(&mut self) -> Ending {
-        let mut rest = Vec::new();
+        let mut held = Held::default();
         let mut more = false;
         loop {
             if more {
@@ -329,11 +348,15 @@ impl Reader<'_> {
             // Asked when there is something to read, or else a client who was silent would earn it while it is read.
             while let Some(wait) = self.pace.wait(Instant::now()) {
                 Box::pin(Timer::after(wait)).await;
+                // Who has reset the connection had the burst; the rest is not read out, at the rate, for hours.
+                if let Ok(Some(error)) = self.stream.get_ref().take_error() {
+                    return Ending::broken(&error);
+                }
             }
-            let turn = if rest.is_empty() { self.read() } else { Ok(self.turn(&mem::take(&mut rest))) };
+            let turn = if held.is_empty() { self.read(&mut held) } else { Ok(self.resume(&mut held)) };
             match turn {
-                Ok(mut turn) => {
-                    (rest, more) = (mem::take(&mut turn.rest), turn.more);
+                Ok(turn) => {
+                    more = turn.more;
                     if let Some(ending) = Box::pin(self.take(turn)).await {
                         return ending;
                     }
@@ -364,8 +387,8 @@ impl Reader<'_> {
         turn.end.then(|| Ending { cause: None, words: Message::default(), heard_out: true })
     }
 
-    /// Reads once, and decodes what came.
-    fn read(&mut self) -> io::Result<Turn> {
+    /// Reads once, and decodes what came, as much of it as one turn may say. The rest is held.
+    fn read(&mut self, held: &mut Held) -> io::Result<Turn> {
         BUFFER.with_borrow_mut(|buffer| {
             let n = retry_interrupted(|| self.stream.get_ref().read(buffer))?;
             if n == 0 {
@@ -374,28 +397,39 @@ impl Reader<'_> {
             if mem::replace(&mut self.fresh, false) && buffer[..n].starts_with(&TLS) {
                 return Ok(Turn { act: Some(session::no_person()), ..Turn::default() });
             }
-            let mut turn = self.turn(&buffer[..n]);
+            let (mut turn, rest) = self.turn(&buffer[..n]);
             turn.more |= n == buffer.len();
+            *held = Held { bytes: rest.to_vec(), taken: 0 };
             Ok(turn)
         })
     }
 
-    /// Takes lines off the input up to the first that asks for more than to be said, or as many as one turn may say.
-    fn turn(&mut self, mut input: &[u8]) -> Turn {
+    /// Decodes more of what is held.
+    fn resume(&mut self, held: &mut Held) -> Turn {
+        let (turn, rest) = self.turn(&held.bytes[held.taken..]);
+        held.taken = held.bytes.len() - rest.len();
+        if held.is_empty() {
+            *held = Held::default();
+        }
+        turn
+    }
+
+    /// Takes lines off the input up to the first that asks for more than to be said, or as many as one turn may say;
+    /// gives what is left of it.
+    fn turn<'a>(&mut self, mut input: &'a [u8]) -> (Turn, &'a [u8]) {
         let mut turn = Turn::default();
         while !self.pace.spent() && turn.said.lines() < SAID_LINES && turn.said.bytes().len() < SAID {
             let before = input.len();
             let next = self.decoder.next(&mut input);
             self.pace.spend(next.is_some(), before - input.len());
-            let Some(next) = next else { return turn };
+            let Some(next) = next else { return (turn, input) };
             turn.take(self.session.input(next), self.session.name());
             if turn.act.is_some() {
                 break;
             }
         }
-        turn.rest = input.to_vec();
         turn.more = !input.is_empty();
-        turn
+        (turn, input)
     }
 
     /// What the end of input ends: the last line counts even without a newline.
