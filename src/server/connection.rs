@@ -201,32 +201,36 @@ async fn drain(stream: &Async<TcpStream>) -> io::Result<()> {
     Err(io::ErrorKind::TimedOut.into())
 }
 
-/// The writer task: writes what the room posts. When the peer is gone it throws that away for a while, since what the peer
-/// said before is still to be read: the reader sees the end of that, and then the outbox is closed.
+/// The writer task: writes what the room posts, all that waits in one go.
 async fn write(stream: Arc<Async<TcpStream>>, outbox: Outbox) -> io::Result<()> {
-    let result = write_all(&stream, &outbox).await;
-    if result.as_ref().is_err_and(is_the_peers) {
-        let closed = async { while outbox.take().await.is_some_and(|parcel| parcel.last().is_none()) {} };
-        let late = async {
-            Timer::after(STILL_READ).await;
-        };
-        Box::pin(closed.or(late)).await;
-    }
-    result
-}
-
-/// Writes all that waits in one go, until the last parcel is written.
-async fn write_all(stream: &Async<TcpStream>, outbox: &Outbox) -> io::Result<()> {
     loop {
         let Some(parcel) = outbox.take().await else { return Ok(()) };
-        let last = match write_at_once(stream.get_ref(), outbox, parcel)? {
-            Written::All { last } => last,
-            Written::Part(parcel) => Box::pin(press(stream, outbox, *parcel)).await?,
+        let last = match write_at_once(stream.get_ref(), &outbox, parcel) {
+            Ok(Written::All { last }) => Ok(last),
+            Ok(Written::Part(parcel)) => Box::pin(press(&stream, &outbox, *parcel)).await,
+            Err(error) => Err(error),
         };
-        if last {
-            return Ok(());
+        match last {
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
+            Err(error) => {
+                if is_the_peers(&error) {
+                    Box::pin(throw_away(&outbox)).await;
+                }
+                return Err(error);
+            }
         }
     }
+}
+
+/// Takes what nobody will read any more, for a while: what the peer said before it was gone is still to be read. The
+/// reader sees the end of that, and then the outbox is closed.
+async fn throw_away(outbox: &Outbox) {
+    let closed = async { while outbox.take().await.is_some_and(|parcel| parcel.last().is_none()) {} };
+    let late = async {
+        Timer::after(STILL_READ).await;
+    };
+    closed.or(late).await;
 }
 
 /// What became of a parcel.
