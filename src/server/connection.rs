@@ -6,6 +6,7 @@
 //! a peer that does not look notices. Nothing that happens here reaches any other client.
 
 use std::cell::RefCell;
+use std::convert::Infallible;
 use std::io::{self, Read, Write};
 use std::mem;
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -14,10 +15,12 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use async_channel::Sender;
 use futures_lite::future::{self, CatchUnwind, FutureExt};
 use rustix::net::sockopt;
 use smol::{Async, Executor, Timer};
 
+use super::door::Place;
 use super::pace::Pace;
 use super::session::{self, Act, Session, Step};
 use crate::room::{Closing, Id, NotJoined, Outbox, Parcel, Room};
@@ -85,11 +88,17 @@ pub(super) async fn serve(
     room: Arc<Room>,
     rate: u32,
     executor: Arc<Executor<'static>>,
-    _held: impl Sized,
+    place: Place,
+    _alive: Sender<Infallible>,
 ) {
     let Ok((id, outbox)) = Box::pin(room.enter(address)).await else {
         return Box::pin(refuse(stream, Message::shutdown(), Goodbye::Abrupt)).await;
     };
+    if let Some(left) = place.banned() {
+        // The operator's ban came between the door and the room, and ended only who was in by then.
+        let _ = Box::pin(room.leave(id, None, Message::default())).await;
+        return Box::pin(refuse(stream, Message::banned(left), Goodbye::Proper)).await;
+    }
     let stream = Arc::new(stream);
     let mut writer = executor.spawn(contain(write(Arc::clone(&stream), outbox)));
     let mut written = None;
@@ -152,6 +161,8 @@ pub(super) enum Goodbye {
     Proper,
     /// As the proper one, but after a longer moment: it has yet to read all that it did not read in time.
     Patient,
+    /// By the end of what it reads alone.
+    Hasty,
     /// By a reset alone, a moment after the last words: once ncat has seen the end of what it reads, it notices nothing
     /// until the next key is pressed.
     Abrupt,
@@ -165,7 +176,7 @@ fn is_the_peers(error: &io::Error) -> bool {
 
 /// Closes a socket so that its peer notices. Everything queued was written before, or could not be.
 async fn part(stream: &Async<TcpStream>, flushed: bool, heard_out: bool, goodbye: Goodbye) {
-    if flushed && heard_out {
+    if flushed && (heard_out || goodbye == Goodbye::Hasty) {
         return;
     }
     if flushed && (goodbye == Goodbye::Abrupt || stream.get_ref().shutdown(Shutdown::Write).is_ok()) {

@@ -121,6 +121,13 @@ impl Inside {
     }
 }
 
+impl Place {
+    /// How long the address is banned still, if it has been since the place was taken; None within is for good.
+    pub(super) fn banned(&self) -> Option<Option<Duration>> {
+        self.door.inside().ban_left(self.address, Instant::now())
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         let mut inside = self.door.inside();

@@ -57,6 +57,10 @@ const NAMING: Duration = Duration::from_secs(60);
 /// How often at most the room is searched for connections whose time is over.
 const SEARCH: Duration = Duration::from_secs(1);
 
+/// Refused connections that are given a moment to notice, at once: each has a descriptor, and there are few to spare. Those
+/// beyond are told why and closed.
+const REFUSED_AT_ONCE: usize = 12;
+
 /// How long connections have to end when the server stops: a second to flush, a moment for the peer, and some slack
 /// that still leaves the process within the contract's two seconds.
 const STOPPING: Duration = Duration::from_millis(1500);
@@ -105,6 +109,7 @@ pub async fn run(
 ) -> io::Result<()> {
     // Every connection holds an end of this channel, so it tells when the last of them is gone.
     let (alive, ended) = async_channel::bounded::<Infallible>(1);
+    let refusing = Arc::new(());
     let mut accepting = vec![executor.spawn(end_the_nameless(Arc::clone(room)))];
     for listener in listeners {
         let acceptor = Acceptor {
@@ -114,6 +119,7 @@ pub async fn run(
             door: Arc::clone(door),
             rate,
             alive: alive.clone(),
+            refusing: Arc::clone(&refusing),
         };
         accepting.push(executor.spawn(acceptor.run()));
     }
@@ -150,6 +156,8 @@ struct Acceptor {
     door: Arc<Door>,
     rate: u32,
     alive: Sender<Infallible>,
+    /// Held by every connection that is being refused.
+    refusing: Arc<()>,
 }
 
 impl Acceptor {
@@ -168,7 +176,7 @@ impl Acceptor {
                         futures_lite::future::yield_now().await;
                     }
                 }
-                Err(error) if is_the_peers(&error) => {}
+                Err(error) if is_the_connections_own(&error) => {}
                 Err(error) => {
                     let now = Instant::now();
                     if warned.is_none_or(|at| now - at >= WARN_EVERY) {
@@ -187,7 +195,7 @@ impl Acceptor {
         let why = match self.door.enter(address.ip()) {
             Ok(place) => {
                 let (room, executor) = (Arc::clone(&self.room), Arc::clone(&self.executor));
-                let serving = connection::serve(stream, address, room, self.rate, executor, (place, alive));
+                let serving = connection::serve(stream, address, room, self.rate, executor, place, alive);
                 // Nobody waits for this one connection; `run` waits for all of them by what they hold.
                 return self.executor.spawn(serving).detach();
             }
@@ -195,16 +203,18 @@ impl Acceptor {
             Err(NoPlace::FullForAddress(max)) => Message::full_for_address(max),
             Err(NoPlace::Banned(left)) => Message::banned(left),
         };
+        let refusing = Arc::clone(&self.refusing);
+        let goodbye = if Arc::strong_count(&refusing) <= REFUSED_AT_ONCE { Goodbye::Proper } else { Goodbye::Hasty };
         let refusing = async move {
-            connection::refuse(stream, why, Goodbye::Proper).await;
-            drop(alive);
+            connection::refuse(stream, why, goodbye).await;
+            drop((alive, refusing));
         };
         self.executor.spawn(refusing).detach();
     }
 }
 
 /// Errors that are the connection's own, which was gone before it was accepted: accept(2) passes them on.
-fn is_the_peers(error: &io::Error) -> bool {
+fn is_the_connections_own(error: &io::Error) -> bool {
     use io::ErrorKind::*;
     matches!(
         error.kind(),
