@@ -518,6 +518,29 @@ mod tests {
     }
 
     #[test]
+    fn who_comes_while_a_batch_gathers_is_welcomed_with_it_and_hears_what_follows() {
+        let room = room();
+        let (ann, bob, cid) = (join(&room, "Ann"), join(&room, "Bob"), guest(&room));
+        ann.hears();
+        bob.hears();
+        // Three speak in one batch, so the next waits for three.
+        for (guest, name) in [(&ann, "Ann"), (&bob, "Bob"), (&ann, "Ann")] {
+            block_on(room.say(guest.id, said(name, "before")));
+        }
+        ann.hears();
+        bob.hears();
+        let mut first = Box::pin(room.say(ann.id, said("Ann", "one")));
+        assert!(block_on(poll_once(&mut first)).is_none());
+        block_on(room.join(cid.id, &Name::parse("Cid").unwrap())).unwrap();
+        assert_eq!(cid.hears(), "");
+        block_on(room.say(bob.id, said("Bob", "two")));
+        let welcome = "Welcome, Cid! You can now chat. Type messages and press Enter.\n";
+        assert_eq!(cid.hears(), format!("{welcome}Bob: two\n"));
+        assert_eq!(ann.hears(), "Cid has joined the chat.\nBob: two\n");
+        assert_eq!(bob.hears(), "Ann: one\nCid has joined the chat.\n");
+    }
+
+    #[test]
     fn only_a_flood_waits_for_a_reader_who_is_stuck() {
         let room = room();
         let (ann, stuck) = (join(&room, "Ann"), join(&room, "Stuck"));

@@ -90,8 +90,10 @@ struct Client {
     muted: bool,
     /// Why the room itself ended the connection.
     cause: Option<Cause>,
-    /// The part of the batch now gathering from which on this member listens: it came meanwhile.
+    /// The part of the batch now gathering from which on this member listens: it came meanwhile...
     from: usize,
+    /// ...and this is to be written before it.
+    welcome: Option<Arc<Batch>>,
     /// Whether it says more than a person does.
     floods: bool,
     /// Whether it is among [`State::crowded`].
@@ -166,6 +168,7 @@ impl State {
             muted: false,
             cause: None,
             from: 0,
+            welcome: None,
             floods: false,
             crowded: false,
         };
@@ -198,20 +201,22 @@ impl State {
             let limit = MAX_QUEUED.quarters(2);
             welcome.append(&self.history.recall(self.options.replay, limit, &[], SystemTime::now()));
         }
-        // Not `post_to`: the open batch need not end, for the newcomer does not hear what is in it already.
         let size = Size::of(&welcome);
-        if let Some(client) = self.clients.get_mut(&id) {
-            client.hand(id, &Batch::new(welcome, Audience::Everybody), 0, size, &mut self.crowded);
-        }
+        let welcome = Batch::new(welcome, Audience::Everybody);
         let gathering = self.post(Message::joined(name), Audience::AllBut(id), Kind::News);
         if let Some(client) = self.clients.get_mut(&id) {
             client.name = Some(name.clone());
             client.since = Instant::now();
-            // What is said next may join a batch that began before the newcomer came.
+            // What is said next may join a batch that began before the newcomer came. That need not end here, for the
+            // newcomer does not hear what is in it already; and while it gathers, the welcome waits to be written with it.
             match &self.open {
-                Some(open) if self.gathering => client.from = open.len(),
-                Some(open) => _ = client.outbox.post(open, open.len()),
-                None => {}
+                Some(open) if self.gathering => (client.from, client.welcome) = (open.len(), Some(welcome)),
+                open => {
+                    client.hand(id, &welcome, 0, size, &mut self.crowded);
+                    if let Some(open) = open {
+                        client.outbox.post(open, open.len());
+                    }
+                }
             }
         }
         self.stats.most = self.stats.most.max(self.names.len());
@@ -541,6 +546,9 @@ impl State {
         let Some(batch) = self.open.as_ref().filter(|_| self.gathering) else { return };
         self.gathering = false;
         for (id, client) in self.clients.iter_mut().filter(|(_, client)| client.name.is_some()) {
+            if let Some(welcome) = client.welcome.take() {
+                client.hand(*id, &welcome, 0, Size::default(), &mut self.crowded);
+            }
             let from = std::mem::take(&mut client.from);
             client.hand(*id, batch, from, Size::default(), &mut self.crowded);
         }
