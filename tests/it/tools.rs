@@ -141,8 +141,12 @@ fn a_script_posts_with_ncat() {
 
 /// A tool on a terminal of its own, which `script` makes. What is typed is echoed there, and lines end in CR LF.
 fn on_a_terminal(server: &Server, line: &str) -> Program {
-    let mut command = Command::new("script");
-    command.args(["-qec", line, "/dev/null"]).env("SHELL", "/bin/sh").env("TERM", "dumb");
+    // Who runs the tests in the background may have them ignore Ctrl-C, and so all that they start.
+    let mut command = Command::new("env");
+    command
+        .args(["--default-signal=INT,QUIT", "script", "-qec", line, "/dev/null"])
+        .env("SHELL", "/bin/sh")
+        .env("TERM", "dumb");
     Program::start("terminal", command, server.story())
 }
 
