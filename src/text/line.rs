@@ -351,6 +351,7 @@ fn skip_while(rest: &mut Rest<'_>, range: RangeInclusive<char>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::random::Random;
 
     /// Everything that is said when `pieces` are read one after another and then the input ends.
     fn said(pieces: &[&[u8]]) -> Vec<Input<'static>> {
@@ -393,17 +394,7 @@ mod tests {
         whole
     }
 
-    /// A small generator of numbers (xorshift64*, Vigna 2016), so that a failure comes again.
-    struct Random(u64);
-
     impl Random {
-        fn below(&mut self, end: usize) -> usize {
-            self.0 ^= self.0 >> 12;
-            self.0 ^= self.0 << 25;
-            self.0 ^= self.0 >> 27;
-            (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % end
-        }
-
         fn pick<T: Copy>(&mut self, from: &[T]) -> T {
             from[self.below(from.len())]
         }

@@ -4,3 +4,5 @@ pub mod command;
 pub mod line;
 pub mod message;
 pub mod name;
+#[cfg(test)]
+mod random;

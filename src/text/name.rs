@@ -373,6 +373,7 @@ const SAME: [(char, &str); 91] = [
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::random::Random;
 
     fn refusal(typed: &str) -> Refusal {
         match Name::parse(typed) {
@@ -385,19 +386,9 @@ mod tests {
         Key::of(left) == Key::of(right)
     }
 
-    /// A small generator of numbers (xorshift64*, Vigna 2016), so that a failure comes again.
-    struct Random(u64);
-
     impl Random {
-        fn below(&mut self, end: usize) -> usize {
-            self.0 ^= self.0 >> 12;
-            self.0 ^= self.0 << 25;
-            self.0 ^= self.0 >> 27;
-            (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % end
-        }
-
         /// Any character, most from where the alphabets are.
-        fn char(&mut self) -> char {
+        fn letter(&mut self) -> char {
             let ends = [0x80, 0x250, 0x700, 0x1100, 0x2000, 0x1_0000, 0x2_0000, 0x11_0000];
             let end = ends[self.below(ends.len())];
             char::from_u32(self.below(end) as u32).unwrap_or('\u{ff41}')
@@ -640,7 +631,7 @@ mod tests {
             let mut typed = String::new();
             for _ in 0..1 + random.below(5) {
                 match random.below(3) {
-                    0 => typed.push(random.char()),
+                    0 => typed.push(random.letter()),
                     _ => typed.push_str(PARTS[random.below(PARTS.len())]),
                 }
             }
