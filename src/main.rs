@@ -44,6 +44,9 @@ const LAST_WORDS: Duration = Duration::from_millis(200);
 /// How long a service manager may take to hear that the server is stopping.
 const LAST_SIGN: Duration = Duration::from_millis(100);
 
+/// How long the client's last words may take to be shown.
+const LAST_COMPLAINT: Duration = Duration::from_secs(1);
+
 fn main() -> ExitCode {
     match args::parse(std::env::args_os().skip(1)) {
         Ok(Command::Serve(options)) => serve(options),
@@ -52,7 +55,12 @@ fn main() -> ExitCode {
             match join::join(&options, !join.no_bell) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(why) => {
-                    complain(&format!("{why}\n"));
+                    // A terminal that has stopped would keep us here, where no signal ends the program any more.
+                    let told = smol::unblock(move || complain(&format!("{why}\n")));
+                    let late = async {
+                        Timer::after(LAST_COMPLAINT).await;
+                    };
+                    smol::block_on(told.or(late));
                     ExitCode::FAILURE
                 }
             }

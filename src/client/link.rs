@@ -213,6 +213,8 @@ impl Hearing {
             if read == 0 {
                 return Ok(None);
             }
+            // Where more always waits and nobody takes it, neither a read nor an event ever lets anything else happen.
+            future::yield_now().await;
         }
     }
 

@@ -140,11 +140,11 @@ where
     let talked = async { First::Talk(talk.as_mut().await) };
     let linked = async { First::Link(link.as_mut().await) };
     match talked.or(linked).await {
-        First::Link(result) => {
-            // The person is still to see what came last.
-            talk.await.map_err(JoinError::Terminal)?;
-            result
-        }
+        // The person is still to see what came last, and may leave before that.
+        First::Link(result) => match talk.await.map_err(JoinError::Terminal)? {
+            End::Left { .. } => Ok(()),
+            End::Unlinked => result,
+        },
         First::Talk(ended) => {
             drop(talk);
             match ended.map_err(JoinError::Terminal)? {

@@ -4,7 +4,7 @@ use crate::harness::{Client, DYNASTI, PATIENCE, Program, Server, Story, dynasti}
 use crate::seat::Seat;
 use rustix::process::Signal;
 use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 
 const GREETING: &str = "Hi! Welcome to Dynasti. What's your name?";
@@ -430,6 +430,36 @@ fn a_terminal_that_shows_nothing_any_more_holds_nothing_up() {
     bob.hears_until("Ann has left the chat (too slow).");
     ann.signal(Signal::TERM);
     assert_eq!(ann.ends_unseen(), Some(0));
+}
+
+#[test]
+fn a_terminal_that_shows_nothing_any_more_holds_nothing_up_when_the_server_is_lost() {
+    let impostor = Impostor::new();
+    let mut ann = Seat::join(64, 12, &[&impostor.address().to_string(), "--name", "Ann"]);
+    let mut guest = impostor.greets("Ann");
+    guest.is_told(&welcome("Ann"));
+    // More than the terminal holds, and less than the client does, which comes to the end of it.
+    (0..30).for_each(|_| guest.is_told(&"x".repeat(4000)));
+    guest.0.get_ref().shutdown(Shutdown::Write).expect("the client is there");
+    assert_eq!(guest.says(), "");
+    ann.signal(Signal::TERM);
+    assert_eq!(ann.ends_unseen(), Some(0));
+}
+
+#[test]
+fn a_server_that_never_stops_talking_keeps_nobody() {
+    let impostor = Impostor::new();
+    let mut ann = Seat::join(64, 12, &[&impostor.address().to_string(), "--name", "Ann"]);
+    let mut guest = impostor.greets("Ann");
+    guest.is_told(&welcome("Ann"));
+    ann.shows("> ");
+    let flood = format!("{}\n", "x".repeat(4000)).repeat(100);
+    // Until the client is gone, which it may say by a reset.
+    let talking = std::thread::spawn(move || while guest.0.get_mut().write_all(flood.as_bytes()).is_ok() {});
+    ann.shows_where("the flood", |emulator| emulator.window().contains("xxx"));
+    ann.signal(Signal::TERM);
+    assert_eq!(ann.ends_unseen(), Some(0));
+    talking.join().expect("to talk is no fault");
 }
 
 #[test]
