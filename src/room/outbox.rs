@@ -46,9 +46,19 @@ struct InHand {
 }
 
 /// What was posted to one client since its writer last looked.
+///
+/// As small as it can be, for every delivery moves one through the channel: a client who keeps up has one entry and
+/// nothing more.
 #[derive(Debug, Default)]
 pub struct Parcel {
-    entries: Entries,
+    first: Option<Entry>,
+    more: Option<Box<More>>,
+}
+
+/// What there is to a parcel of several entries, one that is partly written, or the last one.
+#[derive(Debug, Default)]
+struct More {
+    rest: VecDeque<Entry>,
     /// How much all entries but the last are, which may still grow.
     counted: Size,
     /// What all entries but the last keep in memory.
@@ -56,13 +66,6 @@ pub struct Parcel {
     /// How much of the first entry is written already.
     written: usize,
     last: Option<Duration>,
-}
-
-/// A queue whose first entry costs no allocation: a client who keeps up never has a second.
-#[derive(Debug, Default)]
-struct Entries {
-    first: Option<Entry>,
-    rest: VecDeque<Entry>,
 }
 
 #[derive(Debug)]
@@ -84,9 +87,8 @@ impl Outbox {
             return Size::default();
         }
         let mut parcel = self.waiting();
-        parcel.count_last(self.id);
-        let waiting = if parcel.held > MAX_HELD { Size::MAX } else { parcel.counted };
-        parcel.entries.push(Entry { batch: Arc::clone(batch), from });
+        let waiting = parcel.count_last(self.id);
+        parcel.push(Entry { batch: Arc::clone(batch), from });
         self.put_back(parcel);
         self.with_in_hand(waiting)
     }
@@ -100,12 +102,12 @@ impl Outbox {
         let waiting = self.waiting();
         let mut parcel = if forget { Parcel::default() } else { waiting };
         parcel.count_last(self.id);
-        if let Some(entry) = parcel.entries.last() {
+        if let Some(entry) = parcel.last_entry() {
             // It may still be open, and what is said from now on is not for who goes.
             entry.batch.seal();
         }
-        parcel.entries.push(Entry { batch: Batch::new(words, Audience::Everybody), from: 0 });
-        parcel.last = Some(grace);
+        parcel.push(Entry { batch: Batch::new(words, Audience::Everybody), from: 0 });
+        parcel.more().last = Some(grace);
         self.put_back(parcel);
         self.put.close();
     }
@@ -174,8 +176,9 @@ impl Outbox {
             return false;
         }
         if let Ok(rest) = self.take.try_recv() {
-            parcel.last = rest.last;
-            rest.entries.first.into_iter().chain(rest.entries.rest).for_each(|entry| parcel.entries.push(entry));
+            parcel.more().last = rest.last();
+            let more = rest.more.map(|more| more.rest).unwrap_or_default();
+            rest.first.into_iter().chain(more).for_each(|entry| parcel.push(entry));
         }
         true
     }
@@ -197,70 +200,76 @@ impl Outbox {
     }
 }
 
-impl Entries {
+impl Parcel {
+    /// Set on the last parcel of a closed queue: how long it may take to write it.
+    pub fn last(&self) -> Option<Duration> {
+        self.more.as_ref()?.last
+    }
+
+    fn more(&mut self) -> &mut More {
+        self.more.get_or_insert_default()
+    }
+
     fn push(&mut self, entry: Entry) {
         match self.first {
             None => self.first = Some(entry),
-            Some(_) => self.rest.push_back(entry),
+            Some(_) => self.more().rest.push_back(entry),
         }
     }
 
-    fn first(&self) -> Option<&Entry> {
-        self.first.as_ref()
+    fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.first.iter().chain(self.more.iter().flat_map(|more| &more.rest))
     }
 
-    fn last(&self) -> Option<&Entry> {
-        self.rest.back().or(self.first.as_ref())
+    fn last_entry(&self) -> Option<&Entry> {
+        self.more.as_ref().and_then(|more| more.rest.back()).or(self.first.as_ref())
     }
 
     fn pop_first(&mut self) {
-        self.first = self.rest.pop_front();
+        self.first = self.more.as_mut().and_then(|more| more.rest.pop_front());
     }
 
     fn pop_last(&mut self) {
-        if self.rest.pop_back().is_none() {
+        if self.more.as_mut().and_then(|more| more.rest.pop_back()).is_none() {
             self.first = None;
         }
     }
 
-    fn clear(&mut self) {
-        *self = Entries::default();
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &Entry> {
-        self.first.iter().chain(&self.rest)
-    }
-}
-
-impl Parcel {
-    /// Set on the last parcel of a closed queue: how long it may take to write it.
-    pub fn last(&self) -> Option<Duration> {
-        self.last
-    }
-
-    /// What was the last entry will not grow any more: it is counted, or forgotten if there is nothing in it.
-    fn count_last(&mut self, id: Id) {
-        let Some(entry) = self.entries.last() else { return };
-        let size = entry.batch.size_for(id, entry.from);
+    /// What was the last entry will not grow any more: it is counted, or forgotten if there is nothing in it. Tells how
+    /// much there is by now, and that it is endless if it keeps too much in memory.
+    fn count_last(&mut self, id: Id) -> Size {
+        let Some(entry) = self.last_entry() else { return Size::default() };
+        let (size, held) = (entry.batch.size_for(id, entry.from), entry.batch.held());
         if size.bytes == 0 {
-            self.entries.pop_last();
+            self.pop_last();
         } else {
-            self.counted += size;
-            self.held += entry.batch.held();
+            let more = self.more();
+            more.counted += size;
+            more.held += held;
+        }
+        match &self.more {
+            Some(more) if more.held > MAX_HELD => Size::MAX,
+            Some(more) => more.counted,
+            None => Size::default(),
         }
     }
 
     fn size(&self, id: Id) -> Size {
         let mut size = Size::default();
-        for entry in self.entries.iter() {
+        for entry in self.entries() {
             size += entry.batch.size_for(id, entry.from);
         }
-        size.bytes -= self.written;
+        size.bytes -= self.written();
         size
     }
 
+    /// How much of the first entry is written already.
+    fn written(&self) -> usize {
+        self.more.as_ref().map_or(0, |more| more.written)
+    }
+
     fn write(&mut self, id: Id, to: &mut impl Write) -> io::Result<()> {
-        while self.entries.first().is_some() {
+        while self.first.is_some() {
             let mut slices = [IoSlice::new(&[]); SLICES];
             let (slices, all) = self.slices(id, &mut slices);
             let written = match slices {
@@ -273,8 +282,7 @@ impl Parcel {
             }
             if all == Some(written) {
                 // The usual case: all of it at once, and no need to look where it ended.
-                self.entries.clear();
-                self.written = 0;
+                self.forget_entries();
             } else {
                 self.take_off(id, written);
             }
@@ -282,11 +290,19 @@ impl Parcel {
         Ok(())
     }
 
+    fn forget_entries(&mut self) {
+        self.first = None;
+        if let Some(more) = &mut self.more {
+            more.rest.clear();
+            more.written = 0;
+        }
+    }
+
     /// What is to be written next, as slices, and how much it is if it is all.
     fn slices<'a, 's>(&'a self, id: Id, slices: &'s mut [IoSlice<'a>; SLICES]) -> (&'s [IoSlice<'a>], Option<usize>) {
         let (mut used, mut total) = (0, 0);
-        let mut skip = self.written;
-        for entry in self.entries.iter() {
+        let mut skip = self.written();
+        for entry in self.entries() {
             for run in entry.batch.seal().runs_for(id, entry.from) {
                 // Only the first entry is partly written, but that may be any number of its runs.
                 let rest = &run[skip.min(run.len())..];
@@ -306,15 +322,16 @@ impl Parcel {
     }
 
     fn take_off(&mut self, id: Id, written: usize) {
-        self.written += written;
-        while let Some(entry) = self.entries.first() {
+        let mut written = self.written() + written;
+        while let Some(entry) = &self.first {
             let size: usize = entry.batch.seal().runs_for(id, entry.from).map(<[u8]>::len).sum();
-            if size > self.written {
-                return;
+            if size > written {
+                break;
             }
-            self.written -= size;
-            self.entries.pop_first();
+            written -= size;
+            self.pop_first();
         }
+        self.more().written = written;
     }
 }
 
@@ -374,7 +391,7 @@ mod tests {
         for _ in 0..5000 {
             assert_eq!(post(&outbox, "mine", Audience::AllBut(ME)), Size::default());
         }
-        assert_eq!(take_now(&outbox).unwrap().entries.iter().count(), 1);
+        assert_eq!(take_now(&outbox).unwrap().entries().count(), 1);
     }
 
     #[test]

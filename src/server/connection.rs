@@ -215,10 +215,10 @@ async fn drain(stream: &Async<TcpStream>) -> io::Result<()> {
 /// The writer task: writes what the room posts, all that waits in one go.
 async fn write(stream: Arc<Async<TcpStream>>, outbox: Outbox) -> io::Result<()> {
     loop {
-        let Some(parcel) = outbox.take().await else { return Ok(()) };
-        let last = match write_at_once(stream.get_ref(), &outbox, parcel) {
-            Ok(Written::All { last }) => Ok(last),
-            Ok(Written::Part(parcel)) => Box::pin(press(&stream, &outbox, *parcel)).await,
+        let Some(mut parcel) = outbox.take().await else { return Ok(()) };
+        let last = match write_at_once(stream.get_ref(), &outbox, &mut parcel) {
+            Ok(Written::All) => Ok(parcel.last().is_some()),
+            Ok(Written::Part) => Box::pin(press(&stream, &outbox, parcel)).await,
             Err(error) => Err(error),
         };
         match last {
@@ -244,18 +244,17 @@ async fn throw_away(outbox: &Outbox) {
     closed.or(late).await;
 }
 
-/// What became of a parcel.
+/// How much of a parcel is written.
 enum Written {
-    /// It is written; perhaps it was the last.
-    All { last: bool },
-    /// The client does not take more for now. Boxed, for most clients' writers never hold one.
-    Part(Box<Parcel>),
+    All,
+    /// The client does not take more for now.
+    Part,
 }
 
-fn write_at_once(mut stream: &TcpStream, outbox: &Outbox, mut parcel: Parcel) -> io::Result<Written> {
-    match retry_interrupted(|| outbox.write(&mut parcel, &mut stream)) {
-        Ok(()) => Ok(Written::All { last: parcel.last().is_some() }),
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Written::Part(Box::new(parcel))),
+fn write_at_once(mut stream: &TcpStream, outbox: &Outbox, parcel: &mut Parcel) -> io::Result<Written> {
+    match retry_interrupted(|| outbox.write(parcel, &mut stream)) {
+        Ok(()) => Ok(Written::All),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Written::Part),
         Err(error) => Err(error),
     }
 }
@@ -285,12 +284,9 @@ async fn press(stream: &Async<TcpStream>, outbox: &Outbox, mut parcel: Parcel) -
                 writable(stream).or(late).await?;
             }
         }
-        match write_at_once(stream.get_ref(), outbox, parcel)? {
-            Written::All { .. } => {
-                outbox.holds(&Parcel::default());
-                return Ok(deadline.is_some());
-            }
-            Written::Part(rest) => parcel = *rest,
+        if let Written::All = write_at_once(stream.get_ref(), outbox, &mut parcel)? {
+            outbox.holds(&Parcel::default());
+            return Ok(deadline.is_some());
         }
     }
 }
