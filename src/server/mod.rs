@@ -48,8 +48,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How often that is worth a warning.
 const WARN_EVERY: Duration = Duration::from_secs(60);
 
-/// Connections accepted in a row before everybody else has their turn.
-const ACCEPTED_PER_TURN: usize = 32;
+/// Connections accepted in a row before everybody else has their turn: some 5 ms. The more of those who come in a rush are
+/// in before the first is served, the more of them one write tells of the others.
+const ACCEPTED_PER_TURN: usize = 256;
 
 /// Time to choose a name: the contract's.
 const NAMING: Duration = Duration::from_secs(60);
