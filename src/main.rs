@@ -83,16 +83,21 @@ fn main() -> ExitCode {
 /// async-io's does so, event by event, and wakes this one for each; that costs more than to look in time.
 async fn drive<T>(executor: &Executor<'static>) -> T {
     const FIRST_LOOK: Duration = Duration::from_micros(30);
-    const LATER_LOOKS: Duration = Duration::from_micros(240);
+    /// By then that thread sleeps for 10 ms; but where a task took long it is back, and what is new waits ever longer.
+    const ANEW: Duration = Duration::from_millis(10);
     /// To ask what time it is costs a twentieth of a task.
     const TASKS_PER_GLANCE: usize = 4;
+    let (mut begun, mut pause) = (Instant::now(), FIRST_LOOK);
     loop {
         executor.tick().await;
-        let (mut looked, mut pause) = (Instant::now(), FIRST_LOOK);
+        let mut looked = Instant::now();
         while (0..TASKS_PER_GLANCE).all(|_| executor.try_tick()) {
             let now = Instant::now();
+            if now - begun >= ANEW {
+                (begun, pause) = (now, FIRST_LOOK);
+            }
             if now - looked >= pause {
-                (looked, pause) = (now, LATER_LOOKS.min(pause * 2));
+                (looked, pause) = (now, pause * 3 / 2);
                 future::yield_now().await;
             }
         }
