@@ -1,7 +1,7 @@
 //! The client list, and everything that happens to it while it is locked. Not a single await.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
@@ -50,8 +50,8 @@ const MAX_IGNORED: usize = 100;
 
 #[derive(Debug)]
 pub(super) struct State {
-    /// Boxed, for a map has place for twice as many as it holds.
-    clients: HashMap<Id, Box<Client>>,
+    /// In the order in which they came. Boxed, for a map has place for twice as many as it holds.
+    clients: BTreeMap<Id, Box<Client>>,
     names: HashMap<Key, Id>,
     /// The batch that what is said next may join.
     open: Option<Arc<Batch>>,
@@ -129,7 +129,7 @@ enum Kind {
 impl State {
     pub(super) fn new(notices: Sender<Notice>, mut options: Options) -> State {
         State {
-            clients: HashMap::new(),
+            clients: BTreeMap::new(),
             names: HashMap::new(),
             open: None,
             gathering: false,
@@ -353,10 +353,8 @@ impl State {
     }
 
     pub(super) fn who(&mut self, id: Id) {
-        let mut members: Vec<_> =
-            self.clients.iter().filter_map(|(id, client)| Some((*id, client.name.as_ref()?))).collect();
-        members.sort_unstable_by_key(|(id, _)| *id);
-        let who = Message::who(members.iter().map(|(_, name)| *name));
+        let names: Vec<&Name> = self.clients.values().filter_map(|client| client.name.as_ref()).collect();
+        let who = Message::who(names.into_iter());
         self.post_to(id, who);
     }
 
@@ -428,8 +426,6 @@ impl State {
     }
 
     pub(super) fn presences(&self) -> (Vec<Presence>, usize) {
-        let mut members: Vec<&Client> = self.clients.values().map(|client| &**client).collect();
-        members.sort_unstable_by_key(|client| client.outbox.id());
         let presence = |client: &Client| {
             Some(Presence {
                 name: client.name.clone()?,
@@ -439,7 +435,7 @@ impl State {
                 muted: client.muted,
             })
         };
-        let members: Vec<Presence> = members.into_iter().filter_map(presence).collect();
+        let members: Vec<Presence> = self.clients.values().filter_map(|client| presence(client)).collect();
         let unnamed = self.clients.len() - members.len();
         (members, unnamed)
     }
