@@ -71,7 +71,7 @@ struct Budget {
 
 impl Budget {
     fn full() -> Self {
-        let [small, rush, huge, large] = [45, 60, 100, 140].map(Duration::from_secs);
+        let [small, rush, huge, large] = [58, 72, 112, 150].map(Duration::from_secs);
         Self { small, rush, huge, large }
     }
 }
