@@ -33,9 +33,10 @@ use crate::notify::Manager;
 /// What the room tells the process waits here for a terminal or a log that is slow; what does not fit is lost.
 const NOTICES: usize = 1024;
 
-/// Descriptors that are not for clients: standard streams, listeners, the reactor's, the transcript, and those of
-/// connections that are being refused.
-const RESERVED: u64 = 24;
+/// Descriptors that are not for clients: three standard streams, seven for signals, three of the reactor's, two
+/// listeners and what each is accepting, the transcript and the file that replaces it, the service manager's, are
+/// twenty, with eight to spare; and those of connections that are being refused.
+const RESERVED: u64 = 28 + server::REFUSED_AT_ONCE as u64;
 
 /// How long the last notices may take to print. With the second and a half that connections have, and the time before
 /// that, it leaves the process within the contract's two seconds.
@@ -43,9 +44,6 @@ const LAST_WORDS: Duration = Duration::from_millis(200);
 
 /// How long a service manager may take to hear that the server is stopping.
 const LAST_SIGN: Duration = Duration::from_millis(100);
-
-/// How long the client's last words may take to be shown.
-const LAST_COMPLAINT: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     match args::parse(std::env::args_os().skip(1)) {
@@ -55,12 +53,7 @@ fn main() -> ExitCode {
             match join::join(&options, !join.no_bell) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(why) => {
-                    // A terminal that has stopped would keep us here, where no signal ends the program any more.
-                    let told = smol::unblock(move || complain(&format!("{why}\n")));
-                    let late = async {
-                        Timer::after(LAST_COMPLAINT).await;
-                    };
-                    smol::block_on(told.or(late));
+                    complain(&format!("{why}\n"));
                     ExitCode::FAILURE
                 }
             }
@@ -79,11 +72,14 @@ fn main() -> ExitCode {
 /// Runs tasks on this thread for ever, and looks at the sockets when all have had their turn, and now and then meanwhile.
 ///
 /// `Executor::run` would do, but shares its tasks out among threads, of which there is one: that costs a tenth of what it
-/// takes to serve a line. And where nobody has looked at the sockets for 50 µs, then 75 µs and so on to 10 ms, a thread of
-/// async-io's does so, event by event, and wakes this one for each; that costs more than to look in time.
+/// takes to serve a line.
+///
+/// async-io (2.6, `driver.rs`) has a thread of its own that looks after sleeping 50 µs, 75 µs and so on up to 10 ms, if
+/// nobody else did so meanwhile. It then waits for each event and wakes this thread for it, which costs more than to look
+/// in time. So the pauses between looks grow as those sleeps do, and begin anew now and then, for whenever a single task
+/// outlasts a sleep that thread is back. What is new, timers included, so waits some 3 ms at most.
 async fn drive<T>(executor: &Executor<'static>) -> T {
     const FIRST_LOOK: Duration = Duration::from_micros(30);
-    /// By then that thread sleeps for 10 ms; but where a task took long it is back, and what is new waits ever longer.
     const ANEW: Duration = Duration::from_millis(10);
     /// To ask what time it is costs a twentieth of a task.
     const TASKS_PER_GLANCE: usize = 4;

@@ -48,9 +48,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How often that is worth a warning.
 const WARN_EVERY: Duration = Duration::from_secs(60);
 
-/// Connections accepted in a row before everybody else has their turn: some 5 ms. The more of those who come in a rush are
-/// in before the first is served, the more of them one write tells of the others.
-const ACCEPTED_PER_TURN: usize = 256;
+/// How long connections are accepted in a row before everybody else has their turn. The more of those who come in a rush
+/// are in before the first is served, the more of the others one write tells of: a turn of 32 takes a rush of 900 half as
+/// long again.
+const ACCEPTING: Duration = Duration::from_millis(3);
 
 /// Time to choose a name: the contract's.
 const NAMING: Duration = Duration::from_secs(60);
@@ -60,7 +61,7 @@ const SEARCH: Duration = Duration::from_secs(1);
 
 /// Refused connections that are given a moment to notice, at once: each has a descriptor, and there are few to spare. Those
 /// beyond are told why and closed.
-const REFUSED_AT_ONCE: usize = 12;
+pub const REFUSED_AT_ONCE: usize = 12;
 
 /// How long connections have to end when the server stops: a second to flush, a moment for the peer, and some slack
 /// that still leaves the process within the contract's two seconds.
@@ -165,16 +166,16 @@ impl Acceptor {
     async fn run(self) {
         let mut pause = PAUSE;
         let mut warned: Option<Instant> = None;
-        let mut in_a_row = 0;
+        let mut began = Instant::now();
         loop {
             match self.listener.accept().await {
                 Ok((stream, address)) => {
                     pause = PAUSE;
-                    self.admit(stream, canonical(address));
-                    in_a_row += 1;
-                    if in_a_row == ACCEPTED_PER_TURN {
-                        in_a_row = 0;
+                    let admitted = self.admit(stream, canonical(address));
+                    // Who is refused has a descriptor until its task has run, and there are few to spare.
+                    if !admitted || began.elapsed() >= ACCEPTING {
                         futures_lite::future::yield_now().await;
+                        began = Instant::now();
                     }
                 }
                 Err(error) if is_the_connections_own(&error) => {}
@@ -191,14 +192,16 @@ impl Acceptor {
         }
     }
 
-    fn admit(&self, stream: Async<TcpStream>, address: SocketAddr) {
+    /// Serves a connection, or refuses it and tells why. Tells whether it is served.
+    fn admit(&self, stream: Async<TcpStream>, address: SocketAddr) -> bool {
         let alive = self.alive.clone();
         let why = match self.door.enter(address.ip()) {
             Ok(place) => {
                 let (room, executor) = (Arc::clone(&self.room), Arc::clone(&self.executor));
                 let serving = connection::serve(stream, address, room, self.rate, executor, place, alive);
                 // Nobody waits for this one connection; `run` waits for all of them by what they hold.
-                return self.executor.spawn(serving).detach();
+                self.executor.spawn(serving).detach();
+                return true;
             }
             Err(NoPlace::Full(max)) => Message::full(max),
             Err(NoPlace::FullForAddress(max)) => Message::full_for_address(max),
@@ -211,6 +214,7 @@ impl Acceptor {
             drop((alive, refusing));
         };
         self.executor.spawn(refusing).detach();
+        false
     }
 }
 
