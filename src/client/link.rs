@@ -213,7 +213,8 @@ impl Hearing {
             if read == 0 {
                 return Ok(None);
             }
-            // Where more always waits and nobody takes it, neither a read nor an event ever lets anything else happen.
+            // A server that never pauses makes every read ready, and once nobody takes the events to tell one is too: nothing
+            // else would ever have its turn, the farewell's limit included.
             future::yield_now().await;
         }
     }

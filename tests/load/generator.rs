@@ -18,9 +18,9 @@ use crate::fault::{Fault, Result};
 const READ_SIZE: usize = 256 * 1024;
 /// How soon a write that found no room, or a connection that was not there yet, is tried again.
 const RETRY: Duration = Duration::from_millis(5);
-/// How long a turn looks again and again before it sleeps. Whoever sends to a sleeper pays for waking it, which here can
-/// cost as much as the sending, and falls on the slower server: the faster one is ahead of the generator, which so stays
-/// awake. Clients elsewhere on a network are woken at no server's cost.
+/// How long a turn looks again and again before it sleeps. To wake a sleeping receiver costs the sender; a slow server
+/// finds the generator asleep more often, and so pays more for being slow than it is slow. And the clients of a real one
+/// are on other machines.
 const AWAKE: Duration = Duration::from_micros(200);
 
 struct Client {
@@ -118,19 +118,18 @@ impl Generator {
 
     fn wait(&mut self, patience: Duration) -> Result<()> {
         let begun = Instant::now();
-        while self.events.is_empty() {
-            let waited = begun.elapsed();
-            if waited > patience {
-                break;
-            }
-            let sleep = if waited < AWAKE { Duration::ZERO } else { patience - waited };
+        loop {
+            let left = patience.saturating_sub(begun.elapsed());
+            let sleep = if begun.elapsed() < AWAKE { Duration::ZERO } else { left };
             let sleep = Timespec { tv_sec: sleep.as_secs() as _, tv_nsec: sleep.subsec_nanos().into() };
             match epoll::wait(&self.epoll, spare_capacity(&mut self.events), Some(&sleep)) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => return Err(Fault::unable("epoll", error)),
             }
+            if !self.events.is_empty() || left.is_zero() {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     fn flush(&mut self) -> Result<()> {
