@@ -246,7 +246,13 @@ fn hear_out(mut stream: TcpStream) -> io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     let end = Instant::now() + PATIENCE;
     let mut chunk = [0; 16 * 1024];
-    while Instant::now() < end && stream.read(&mut chunk)? > 0 {}
+    while Instant::now() < end {
+        match stream.read(&mut chunk) {
+            Ok(0) => break,
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+            _ => {}
+        }
+    }
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use crate::harness::{PATIENCE, Server, dynasti};
 use rustix::process::Signal;
 use std::env;
 use std::fs;
+use std::io::ErrorKind;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::process;
@@ -48,7 +49,13 @@ impl Manager {
     #[track_caller]
     fn told(&self) -> String {
         let mut told = [0; 4096];
-        let length = self.socket.recv(&mut told).expect("something is told");
+        let length = loop {
+            match self.socket.recv(&mut told) {
+                // Whoever was stopped and goes on is interrupted.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                received => break received.expect("something is told"),
+            }
+        };
         String::from_utf8(told[..length].to_vec()).expect("what is told is text")
     }
 
