@@ -13,6 +13,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use async_channel::Sender;
@@ -485,11 +486,23 @@ impl Reader<'_> {
 
 async fn readable(stream: &Async<TcpStream>) -> io::Result<()> {
     // Not `readable()`: that keeps a list of wakers for each socket where one will do.
-    future::poll_fn(|cx| stream.poll_readable(cx)).await
+    woken_once(|cx| stream.poll_readable(cx)).await
 }
 
 async fn writable(stream: &Async<TcpStream>) -> io::Result<()> {
-    future::poll_fn(|cx| stream.poll_writable(cx)).await
+    woken_once(|cx| stream.poll_writable(cx)).await
+}
+
+/// Waits for a socket, and takes being woken for its being ready: async-io (2.6, `poll_ready`) does not see an event that
+/// its own thread was already waiting for, and who asked again would wait for the next one, and so on. Whoever was
+/// woken for something else tries in vain.
+async fn woken_once(mut poll: impl FnMut(&mut Context<'_>) -> Poll<io::Result<()>>) -> io::Result<()> {
+    let mut asked = false;
+    future::poll_fn(|cx| match poll(cx) {
+        Poll::Pending if mem::replace(&mut asked, true) => Poll::Ready(Ok(())),
+        polled => polled,
+    })
+    .await
 }
 
 fn retry_interrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
