@@ -1,10 +1,10 @@
 //! What was said within one turn of the executor: held once, shared by everybody it is for.
 //!
-//! A batch is open until the first writer looks at it, or somebody goes who has yet to read it: what is said meanwhile is
-//! appended for everybody at the price of one copy, whoever says it. From then on it never changes. Knows who must not hear a part; knows no sockets, no queues.
+//! A batch is open until the first writer looks at it: what is said meanwhile is appended for everybody at the price of
+//! one copy, whoever says it. From then on it never changes. Knows who must not hear a part; knows no sockets, no queues.
 
 use std::mem;
-use std::ops::AddAssign;
+use std::ops::{AddAssign, Range};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::Id;
@@ -161,21 +161,21 @@ impl Batch {
         open.as_ref().map_or_else(|| self.seal().bytes.len(), |open| open.bytes.len())
     }
 
-    /// How much of it, as it is now, is for one client who listens from part `from` on.
-    pub(super) fn size_for(&self, id: Id, from: usize) -> Size {
+    /// How much of it, as it is now, is for one client who listens to these parts.
+    pub(super) fn size_for(&self, id: Id, parts: &Range<usize>) -> Size {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         match open.as_ref() {
-            Some(parts) => parts.size_for(id, from),
-            None => self.seal().size_for(id, from),
+            Some(open) => open.size_for(id, parts),
+            None => self.seal().size_for(id, parts),
         }
     }
 }
 
 impl Parts {
-    fn size_for(&self, id: Id, from: usize) -> Size {
+    fn size_for(&self, id: Id, parts: &Range<usize>) -> Size {
         let mut size = Size::default();
-        let mut start = self.start(from);
-        for part in self.parts.iter().skip(from) {
+        let mut start = self.start(parts.start);
+        for part in self.among(parts) {
             if part.audience.includes(id) {
                 size += Size { lines: part.lines, bytes: part.end - start };
             }
@@ -184,9 +184,14 @@ impl Parts {
         size
     }
 
-    /// What one client who listens from part `from` on is to read, in as few slices as possible.
-    pub(super) fn runs_for(&self, id: Id, from: usize) -> Runs<'_> {
-        Runs { bytes: &self.bytes, parts: self.parts.get(from..).unwrap_or_default(), start: self.start(from), id }
+    /// What one client who listens to these parts is to read, in as few slices as possible.
+    pub(super) fn runs_for(&self, id: Id, parts: &Range<usize>) -> Runs<'_> {
+        Runs { bytes: &self.bytes, parts: self.among(parts), start: self.start(parts.start), id }
+    }
+
+    /// Those of these parts that there are.
+    fn among(&self, parts: &Range<usize>) -> &[Part] {
+        self.parts.get(parts.start..parts.end.min(self.parts.len())).unwrap_or_default()
     }
 
     /// Where a part begins in the bytes.
@@ -230,8 +235,10 @@ mod tests {
     use super::*;
     use crate::room::tests::message;
 
-    fn heard(batch: &Batch, id: Id, from: usize) -> Vec<String> {
-        batch.seal().runs_for(id, from).map(|run| String::from_utf8(run.to_vec()).unwrap()).collect()
+    const ALL: Range<usize> = 0..usize::MAX;
+
+    fn heard(batch: &Batch, id: Id, parts: Range<usize>) -> Vec<String> {
+        batch.seal().runs_for(id, &parts).map(|run| String::from_utf8(run.to_vec()).unwrap()).collect()
     }
 
     #[test]
@@ -240,21 +247,31 @@ mod tests {
         for (text, author) in [("b", 2), ("c", 1), ("d", 3)] {
             assert!(batch.append(&message(text), &Audience::AllBut(Id(author))));
         }
-        assert_eq!(batch.size_for(Id(1), 0), Size { lines: 2, bytes: 4 });
-        assert_eq!(heard(&batch, Id(1), 0), ["b\n", "d\n"]);
-        assert_eq!(heard(&batch, Id(2), 0), ["a\n", "c\nd\n"]);
-        assert_eq!(heard(&batch, Id(9), 0), ["a\nb\nc\nd\n"]);
-        assert_eq!(batch.size_for(Id(1), 0), Size { lines: 2, bytes: 4 });
+        assert_eq!(batch.size_for(Id(1), &ALL), Size { lines: 2, bytes: 4 });
+        assert_eq!(heard(&batch, Id(1), ALL), ["b\n", "d\n"]);
+        assert_eq!(heard(&batch, Id(2), ALL), ["a\n", "c\nd\n"]);
+        assert_eq!(heard(&batch, Id(9), ALL), ["a\nb\nc\nd\n"]);
+        assert_eq!(batch.size_for(Id(1), &ALL), Size { lines: 2, bytes: 4 });
     }
 
     #[test]
     fn a_newcomer_listens_from_where_the_batch_is() {
         let batch = Batch::new(message("before"), Audience::Everybody);
         let from = batch.len();
-        assert_eq!(batch.size_for(Id(1), from), Size::default());
+        assert_eq!(batch.size_for(Id(1), &(from..usize::MAX)), Size::default());
         assert!(batch.append(&message("after"), &Audience::Everybody));
-        assert_eq!(heard(&batch, Id(1), from), ["after\n"]);
+        assert_eq!(heard(&batch, Id(1), from..usize::MAX), ["after\n"]);
         assert_eq!(batch.len(), 2);
+    }
+
+    #[test]
+    fn who_leaves_listens_up_to_where_the_batch_is() {
+        let batch = Batch::new(message("before"), Audience::Everybody);
+        let parts = 0..batch.len();
+        assert!(batch.append(&message("after"), &Audience::Everybody));
+        assert_eq!(batch.size_for(Id(1), &parts), Size { lines: 1, bytes: 7 });
+        assert_eq!(heard(&batch, Id(1), parts), ["before\n"]);
+        assert_eq!(heard(&batch, Id(1), 0..0), [""; 0]);
     }
 
     #[test]

@@ -5,11 +5,11 @@
 //! one append a line while a batch is open (`batch`), and one visit to every queue for each new batch.
 //!
 //! What it may cost in memory: a client's queue holds at most 1024 lines or 128 KiB, but a line that waits for many is
-//! held once. Each batch costs some 230 bytes besides what it says, and each place in a queue 16 to 32; a client that
+//! held once. Each batch costs some 230 bytes besides what it says, and each place in a queue 24 to 48; a client that
 //! has stopped reading has at most 1024 of them, and then each is a single line. So `n` such clients cost
 //!
-//! - 128 KiB + 32 KiB + 1024 × (230 + `n` × 32) bytes in all, where they all miss the same lines;
-//! - `n` × 400 KiB where no line is for two of them (private messages: each has a batch to itself);
+//! - 128 KiB + 32 KiB + 1024 × (230 + `n` × 48) bytes in all, where they all miss the same lines;
+//! - `n` × 410 KiB where no line is for two of them (private messages: each has a batch to itself);
 //! - `n` × 2 MiB at the very most, where each of them talks without end too, or ignores others who do: a batch is held
 //!   whole as long as anybody has yet to read a line of it, and what a queue holds that way is limited as well.
 //!

@@ -8,6 +8,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, Write};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -71,8 +72,9 @@ struct More {
 #[derive(Debug)]
 struct Entry {
     batch: Arc<Batch>,
-    /// The part of the batch from which on this client listens.
-    from: usize,
+    /// The parts of the batch that this client listens to: from where it was when the client came, to where it was when
+    /// the client left.
+    parts: Range<usize>,
 }
 
 impl Outbox {
@@ -88,7 +90,7 @@ impl Outbox {
         }
         let mut parcel = self.waiting();
         let waiting = parcel.count_last(self.id);
-        parcel.push(Entry { batch: Arc::clone(batch), from });
+        parcel.push(Entry { batch: Arc::clone(batch), parts: from..usize::MAX });
         self.put_back(parcel);
         self.with_in_hand(waiting)
     }
@@ -102,11 +104,11 @@ impl Outbox {
         let waiting = self.waiting();
         let mut parcel = if forget { Parcel::default() } else { waiting };
         parcel.count_last(self.id);
-        if let Some(entry) = parcel.last_entry() {
+        if let Some(entry) = parcel.last_entry_mut() {
             // It may still be open, and what is said from now on is not for who goes.
-            entry.batch.seal();
+            entry.parts.end = entry.batch.len();
         }
-        parcel.push(Entry { batch: Batch::new(words, Audience::Everybody), from: 0 });
+        parcel.push(Entry { batch: Batch::new(words, Audience::Everybody), parts: 0..usize::MAX });
         parcel.more().last = Some(grace);
         self.put_back(parcel);
         self.put.close();
@@ -127,7 +129,7 @@ impl Outbox {
             return Size::default();
         }
         let Ok(parcel) = self.take.try_recv() else { return self.with_in_hand(Size::default()) };
-        let waiting = parcel.size(self.id);
+        let waiting = parcel.waiting(self.id);
         self.put_back(parcel);
         self.with_in_hand(waiting)
     }
@@ -186,7 +188,7 @@ impl Outbox {
     /// For the writer, when a client did not take what was written, and again when it has: tells the room how much is
     /// left.
     pub fn holds(&self, parcel: &Parcel) {
-        let size = parcel.size(self.id);
+        let size = parcel.left(self.id);
         self.in_hand.lines.store(size.lines, Ordering::Relaxed);
         self.in_hand.bytes.store(size.bytes, Ordering::Relaxed);
     }
@@ -225,6 +227,10 @@ impl Parcel {
         self.more.as_ref().and_then(|more| more.rest.back()).or(self.first.as_ref())
     }
 
+    fn last_entry_mut(&mut self) -> Option<&mut Entry> {
+        self.more.as_mut().and_then(|more| more.rest.back_mut()).or(self.first.as_mut())
+    }
+
     fn pop_first(&mut self) {
         self.first = self.more.as_mut().and_then(|more| more.rest.pop_front());
     }
@@ -239,7 +245,7 @@ impl Parcel {
     /// much there is by now, and that it is endless if it keeps too much in memory.
     fn count_last(&mut self, id: Id) -> Size {
         let Some(entry) = self.last_entry() else { return Size::default() };
-        let (size, held) = (entry.batch.size_for(id, entry.from), entry.batch.held());
+        let (size, held) = (entry.batch.size_for(id, &entry.parts), entry.batch.held());
         if size.bytes == 0 {
             self.pop_last();
         } else {
@@ -254,10 +260,18 @@ impl Parcel {
         }
     }
 
-    fn size(&self, id: Id) -> Size {
+    /// How much a parcel is that no writer has taken yet: there is no need to look at what is counted.
+    fn waiting(&self, id: Id) -> Size {
+        let mut size = self.more.as_ref().map_or(Size::default(), |more| more.counted);
+        size += self.last_entry().map_or(Size::default(), |entry| entry.batch.size_for(id, &entry.parts));
+        size
+    }
+
+    /// How much is left of a parcel in its writer's hand.
+    fn left(&self, id: Id) -> Size {
         let mut size = Size::default();
         for entry in self.entries() {
-            size += entry.batch.size_for(id, entry.from);
+            size += entry.batch.size_for(id, &entry.parts);
         }
         size.bytes -= self.written();
         size
@@ -303,7 +317,7 @@ impl Parcel {
         let (mut used, mut total) = (0, 0);
         let mut skip = self.written();
         for entry in self.entries() {
-            for run in entry.batch.seal().runs_for(id, entry.from) {
+            for run in entry.batch.seal().runs_for(id, &entry.parts) {
                 // Only the first entry is partly written, but that may be any number of its runs.
                 let rest = &run[skip.min(run.len())..];
                 skip -= run.len() - rest.len();
@@ -324,7 +338,7 @@ impl Parcel {
     fn take_off(&mut self, id: Id, written: usize) {
         let mut written = self.written() + written;
         while let Some(entry) = &self.first {
-            let size: usize = entry.batch.seal().runs_for(id, entry.from).map(<[u8]>::len).sum();
+            let size: usize = entry.batch.seal().runs_for(id, &entry.parts).map(<[u8]>::len).sum();
             if size > written {
                 break;
             }
@@ -443,6 +457,21 @@ mod tests {
         assert_eq!(taken, b"a\nbye\n");
         assert_eq!(parcel.last(), Some(Duration::from_secs(1)));
         assert!(take_now(&outbox).is_none());
+    }
+
+    #[test]
+    fn who_goes_ends_the_open_batch_for_nobody_else() {
+        let (one, other) = (Outbox::new(ME), Outbox::new(Id(2)));
+        let batch = Batch::new(message("a"), Audience::Everybody);
+        one.post(&batch, 0);
+        other.post(&batch, 0);
+        one.close(message("bye"), Duration::from_secs(1), false);
+        assert!(batch.append(&message("b"), &Audience::Everybody));
+        for (outbox, expected) in [(one, "a\nbye\n"), (other, "a\nb\n")] {
+            let mut taken = Vec::new();
+            outbox.write(&mut take_now(&outbox).unwrap(), &mut taken).unwrap();
+            assert_eq!(String::from_utf8(taken).unwrap(), expected);
+        }
     }
 
     #[test]

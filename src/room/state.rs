@@ -13,7 +13,7 @@ use async_channel::{Receiver, Sender};
 use super::batch::{Audience, Batch, Size};
 use super::history::History;
 use super::outbox::{MAX_QUEUED, Outbox};
-use super::{Closing, Id, NotJoined, NotRenamed, Notice, Options};
+use super::{Closing, Id, LOOK_AGAIN, NotJoined, NotRenamed, Notice, Options};
 use crate::text::command::addressees;
 use crate::text::line::Line;
 use crate::text::message::{Cause, Message, Presence, Stats};
@@ -63,6 +63,8 @@ pub(super) struct State {
     spoke: usize,
     /// Those whose queues have to be looked at before a new batch begins.
     crowded: Vec<Crowded>,
+    /// When they were last looked at and had to be waited for: by everybody, by a flood.
+    waited: [Option<Instant>; 2],
     history: History,
     options: Options,
     notices: Sender<Notice>,
@@ -136,6 +138,7 @@ impl State {
             batches: 0,
             spoke: 0,
             crowded: Vec::new(),
+            waited: [None; 2],
             history: History::new(options.history, std::mem::take(&mut options.earlier)),
             options,
             notices,
@@ -581,6 +584,11 @@ impl State {
         }
         let flood = by.and_then(|id| self.clients.get(&id)).is_some_and(|client| client.floods);
         let now = Instant::now();
+        // A thousand who are leaving do not each look at a thousand queues every time they ask.
+        let waited = &mut self.waited[usize::from(flood)];
+        if waited.is_some_and(|at| now - at < LOOK_AGAIN) {
+            return true;
+        }
         let mut waits = false;
         self.crowded.retain_mut(|crowded| {
             let Some(client) = self.clients.get_mut(&crowded.id) else { return false };
@@ -603,6 +611,7 @@ impl State {
             }
             true
         });
+        *waited = waits.then_some(now);
         waits
     }
 }

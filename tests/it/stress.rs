@@ -1,6 +1,7 @@
 //! Under stress: nothing that one client does can make another wait, lose a line, or lose the room.
 
 use crate::harness::{Client, PROMPT, Server};
+use rustix::process::Signal;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Shutdown, TcpStream};
 use std::thread;
@@ -248,6 +249,38 @@ fn garbage_ends_no_other_connection() {
 }
 
 #[test]
+fn a_crowd_that_talks_and_leaves_at_once_costs_nobody_a_line() {
+    const CROWD: usize = 300;
+    const SAID: [&str; 5] = ["one", "two", "three", "four", "five"];
+    let server = Server::start(&[]);
+    let mut ann = server.join("Ann");
+    let mut crowd: Vec<Client> = (0..CROWD).map(|n| server.join(&format!("m{n}"))).collect();
+    (0..CROWD).for_each(|n| ann.hears(&format!("m{n} has joined the chat.")));
+    server.signal(Signal::STOP);
+    for member in &mut crowd {
+        member.sends(format!("{}\n", SAID.join("\n")));
+        member.ends_input();
+    }
+    server.signal(Signal::CONT);
+    let mut heard = vec![0; CROWD];
+    for _ in 0..CROWD * (SAID.len() + 1) {
+        let line = ann.next_line().expect("Ann is in the room");
+        let n = line.strip_prefix('m').and_then(|rest| rest.split([' ', ':']).next()).and_then(|n| n.parse().ok());
+        let (n, next): (usize, _) = n.map(|n: usize| (n, heard[n])).unwrap_or_else(|| panic!("{line:?}"));
+        heard[n] += 1;
+        let expected = match SAID.get(next) {
+            Some(said) => format!("m{n}: {said}"),
+            None => format!("m{n} has left the chat."),
+        };
+        assert_eq!(line, expected);
+    }
+    for (n, member) in crowd.iter_mut().enumerate() {
+        let last = member.hears_out().pop();
+        assert!(last.as_ref().is_none_or(|line| !line.contains("too slow")), "m{n} was told {last:?}");
+    }
+}
+
+#[test]
 fn a_reset_is_a_leave() {
     let server = Server::start(&[]);
     let [mut ann, mut bob, cid] = server.room(["Ann", "Bob", "Cid"]);
@@ -309,7 +342,7 @@ fn the_loopback_address_may_connect_more_often_than_others() {
 mod linux {
     use super::*;
     use crate::harness::dynasti_through_sh;
-    use rustix::process::{Resource, Rlimit, Signal, prlimit};
+    use rustix::process::{Resource, Rlimit, prlimit};
     use std::fs;
 
     /// A figure of the server's /proc/PID/status, in KiB.
