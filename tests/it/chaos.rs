@@ -3,6 +3,7 @@
 
 use crate::fuzz::{pieces, sent};
 use crate::random::Random;
+use rustix::io::{read, retry_on_intr};
 use rustix::net::{AddressFamily, SendFlags, SocketType, sockopt};
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -241,18 +242,13 @@ impl Vandal {
 }
 
 /// Has nothing more to say, listens to the end if that is soon, and closes.
-fn hear_out(mut stream: TcpStream) -> io::Result<()> {
+fn hear_out(stream: TcpStream) -> io::Result<()> {
     stream.shutdown(Shutdown::Write)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     let end = Instant::now() + PATIENCE;
     let mut chunk = [0; 16 * 1024];
-    while Instant::now() < end {
-        match stream.read(&mut chunk) {
-            Ok(0) => break,
-            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
-            _ => {}
-        }
-    }
+    // Whoever was stopped and goes on is interrupted.
+    while Instant::now() < end && retry_on_intr(|| read(&stream, &mut chunk))? > 0 {}
     Ok(())
 }
 

@@ -291,6 +291,15 @@ fn ann_and_bob(server: &Server, args: &[&str]) -> (Seat, Client) {
     (ann, bob)
 }
 
+/// Ann at such a terminal, and her connection to a server that the test plays.
+fn ann_with_an_impostor() -> (Seat, Guest) {
+    let impostor = Impostor::new();
+    let ann = Seat::join(64, 12, &[&impostor.address().to_string(), "--name", "Ann"]);
+    let mut guest = impostor.greets("Ann");
+    guest.is_told(&welcome("Ann"));
+    (ann, guest)
+}
+
 #[test]
 fn it_says_what_it_does() {
     let server = Server::start(&[]);
@@ -434,10 +443,7 @@ fn a_terminal_that_shows_nothing_any_more_holds_nothing_up() {
 
 #[test]
 fn a_terminal_that_shows_nothing_any_more_holds_nothing_up_when_the_server_is_lost() {
-    let impostor = Impostor::new();
-    let mut ann = Seat::join(64, 12, &[&impostor.address().to_string(), "--name", "Ann"]);
-    let mut guest = impostor.greets("Ann");
-    guest.is_told(&welcome("Ann"));
+    let (mut ann, mut guest) = ann_with_an_impostor();
     // More than the terminal holds, and less than the client does, which comes to the end of it.
     (0..30).for_each(|_| guest.is_told(&"x".repeat(4000)));
     guest.0.get_ref().shutdown(Shutdown::Write).expect("the client is there");
@@ -448,10 +454,7 @@ fn a_terminal_that_shows_nothing_any_more_holds_nothing_up_when_the_server_is_lo
 
 #[test]
 fn a_server_that_never_stops_talking_keeps_nobody() {
-    let impostor = Impostor::new();
-    let mut ann = Seat::join(64, 12, &[&impostor.address().to_string(), "--name", "Ann"]);
-    let mut guest = impostor.greets("Ann");
-    guest.is_told(&welcome("Ann"));
+    let (mut ann, mut guest) = ann_with_an_impostor();
     ann.shows("> ");
     let flood = format!("{}\n", "x".repeat(4000)).repeat(100);
     // Until the client is gone, which it may say by a reset.

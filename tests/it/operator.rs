@@ -88,15 +88,20 @@ fn standard_input_may_be_closed_or_empty_from_the_start() {
     }
 }
 
+/// Long enough for whatever the operator says to be heard.
+fn talk_for_a_while(ann: &mut Client, bob: &mut Client) {
+    for round in 0..20 {
+        ann.says(&format!("round {round}"));
+        bob.hears(&format!("Ann: round {round}"));
+    }
+}
+
 #[test]
 fn without_a_console_standard_input_is_not_read() {
     let mut server = Server::start(&["--no-console"]);
     let [mut ann, mut bob] = server.room(["Ann", "Bob"]);
     server.operator("can anybody hear me?");
-    for round in 0..20 {
-        ann.says(&format!("round {round}"));
-        bob.hears(&format!("Ann: round {round}"));
-    }
+    talk_for_a_while(&mut ann, &mut bob);
     server.signal(Signal::TERM);
     ann.hears(GOODBYE);
 }
@@ -365,10 +370,7 @@ fn an_operator_at_a_terminal_leaves_the_console_with_one_ctrl_d() {
     bob.hears("[SERVER]: last words");
     operator.types("\x04");
     operator.types("can anybody hear me?\r/quit\r");
-    for round in 0..20 {
-        ann.says(&format!("round {round}"));
-        bob.hears(&format!("Ann: round {round}"));
-    }
+    talk_for_a_while(&mut ann, &mut bob);
     operator.signal(Signal::TERM);
     ann.hears(GOODBYE);
 }

@@ -6,7 +6,7 @@
 use crate::emulator::Emulator;
 use crate::harness::{DYNASTI, PATIENCE};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
+use rustix::io::retry_on_intr;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Termios, Winsize, tcgetattr, tcsetwinsize};
@@ -92,11 +92,9 @@ impl Seat {
     fn look(&mut self, deadline: Instant) -> bool {
         let left = deadline.saturating_duration_since(Instant::now());
         let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
-        let ready = match poll(&mut [PollFd::new(&self.front, PollFlags::IN)], Some(&timeout)) {
-            // Whoever was stopped and goes on is interrupted.
-            Err(Errno::INTR) => return true,
-            polled => polled.expect("it can be polled"),
-        };
+        let mut front = [PollFd::new(&self.front, PollFlags::IN)];
+        // Whoever was stopped and goes on is interrupted.
+        let ready = retry_on_intr(|| poll(&mut front, Some(&timeout))).expect("it can be polled");
         let mut buffer = [0; 4096];
         let read = if ready == 0 { 0 } else { self.front.read(&mut buffer).expect("it can be read") };
         self.emulator.feed(&buffer[..read]);

@@ -1,10 +1,10 @@
 //! What a service manager is told, on a socket of the test's own in place of systemd's.
 
 use crate::harness::{PATIENCE, Server, dynasti};
+use rustix::io::{read, retry_on_intr};
 use rustix::process::Signal;
 use std::env;
 use std::fs;
-use std::io::ErrorKind;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::process;
@@ -49,13 +49,8 @@ impl Manager {
     #[track_caller]
     fn told(&self) -> String {
         let mut told = [0; 4096];
-        let length = loop {
-            match self.socket.recv(&mut told) {
-                // Whoever was stopped and goes on is interrupted.
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                received => break received.expect("something is told"),
-            }
-        };
+        // Whoever was stopped and goes on is interrupted.
+        let length = retry_on_intr(|| read(&self.socket, &mut told)).expect("something is told");
         String::from_utf8(told[..length].to_vec()).expect("what is told is text")
     }
 
