@@ -17,6 +17,7 @@
 //! | module | job | knows nothing of |
 //! | --- | --- | --- |
 //! | [`text`] | what may be said | who hears it; sockets, tasks, clocks |
+//! | [`within`] | a limit in time for any future | everything else |
 //! | [`room`] | who hears it | sockets, and the wording |
 //! | [`server`] | how they get here: sockets, sessions, the operator's console | the process |
 //! | [`client`] | `dynasti join` | the room and the server: it uses `text` alone |
@@ -40,3 +41,4 @@ pub mod client;
 pub mod room;
 pub mod server;
 pub mod text;
+pub mod within;

@@ -23,9 +23,10 @@ use dynasti::server;
 use dynasti::server::console::{self, Left};
 use dynasti::server::door::Door;
 use dynasti::text::message::Message;
+use dynasti::within::within;
 use futures_lite::{FutureExt, StreamExt, future};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use smol::{Executor, Timer};
+use smol::Executor;
 
 use crate::args::{Command, Serve};
 use crate::notify::Manager;
@@ -188,13 +189,7 @@ async fn run(executor: &Arc<Executor<'static>>, options: Serve) -> Result<(), St
         room.log(Message::shutting_down());
         if let Some(manager) = &manager {
             // It was told that the server is ready; if it is gone since, or takes nothing, that is no reason not to stop.
-            let told = async {
-                let _ = manager.stopping().await;
-            };
-            let late = async {
-                Timer::after(LAST_SIGN).await;
-            };
-            told.or(late).await;
+            let _ = within(LAST_SIGN, manager.stopping()).await;
         }
     };
     let served = server::run(executor, listeners, &room, &door, options.rate, shutdown);
@@ -208,10 +203,8 @@ async fn run(executor: &Arc<Executor<'static>>, options: Serve) -> Result<(), St
         }
         printer.await;
     };
-    let late = async {
-        Timer::after(LAST_WORDS).await;
-    };
-    finish.or(late).await;
+    // What is not printed by then is lost.
+    let _ = within(LAST_WORDS, finish).await;
     Ok(())
 }
 

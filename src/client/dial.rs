@@ -6,11 +6,11 @@ use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use futures_lite::FutureExt;
 use rustix::net::sockopt;
-use smol::{Async, Timer, unblock};
+use smol::{Async, unblock};
 
 use super::address::Address;
+use crate::within::within;
 
 /// How long one address, or the lookup of a name, may take: a sleeping Wi-Fi needs some seconds, and a person waits no
 /// longer.
@@ -81,17 +81,11 @@ pub(crate) async fn dial(address: &Address) -> Result<(Async<TcpStream>, SocketA
         let address = address.clone();
         move || resolve(&address).map_err(Reason::NotFound)
     });
-    let too_long = async {
-        Timer::after(PATIENCE).await;
-        Err(Reason::LookupTimedOut)
-    };
+    let found = within(PATIENCE, lookup).await.unwrap_or(Err(Reason::LookupTimedOut));
     let mut tries = Vec::new();
-    for candidate in lookup.or(too_long).await.map_err(unreachable)? {
-        let too_long = async {
-            Timer::after(PATIENCE).await;
-            Err(ErrorKind::TimedOut.into())
-        };
-        match Async::<TcpStream>::connect(candidate).or(too_long).await.and_then(prepared) {
+    for candidate in found.map_err(unreachable)? {
+        let connected = within(PATIENCE, Async::<TcpStream>::connect(candidate)).await;
+        match connected.unwrap_or(Err(ErrorKind::TimedOut.into())).and_then(prepared) {
             Ok(stream) => return Ok((stream, candidate)),
             Err(error) => tries.push((candidate, error)),
         }

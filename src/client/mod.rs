@@ -35,7 +35,6 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures_lite::{AsyncRead, AsyncWrite, FutureExt, Stream, future};
-use smol::Timer;
 
 pub use address::{Address, DEFAULT_PORT};
 pub use dial::Unreachable;
@@ -44,6 +43,8 @@ use link::Link;
 use paint::Painter;
 use talk::{End, Talk};
 use terminal::Terminal;
+
+use crate::within::within;
 
 /// How many lines may wait for a server that is slow to take them. More than a long paste has; at the longest they are
 /// 4 MiB.
@@ -150,12 +151,8 @@ where
             match ended.map_err(JoinError::Terminal)? {
                 End::Left { connected: false } => Ok(()),
                 End::Left { connected: true } => {
-                    let enough = async {
-                        Timer::after(FAREWELL).await;
-                        Ok(())
-                    };
                     // The person has gone; how the server takes it is of no interest any more.
-                    let _ = link.or(enough).await;
+                    let _ = within(FAREWELL, link).await;
                     Ok(())
                 }
                 End::Unlinked => link.await,

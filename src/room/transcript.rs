@@ -20,6 +20,7 @@ use super::Notice;
 use crate::text::line::clean;
 use crate::text::message::Message;
 use crate::text::name::Name;
+use crate::within::within;
 
 /// What may wait for a disk that does not keep up; what is said beyond that is not written.
 const MAX_WAITING: usize = 4 * 1024 * 1024;
@@ -236,12 +237,7 @@ impl Writer {
     /// Waits for the disk, and says so when that takes long.
     async fn watched<T>(&mut self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
-        let done = async { Some(work.as_mut().await) };
-        let late = async {
-            Timer::after(SLOW).await;
-            None
-        };
-        if let Some(done) = done.or(late).await {
+        if let Some(done) = within(SLOW, work.as_mut()).await {
             return done;
         }
         self.fails(Message::transcript_slow(&self.path, SLOW));

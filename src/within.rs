@@ -1,0 +1,48 @@
+//! A limit in time for any future. Knows nothing of what it waits for.
+
+use std::time::Duration;
+
+use futures_lite::FutureExt;
+use smol::Timer;
+
+/// Returns what `future` resolves to, or `None` when `time` is over first. The future is then dropped.
+///
+/// To go on with a future after that, pass it by reference (`Pin<&mut F>`). A future that is ready at once is never late.
+pub async fn within<T>(time: Duration, future: impl Future<Output = T>) -> Option<T> {
+    let done = async { Some(future.await) };
+    let late = async {
+        Timer::after(time).await;
+        None
+    };
+    done.or(late).await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+    use std::pin::pin;
+
+    use super::*;
+
+    const MOMENT: Duration = Duration::from_millis(5);
+
+    #[test]
+    fn a_future_is_late_or_it_is_not() {
+        smol::block_on(async {
+            assert_eq!(within(Duration::ZERO, ready(1)).await, Some(1));
+            assert_eq!(within(MOMENT, pending::<u8>()).await, None);
+        });
+    }
+
+    #[test]
+    fn a_future_that_was_late_goes_on() {
+        smol::block_on(async {
+            let mut slow = pin!(async {
+                Timer::after(4 * MOMENT).await;
+                2
+            });
+            assert_eq!(within(MOMENT, slow.as_mut()).await, None);
+            assert_eq!(slow.await, 2);
+        });
+    }
+}
