@@ -18,6 +18,7 @@
 //! | --- | --- | --- |
 //! | [`text`] | what may be said | who hears it; sockets, tasks, clocks |
 //! | [`within`] | a limit in time for any future | everything else |
+//! | [`address`] | what counts as one address | who may come in |
 //! | [`room`] | who hears it | sockets, and the wording |
 //! | [`server`] | how they get here: sockets, sessions, the operator's console | the process |
 //! | [`client`] | `dynasti join` | the room and the server: it uses `text` alone |
@@ -37,6 +38,7 @@
 //! 7. The library never prints, exits, reads arguments or hears signals: it takes listeners, readers and futures.
 //! 8. A task is held by whoever must wait for it; where one is detached, the reason stands there.
 
+pub mod address;
 pub mod client;
 pub mod room;
 pub mod server;

@@ -3,9 +3,11 @@
 //! Counts connections; knows nothing of what they do.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use crate::address::home;
 
 /// Counts who is in.
 #[derive(Debug)]
@@ -138,18 +140,6 @@ impl Drop for Place {
                 inside.by_address.remove(&self.address);
             }
         }
-    }
-}
-
-/// What counts as one address: an IPv4-mapped one is its IPv4 self, and of IPv6 it is the /64, which a single home
-/// holds and any of its machines may pick addresses from at will.
-fn home(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) if !v6.is_loopback() => {
-            let prefix = u128::from(v6) >> 64 << 64;
-            IpAddr::V6(Ipv6Addr::from(prefix))
-        }
-        canonical => canonical,
     }
 }
 

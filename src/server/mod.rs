@@ -20,6 +20,7 @@ use smol::{Async, Executor, Timer};
 
 use self::connection::Goodbye;
 use self::door::{Door, NoPlace};
+use crate::address::canonical;
 use crate::room::Room;
 use crate::text::message::Message;
 
@@ -232,14 +233,4 @@ fn is_the_connections_own(error: &io::Error) -> bool {
             | PermissionDenied
             | TimedOut
     )
-}
-
-/// An IPv4-mapped address as its IPv4 self.
-fn canonical(address: SocketAddr) -> SocketAddr {
-    match address {
-        SocketAddr::V6(v6) if v6.ip().to_ipv4_mapped().is_some() => {
-            SocketAddr::new(address.ip().to_canonical(), v6.port())
-        }
-        other => other,
-    }
 }
