@@ -20,6 +20,7 @@ use super::Notice;
 use crate::text::line::clean;
 use crate::text::message::Message;
 use crate::text::name::Name;
+use crate::text::time::Utc;
 use crate::within::within;
 
 /// What may wait for a disk that does not keep up; what is said beyond that is not written.
@@ -292,92 +293,10 @@ fn read(line: &str) -> Option<(SystemTime, String)> {
     (by_somebody || text.starts_with("* ")).then(|| (at, text.into_owned()))
 }
 
-/// A time as a line of the transcript begins with it: RFC 3339, in UTC, to the second.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Utc {
-    year: u64,
-    month: u64,
-    day: u64,
-    second: u64,
-}
-
-const DAY: u64 = 86_400;
-
-impl From<SystemTime> for Utc {
-    /// Days to a date after Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms": years begin in March, so that
-    /// the leap day is their last.
-    fn from(time: SystemTime) -> Utc {
-        let seconds = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-        let days = seconds / DAY + 719_468;
-        let (era, day_of_era) = (days / 146_097, days % 146_097);
-        let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let shifted = (5 * day_of_year + 2) / 153;
-        let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-        Utc {
-            year: era * 400 + year_of_era + u64::from(month <= 2),
-            month,
-            day: day_of_year - (153 * shifted + 2) / 5 + 1,
-            second: seconds % DAY,
-        }
-    }
-}
-
-impl std::fmt::Display for Utc {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Utc { year, month, day, second } = self;
-        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
-    }
-}
-
-impl Utc {
-    fn parse(text: &str) -> Option<SystemTime> {
-        let mut numbers = text.strip_suffix('Z')?.split(['-', 'T', ':']).map(|n| n.parse::<u64>().ok());
-        let mut next = || numbers.next()?;
-        let (year, month, day) = (next()?, next()?, next()?);
-        let (hour, minute, second) = (next()?, next()?, next()?);
-        if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) || hour > 23 || minute > 59 || second > 60 {
-            return None;
-        }
-        let shifted = year - u64::from(month <= 2);
-        let day_of_year = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5 + day.checked_sub(1)?;
-        let days = shifted * 365 + shifted / 4 - shifted / 100 + shifted / 400 + day_of_year - 719_468;
-        let seconds = days * DAY + hour * 3600 + minute * 60 + second;
-        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-        // A thirtieth of February and other noise.
-        (Utc::from(at).to_string() == text).then_some(at)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::room::tests::message;
-
-    #[test]
-    fn times_are_written_and_read_back() {
-        for (seconds, text) in [
-            (0, "1970-01-01T00:00:00Z"),
-            (951_782_399, "2000-02-28T23:59:59Z"),
-            (951_782_400, "2000-02-29T00:00:00Z"),
-            (1_795_374_245, "2026-11-22T19:04:05Z"),
-            (4_107_542_400, "2100-03-01T00:00:00Z"),
-        ] {
-            let at = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-            assert_eq!(Utc::from(at).to_string(), text);
-            assert_eq!(Utc::parse(text), Some(at));
-        }
-        for day in 0..100_000 {
-            let at = SystemTime::UNIX_EPOCH + Duration::from_secs(day * DAY + day % DAY);
-            assert_eq!(Utc::parse(&Utc::from(at).to_string()), Some(at));
-        }
-        for wrong in
-            ["", "Z", "2026-02-30T00:00:00Z", "2026-13-01T00:00:00Z", "2026-11-22T24:00:00Z", "2026-11-22", "x"]
-        {
-            assert_eq!(Utc::parse(wrong), None, "{wrong}");
-        }
-    }
 
     #[test]
     fn what_was_said_is_read_back_and_nothing_else() {

@@ -14,6 +14,7 @@ use unicode_width::UnicodeWidthStr;
 use super::command::{Usage, order_usages, usages};
 use super::line::Line;
 use super::name::{MAX_NAME, Name, Refusal};
+use super::time::{Remaining, Span};
 
 /// Whole lines, ready for the wire; or a telnet refusal, which is no line. An empty one says nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -477,7 +478,7 @@ impl Message {
     pub fn banned(left: Option<Duration>) -> Message {
         match left {
             Some(left) => {
-                Message::line(format_args!("-- The operator has banned your address for another {}.", Left(left)))
+                Message::line(format_args!("-- The operator has banned your address for another {}.", Remaining(left)))
             }
             None => Message::line(format_args!("-- The operator has banned your address.")),
         }
@@ -614,7 +615,7 @@ impl Message {
     fn push_ban(&mut self, address: IpAddr, left: Option<Duration>) {
         let address = Home(address);
         match left {
-            Some(left) => self.push(format_args!("-- banned: {address} for another {}", Left(left))),
+            Some(left) => self.push(format_args!("-- banned: {address} for another {}", Remaining(left))),
             None => self.push(format_args!("-- banned: {address} until /unban {address}")),
         }
     }
@@ -654,38 +655,6 @@ impl fmt::Display for Home {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)?;
         if self.0.is_ipv6() && !self.0.is_loopback() { f.write_str("/64") } else { Ok(()) }
-    }
-}
-
-/// A span of time in the largest unit that it fills twice, rounded down.
-struct Span(Duration);
-
-/// The same of time that is left: rounded up, so that nobody comes back too early.
-struct Left(Duration);
-
-/// The unit for so many seconds: its length in seconds, and its name.
-fn unit(seconds: u64) -> (u64, &'static str) {
-    match seconds {
-        0..120 => (1, "s"),
-        120..7200 => (60, "min"),
-        7200..172_800 => (3600, "h"),
-        _ => (86_400, "days"),
-    }
-}
-
-impl fmt::Display for Span {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.0.as_secs();
-        let (length, name) = unit(seconds);
-        write!(f, "{} {name}", seconds / length)
-    }
-}
-
-impl fmt::Display for Left {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.0.as_secs() + u64::from(self.0.subsec_nanos() > 0);
-        let (length, name) = unit(seconds);
-        write!(f, "{} {name}", seconds.div_ceil(length))
     }
 }
 
@@ -809,26 +778,6 @@ mod tests {
             assert!(text(message).contains(&format!("{}…", "x".repeat(SHOWN_BACK))));
         }
         assert!(text(Message::unknown_command(&long)).len() < 200);
-    }
-
-    #[test]
-    fn a_span_is_told_in_the_largest_unit_that_it_fills_twice() {
-        for (seconds, span, left) in [
-            (0, "0 s", "0 s"),
-            (119, "119 s", "119 s"),
-            (120, "2 min", "2 min"),
-            (299, "4 min", "5 min"),
-            (7199, "119 min", "120 min"),
-            (7200, "2 h", "2 h"),
-            (7201, "2 h", "3 h"),
-            (172_799, "47 h", "48 h"),
-            (172_800, "2 days", "2 days"),
-            (864_001, "10 days", "11 days"),
-        ] {
-            let time = Duration::from_secs(seconds);
-            assert_eq!((Span(time).to_string(), Left(time).to_string()), (span.to_string(), left.to_string()));
-        }
-        assert_eq!(Left(Duration::from_millis(299_001)).to_string(), "5 min");
     }
 
     #[test]

@@ -6,3 +6,4 @@ pub mod message;
 pub mod name;
 #[cfg(test)]
 mod random;
+pub mod time;
