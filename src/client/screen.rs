@@ -335,22 +335,18 @@ mod tests {
     /// A long session with everything in it, drawn at random; nothing said is lost or twice, and nothing typed remains.
     #[test]
     fn a_long_session() {
-        let mut random = 1_u32;
-        let mut below = |limit: u32| {
-            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (random >> 8) % limit
-        };
+        let mut random = fastrand::Rng::with_seed(1);
         let mut pair = Pair::new(30, 8);
         let (mut said, mut typed) = (Vec::new(), String::new());
         for step in 0..600 {
-            match below(10) {
+            match random.u8(..10) {
                 0 => {
-                    let line = format!("{step}:{}", "said ".repeat(below(12) as usize));
+                    let line = format!("{step}:{}", "said ".repeat(random.usize(..12)));
                     pair.screen.show(&line);
                     said.push(line.trim_end().to_owned());
                 }
-                1 if below(4) == 0 => {
-                    pair.resize(8 + below(40) as usize, 8 + below(10) as usize);
+                1 if random.u8(..4) == 0 => {
+                    pair.resize(8 + random.usize(..40), 8 + random.usize(..10));
                 }
                 // Longer ones would not fit into the smallest window when it has broken them.
                 2 if typed.chars().count() > 20 => typed.clear(),
@@ -359,7 +355,7 @@ mod tests {
                 _ => typed.push('~'),
             }
             let places: Vec<usize> = typed.char_indices().map(|(at, _)| at).chain([typed.len()]).collect();
-            let cursor = places[below(places.len() as u32) as usize];
+            let cursor = places[random.usize(..places.len())];
             pair.draw(&typed, cursor);
             let rows = pair.terminal.lines();
             let shown: Vec<&str> = rows.iter().map(|line| line.trim_end()).take(said.len()).collect();

@@ -4,6 +4,4 @@ pub mod command;
 pub mod line;
 pub mod message;
 pub mod name;
-#[cfg(test)]
-mod random;
 pub mod time;

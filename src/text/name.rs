@@ -372,8 +372,9 @@ const SAME: [(char, &str); 91] = [
 
 #[cfg(test)]
 mod tests {
+    use fastrand::Rng;
+
     use super::*;
-    use crate::text::random::Random;
 
     fn refusal(typed: &str) -> Refusal {
         match Name::parse(typed) {
@@ -386,13 +387,11 @@ mod tests {
         Key::of(left) == Key::of(right)
     }
 
-    impl Random {
-        /// Any character, most from where the alphabets are.
-        fn letter(&mut self) -> char {
-            let ends = [0x80, 0x250, 0x700, 0x1100, 0x2000, 0x1_0000, 0x2_0000, 0x11_0000];
-            let end = ends[self.below(ends.len())];
-            char::from_u32(self.below(end) as u32).unwrap_or('\u{ff41}')
-        }
+    /// Any character; most are from the blocks that hold the alphabets.
+    fn any_char(random: &mut Rng) -> char {
+        let ends = [0x80, 0x250, 0x700, 0x1100, 0x2000, 0x1_0000, 0x2_0000, 0x11_0000];
+        let end = ends[random.usize(..ends.len())];
+        char::from_u32(random.u32(..end)).unwrap_or('\u{ff41}')
     }
 
     /// All of Unicode, but only some of what is alike: Han, Hangul, and the planes that hold no letters (4 to 16).
@@ -625,14 +624,14 @@ mod tests {
             "server", "ADMIN", "all", "you", " has joined the chat", "is now ", "known as", "ſ", "İ", "Ｓ", " ", "\u{3000}", "a", "Z", "-",
             "б", "σ", "ς", "\u{64e}", "\u{651}", "\u{94d}", "क",
         ];
-        let mut random = Random(3);
+        let mut random = Rng::with_seed(3);
         let mut accepted = 0;
         for _ in 0..10_000 {
             let mut typed = String::new();
-            for _ in 0..1 + random.below(5) {
-                match random.below(3) {
-                    0 => typed.push(random.letter()),
-                    _ => typed.push_str(PARTS[random.below(PARTS.len())]),
+            for _ in 0..1 + random.usize(..5) {
+                match random.usize(..3) {
+                    0 => typed.push(any_char(&mut random)),
+                    _ => typed.push_str(PARTS[random.usize(..PARTS.len())]),
                 }
             }
             if let Ok(name) = Name::parse(&typed) {
