@@ -2,7 +2,7 @@
 //!
 //! Pure: the server's lines in, what they mean for us out.
 
-use super::heard::{Heard, take_apart};
+use crate::text::spoken::Spoken;
 
 /// What a line asks of us.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,19 +39,19 @@ impl Joining {
 
     /// Takes a line from the server.
     pub(crate) fn hear(&mut self, line: &str) -> Step {
-        match (take_apart(line), &self.name) {
-            (Heard::Goodbye, _) => Step::Goodbye,
-            (Heard::SentAway, _) => Step::SentAway,
-            (Heard::Greeting, None) => match self.offer.take() {
+        match (Spoken::read(line), &self.name) {
+            (Spoken::Goodbye, _) => Step::Goodbye,
+            (Spoken::SentAway, _) => Step::SentAway,
+            (Spoken::Greeting, None) => match self.offer.take() {
                 Some(name) => {
                     self.offered = true;
                     Step::Offer(name)
                 }
                 None => Step::Ask,
             },
-            (Heard::NameRefused, None) if std::mem::take(&mut self.offered) => Step::Refused,
-            (Heard::Welcome(name), None) => self.called(name),
-            (Heard::Called(name), Some(_)) => self.called(name),
+            (Spoken::NameRefused, None) if std::mem::take(&mut self.offered) => Step::Refused,
+            (Spoken::Welcome(name), None) => self.called(name),
+            (Spoken::Called(name), Some(_)) => self.called(name),
             _ => Step::Nothing,
         }
     }

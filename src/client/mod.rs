@@ -1,7 +1,7 @@
 //! `dynasti join`: a client that is nicer than `nc`.
 //!
 //! ```text
-//! terminal: keys → editor ─┐                    ┌─ joining ← heard ← lines ← server
+//! terminal: keys → editor ─┐                    ┌─ joining ← lines ← server
 //!                          talk ←─ channels ─→ link
 //! window ← screen ← paint ─┘                    └─ dial → server
 //! pipes:   filter ←──────────── channels ─────→ link
@@ -18,7 +18,6 @@ mod editor;
 #[path = "../../tests/it/emulator.rs"]
 mod emulator;
 mod filter;
-mod heard;
 mod joining;
 mod keys;
 mod link;

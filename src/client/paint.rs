@@ -2,8 +2,8 @@
 //!
 //! Knows nothing of where a line comes from or where it is shown. Lines go in clean; only SGR sequences are added.
 
-use super::heard::Heard;
 use super::names::{Names, mention};
+use crate::text::spoken::Spoken;
 
 /// From the 256-colour palette those of strong hue that stand out from white as well as from black, by a contrast of 4
 /// to 1 and more (as WCAG 2.2 measures it; the tests do it again).
@@ -24,28 +24,28 @@ pub(crate) struct Painter {
 
 impl Painter {
     /// A line that the server sent, to the person called `me`.
-    pub(crate) fn heard(self, line: &str, heard: Heard<'_>, names: &Names, me: Option<&str>) -> String {
+    pub(crate) fn heard(self, line: &str, spoken: Spoken<'_>, names: &Names, me: Option<&str>) -> String {
         if !self.colours {
             return line.to_owned();
         }
         let me = me.unwrap_or_default();
-        match heard {
-            Heard::Said(who, text) => format!("{}: {}", name(who), mentioning(text, me)),
-            Heard::Private(who, text) => format!("{}{DIM} (private){RESET}: {}", name(who), mentioning(text, me)),
-            Heard::Emote(action) => {
+        match spoken {
+            Spoken::Said(who, text) => format!("{}: {}", name(who), mentioning(text, me)),
+            Spoken::Private(who, text) => format!("{}{DIM} (private){RESET}: {}", name(who), mentioning(text, me)),
+            Spoken::Emote(action) => {
                 let first = action.split(' ').next().unwrap_or_default();
                 let who = names.at_start_of(action).unwrap_or(first);
                 format!("* {}{}", name(who), mentioning(&action[who.len()..], me))
             }
-            Heard::Emoted(action) => match action.strip_prefix(me) {
+            Spoken::Emoted(action) => match action.strip_prefix(me) {
                 Some(rest) => format!("{DIM}-- {RESET}* {BOLD}{}{rest}", name(me)),
                 None => self.notice(line),
             },
-            Heard::PrivateSent(whom, text) => {
+            Spoken::PrivateSent(whom, text) => {
                 format!("{DIM}-- To {RESET}{}{DIM} (private){RESET}: {text}", name(whom))
             }
-            Heard::Server(text) => format!("{BOLD}[SERVER]: {text}{RESET}"),
-            Heard::Greeting | Heard::NameRefused => line.to_owned(),
+            Spoken::Server(text) => format!("{BOLD}[SERVER]: {text}{RESET}"),
+            Spoken::Greeting | Spoken::NameRefused => line.to_owned(),
             _ => self.notice(line),
         }
     }
@@ -88,7 +88,6 @@ fn colour(name: &str) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::heard::take_apart;
     use super::*;
 
     const COLOURS: Painter = Painter { colours: true };
@@ -96,7 +95,7 @@ mod tests {
     fn painted(painter: Painter, line: &str) -> String {
         let mut names = Names::default();
         names.hear("Jean Paul");
-        painter.heard(line, take_apart(line), &names, Some("Ann"))
+        painter.heard(line, Spoken::read(line), &names, Some("Ann"))
     }
 
     /// Escape sequences made legible: `<1>`.

@@ -6,7 +6,6 @@ use async_channel::{Receiver, RecvError, Sender, TrySendError};
 use futures_lite::{FutureExt, Stream, StreamExt};
 
 use super::editor::{Editor, Outcome};
-use super::heard::{Heard, names_in, take_apart};
 use super::keys::Keys;
 use super::link::{Event, Standing};
 use super::names::{Names, mention};
@@ -15,6 +14,7 @@ use super::screen::Screen;
 use super::terminal::Terminal;
 use crate::text::command::{self, Command};
 use crate::text::line;
+use crate::text::spoken::{Spoken, names_in};
 
 /// Bytes read from the terminal at once; a paste comes in pieces of this size.
 const READ: usize = 4096;
@@ -193,30 +193,30 @@ impl<W: Stream<Item = ()> + Unpin> Talk<W> {
     }
 
     fn hear(&mut self, line: &str) {
-        let heard = take_apart(line);
+        let spoken = Spoken::read(line);
         let me = match &self.standing {
             Standing::Here(name) => Some(name.as_str()),
             _ => None,
         };
         let called = |text| me.is_some_and(|me| mention(text, me).is_some());
-        match heard {
-            Heard::Said(who, _) | Heard::Private(who, _) | Heard::Joined(who) => self.names.hear(who),
-            Heard::Left(who) => self.names.forget(who),
-            Heard::Renamed(old, new) => {
+        match spoken {
+            Spoken::Said(who, _) | Spoken::Private(who, _) | Spoken::Joined(who) => self.names.hear(who),
+            Spoken::Left(who) => self.names.forget(who),
+            Spoken::Renamed(old, new) => {
                 self.names.forget(old);
                 self.names.hear(new);
             }
-            Heard::Present(row) => {
+            Spoken::Present(row) => {
                 names_in(row).filter(|name| Some(*name) != me).for_each(|name| self.names.know(name))
             }
             _ => {}
         }
-        let wanted = match heard {
-            Heard::Said(_, text) | Heard::Emote(text) | Heard::Server(text) => called(text),
-            Heard::Private(..) => true,
+        let wanted = match spoken {
+            Spoken::Said(_, text) | Spoken::Emote(text) | Spoken::Server(text) => called(text),
+            Spoken::Private(..) => true,
             _ => false,
         };
-        self.screen.show(&self.painter.heard(line, heard, &self.names, me));
+        self.screen.show(&self.painter.heard(line, spoken, &self.names, me));
         if wanted && self.bell {
             self.screen.ring();
         }

@@ -4,4 +4,5 @@ pub mod command;
 pub mod line;
 pub mod message;
 pub mod name;
+pub(crate) mod spoken;
 pub mod time;
