@@ -3,17 +3,13 @@
 //! The only file that prints or exits. What happens in the room is the library's.
 #![allow(clippy::exit)]
 
-mod args;
-mod join;
-mod lan;
-mod notify;
-mod stdio;
+mod process;
 
 use std::io::{IsTerminal, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::process::{ExitCode, exit};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_signal::{Signal, Signals};
 use dynasti::client::Options;
@@ -22,14 +18,15 @@ use dynasti::room::{self, Notice, Room};
 use dynasti::server;
 use dynasti::server::console::{self, Left};
 use dynasti::server::door::Door;
-use dynasti::text::message::Message;
 use dynasti::within::within;
-use futures_lite::{FutureExt, StreamExt, future};
+use futures_lite::{FutureExt, StreamExt};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use smol::Executor;
 
-use crate::args::{Command, Serve};
-use crate::notify::Manager;
+use crate::process::args::{self, Command, Serve};
+use crate::process::drive::drive;
+use crate::process::notify::Manager;
+use crate::process::{interfaces, join, report, stdio};
 
 /// What the room tells the process waits here for a terminal or a log that is slow; what does not fit is lost.
 const NOTICES: usize = 1024;
@@ -54,13 +51,13 @@ fn main() -> ExitCode {
             match join::join(&options, !join.no_bell) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(why) => {
-                    complain(&format!("{why}\n"));
+                    complain(&why.to_string());
                     ExitCode::FAILURE
                 }
             }
         }
         Err(instead) if instead.wrong => {
-            complain(&instead.text);
+            complain(instead.text.trim_end());
             ExitCode::from(2)
         }
         Err(instead) => {
@@ -70,40 +67,9 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs tasks on this thread for ever, and looks at the sockets when all have had their turn, and now and then meanwhile.
-///
-/// `Executor::run` would do, but shares its tasks out among threads, of which there is one: that costs a tenth of what it
-/// takes to serve a line.
-///
-/// async-io (2.6, `driver.rs`) has a thread of its own that looks after sleeping 50 µs, 75 µs and so on up to 10 ms, if
-/// nobody else did so meanwhile. It then waits for each event and wakes this thread for it, which costs more than to look
-/// in time. So the pauses between looks grow as those sleeps do, and begin anew now and then, for whenever a single task
-/// outlasts a sleep that thread is back. What is new, timers included, so waits some 3 ms at most.
-async fn drive<T>(executor: &Executor<'static>) -> T {
-    const FIRST_LOOK: Duration = Duration::from_micros(30);
-    const ANEW: Duration = Duration::from_millis(10);
-    /// To ask what time it is costs a twentieth of a task.
-    const TASKS_PER_GLANCE: usize = 4;
-    let (mut begun, mut pause) = (Instant::now(), FIRST_LOOK);
-    loop {
-        executor.tick().await;
-        let mut looked = Instant::now();
-        while (0..TASKS_PER_GLANCE).all(|_| executor.try_tick()) {
-            let now = Instant::now();
-            if now - begun >= ANEW {
-                (begun, pause) = (now, FIRST_LOOK);
-            }
-            if now - looked >= pause {
-                (looked, pause) = (now, pause * 3 / 2);
-                future::yield_now().await;
-            }
-        }
-    }
-}
-
 /// Says what is wrong, where anybody reads it.
-fn complain(text: &str) {
-    let _ = std::io::stderr().write_all(text.as_bytes());
+fn complain(words: &str) {
+    let _ = std::io::stderr().write_all(format!("{words}\n").as_bytes());
 }
 
 fn serve(options: Serve) -> ExitCode {
@@ -111,7 +77,7 @@ fn serve(options: Serve) -> ExitCode {
     match smol::block_on(drive(&executor).or(run(&executor, options))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
-            complain(&format!("dynasti: {why}\n"));
+            complain(&report::failed(why));
             ExitCode::FAILURE
         }
     }
@@ -131,10 +97,8 @@ async fn run(executor: &Arc<Executor<'static>>, options: Serve) -> Result<(), St
         ..room::Options::default()
     };
     if let Some(path) = &options.transcript {
-        let (transcript, writer, earlier) =
-            transcript::open(path, options.history, notices.clone()).map_err(|error| {
-                format!("cannot open the transcript {}: {error}; name a file that can be written", path.display())
-            })?;
+        let (transcript, writer, earlier) = transcript::open(path, options.history, notices.clone())
+            .map_err(|error| report::cannot_open_transcript(path, &error))?;
         writing = Some((transcript.clone(), executor.spawn(writer.run())));
         remembered.transcript = Some(transcript);
         remembered.earlier = earlier;
@@ -144,9 +108,9 @@ async fn run(executor: &Arc<Executor<'static>>, options: Serve) -> Result<(), St
     let printer = executor.spawn(stdio::print(heard));
     for listener in &listeners {
         let address = listener.local_addr().map_err(|error| format!("cannot tell where it listens: {error}"))?;
-        let _ = notices.try_send(Notice::Log(Message::listening(address)));
-        for join in lan::join_addresses(address) {
-            let _ = notices.try_send(Notice::Log(Message::join_with(join, address.port())));
+        let _ = notices.try_send(Notice::Log(report::listening(address)));
+        for join in interfaces::join_addresses(address) {
+            let _ = notices.try_send(Notice::Log(report::join_with(join, address.port())));
         }
     }
     let room = Arc::new(Room::new(notices, remembered));
@@ -186,7 +150,7 @@ async fn run(executor: &Arc<Executor<'static>>, options: Serve) -> Result<(), St
 
     let shutdown = async {
         let _ = stopped.recv().await;
-        room.log(Message::shutting_down());
+        room.log(report::shutting_down());
         if let Some(manager) = &manager {
             // It was told that the server is ready; if it is gone since, or takes nothing, that is no reason not to stop.
             let _ = within(LAST_SIGN, manager.stopping()).await;
@@ -218,7 +182,7 @@ async fn notify_ready() -> Option<Arc<Manager>> {
         Ok::<_, std::io::Error>(manager.map(Arc::new))
     };
     told.await.unwrap_or_else(|error| {
-        complain(&format!("dynasti: cannot tell the service manager at NOTIFY_SOCKET that it runs: {error}\n"));
+        complain(&report::cannot_notify(&error));
         None
     })
 }
@@ -231,45 +195,30 @@ fn fit_descriptors(asked: usize, room: &Room) -> usize {
     let Some(descriptors) = getrlimit(Resource::Nofile).current else { return asked };
     let fit = usize::try_from(descriptors.saturating_sub(RESERVED)).unwrap_or(usize::MAX).max(1);
     if asked > fit {
-        room.warn(Message::fewer_clients(asked, fit, descriptors));
+        room.warn(report::fewer_clients(asked, fit, descriptors));
     }
     asked.min(fit)
 }
 
-/// Opens the listening sockets; without any given, for both families, or for IPv4 where there is no IPv6.
+/// Opens the listening sockets. Without any address given they are for both families, or for IPv4 where there is no
+/// IPv6.
 fn listen(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, String> {
-    let cannot = |address: &SocketAddr, error: std::io::Error| {
-        let advice = match error.kind() {
-            // What the system says of a link-local address of no interface.
-            std::io::ErrorKind::InvalidInput if address.is_ipv6() => {
-                return format!(
-                    "cannot listen on {address}: {error}: it needs the number of its interface, as in [{}%2]:{}",
-                    address.ip(),
-                    address.port()
-                );
-            }
-            std::io::ErrorKind::AddrInUse => {
-                ": something listens there already; stop it or choose another port with --listen"
-            }
-            std::io::ErrorKind::PermissionDenied => ": ports below 1024 need permission; choose another with --listen",
-            std::io::ErrorKind::AddrNotAvailable => ": no interface of this machine has that address",
-            _ => "",
-        };
-        format!("cannot listen on {address}: {error}{advice}")
+    let bind = |address| server::bind(address).map_err(|error| (address, error));
+    let bound = if addresses.is_empty() {
+        let (both, v4) = (SocketAddr::from(([0u16; 8], 4000)), SocketAddr::from(([0u8; 4], 4000)));
+        match bind(both) {
+            Err((_, error)) if is_without_ipv6(&error) => bind(v4),
+            bound => bound,
+        }
+        .map(|listener| vec![listener])
+    } else {
+        addresses.iter().map(|address| bind(*address)).collect()
     };
-    if addresses.is_empty() {
-        let both = SocketAddr::from(([0u16; 8], 4000));
-        let v4 = SocketAddr::from(([0u8; 4], 4000));
-        let listener = match server::bind(both) {
-            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error()) => {
-                server::bind(v4).map_err(|error| cannot(&v4, error))
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::AddrNotAvailable => {
-                server::bind(v4).map_err(|error| cannot(&v4, error))
-            }
-            bound => bound.map_err(|error| cannot(&both, error)),
-        };
-        return Ok(vec![listener?]);
-    }
-    addresses.iter().map(|address| server::bind(*address).map_err(|error| cannot(address, error))).collect()
+    bound.map_err(|(address, error)| report::cannot_listen(address, &error))
+}
+
+/// Whether an error of binding to `[::]` means that there is no IPv6: not in the kernel, or on no interface.
+fn is_without_ipv6(error: &std::io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error())
+        || error.kind() == std::io::ErrorKind::AddrNotAvailable
 }

@@ -15,15 +15,18 @@
 //!
 //! A client that is silent and has read everything costs nothing here but its place on the list.
 //!
-//! Knows names, queues and who may hear what; knows no sockets and no wording.
+//! Knows names, queues and who may hear what; knows no sockets, and of wording only what the server's own output
+//! says of coming and going.
 
 mod batch;
 mod history;
+mod notice;
 mod outbox;
 mod state;
 pub mod transcript;
 
 use std::convert::Infallible;
+use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant, SystemTime};
@@ -32,6 +35,7 @@ use async_channel::{Receiver, Sender};
 use async_lock::RwLock;
 use smol::Timer;
 
+pub use self::notice::Notice;
 pub use self::outbox::{Outbox, Parcel};
 use self::state::{Gathering, State};
 use self::transcript::Transcript;
@@ -59,15 +63,6 @@ pub struct Options {
     pub earlier: Vec<(SystemTime, String)>,
     /// Whether the operator watches what is said.
     pub watch: bool,
-}
-
-/// What the room tells the process that runs it.
-#[derive(Debug)]
-pub enum Notice {
-    /// For the server's standard output.
-    Log(Message),
-    /// For its standard error.
-    Warning(Message),
 }
 
 /// The room is closing, and lets nobody in.
@@ -280,13 +275,13 @@ impl Room {
     // ---- what the process is told
 
     /// Tells the process something worth a line on its output.
-    pub fn log(&self, message: Message) {
-        let _ = self.notices.try_send(Notice::Log(message));
+    pub fn log(&self, words: impl Display) {
+        let _ = self.notices.try_send(Notice::Log(words.to_string()));
     }
 
     /// Tells the process something that is wrong.
-    pub fn warn(&self, message: Message) {
-        let _ = self.notices.try_send(Notice::Warning(message));
+    pub fn warn(&self, words: impl Display) {
+        let _ = self.notices.try_send(Notice::Warning(words.to_string()));
     }
 
     /// Waits for others to speak too, if they are about to. Who began the batch waits; one whose connection ends

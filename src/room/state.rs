@@ -3,6 +3,7 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
+use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use async_channel::{Receiver, Sender};
 
 use super::batch::{Audience, Batch, Size};
 use super::history::History;
+use super::notice::Traffic;
 use super::outbox::{MAX_QUEUED, Outbox};
 use super::{Closing, Id, LOOK_AGAIN, NotJoined, NotRenamed, Notice, Options};
 use crate::text::command::addressees;
@@ -198,7 +200,7 @@ impl State {
         };
         let Entry::Vacant(vacant) = self.names.entry(name.key()) else { return Err(NotJoined::Taken) };
         vacant.insert(id);
-        self.log(Message::connected(name, client.address));
+        self.log(Traffic::Connected(name, client.address));
         let mut welcome = Message::welcome(name);
         if self.options.replay > 0 {
             let limit = MAX_QUEUED.quarters(2);
@@ -253,7 +255,7 @@ impl State {
             _ = self.post(Message::left(name, cause), Audience::Everybody, Kind::News);
             self.publish();
         }
-        self.log(Message::disconnected(name));
+        self.log(Traffic::Disconnected(name));
     }
 
     pub(super) fn close(&mut self) {
@@ -494,8 +496,8 @@ impl State {
     // ---- posting
 
     /// Tells the process something, or nobody if it does not listen: the room waits for no terminal and no log.
-    fn log(&self, message: Message) {
-        let _ = self.notices.try_send(Notice::Log(message));
+    fn log(&self, words: impl Display) {
+        let _ = self.notices.try_send(Notice::Log(words.to_string()));
     }
 
     /// Posts to one connection alone. The open batch ends here: what is said next must not overtake this.
@@ -571,7 +573,7 @@ impl State {
         if let Kind::Said(_) = kind {
             self.stats.lines += lines;
             if self.options.watch {
-                self.log(message.clone());
+                self.log(message);
             }
         }
     }

@@ -20,7 +20,7 @@ use super::Notice;
 use crate::text::line::clean;
 use crate::text::message::Message;
 use crate::text::name::Name;
-use crate::text::time::Utc;
+use crate::text::time::{Span, Utc};
 use crate::within::within;
 
 /// What may wait for a disk that does not keep up; what is said beyond that is not written.
@@ -78,6 +78,37 @@ struct Backlog {
     waiting: AtomicUsize,
     /// Lines that were not taken because too many bytes waited.
     lost: AtomicU64,
+}
+
+/// What the operator is warned of.
+#[derive(Debug)]
+enum Trouble {
+    /// The transcript cannot be written.
+    Fails(io::Error),
+    /// The disk has not taken within this time what it was given.
+    Slow(Duration),
+    /// The transcript is written again.
+    Over { missing: u64 },
+}
+
+impl Trouble {
+    fn in_words(&self, path: &Path) -> String {
+        let path = path.display();
+        match self {
+            Trouble::Fails(error) => format!(
+                "dynasti: cannot write the transcript {path}: {error}; the chat goes on, and writing is tried again every \
+                 second"
+            ),
+            Trouble::Slow(time) => format!(
+                "dynasti: the transcript {path} has not been written for {}: the disk is slow or stuck; the chat goes on, \
+                 and lines wait for it in memory",
+                Span(*time)
+            ),
+            Trouble::Over { missing } => {
+                format!("dynasti: the transcript {path} is written again; lines missing from it: {missing}")
+            }
+        }
+    }
 }
 
 /// Opens a transcript, and reads back the last `lines` of what was said from its end.
@@ -204,7 +235,7 @@ impl Writer {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
-                    self.fails(Message::transcript_fails(&self.path, &error));
+                    self.fails(&Trouble::Fails(error));
                     // Perhaps the file is moved away and another takes its place.
                     self.file = None;
                     if self.jobs.is_closed() {
@@ -224,12 +255,12 @@ impl Writer {
         match synced {
             // A pipe or a terminal cannot be synced and need not be.
             Err(error) if error.kind() != io::ErrorKind::InvalidInput => {
-                self.fails(Message::transcript_fails(&self.path, &error));
+                self.fails(&Trouble::Fails(error));
             }
             _ => {
                 let missing = self.backlog.lost.swap(0, Ordering::Relaxed);
                 if std::mem::take(&mut self.failing) || missing > 0 {
-                    self.tell(Message::transcript_recovered(&self.path, missing));
+                    self.warn(&Trouble::Over { missing });
                 }
             }
         }
@@ -241,19 +272,19 @@ impl Writer {
         if let Some(done) = within(SLOW, work.as_mut()).await {
             return done;
         }
-        self.fails(Message::transcript_slow(&self.path, SLOW));
+        self.fails(&Trouble::Slow(SLOW));
         work.await
     }
 
     /// Something is wrong. It is told once, whatever is wrong with it next.
-    fn fails(&mut self, told: Message) {
+    fn fails(&mut self, trouble: &Trouble) {
         if !std::mem::replace(&mut self.failing, true) {
-            self.tell(told);
+            self.warn(trouble);
         }
     }
 
-    fn tell(&self, message: Message) {
-        let _ = self.notices.try_send(Notice::Warning(message));
+    fn warn(&self, trouble: &Trouble) {
+        let _ = self.notices.try_send(Notice::Warning(trouble.in_words(&self.path)));
     }
 }
 
@@ -392,6 +423,26 @@ mod tests {
         transcript.close();
         smol::block_on(writer.run());
         let Notice::Warning(first) = told.try_recv().unwrap() else { panic!() };
-        assert!(first.texts().next().unwrap().contains("/dev/full"));
+        assert!(first.contains("/dev/full"));
+    }
+
+    #[test]
+    fn trouble_is_told_in_words() {
+        let path = Path::new("/t");
+        for (trouble, words) in [
+            (
+                Trouble::Fails(io::ErrorKind::StorageFull.into()),
+                "dynasti: cannot write the transcript /t: no storage space; the chat goes on, and writing is tried again \
+                 every second",
+            ),
+            (
+                Trouble::Slow(SLOW),
+                "dynasti: the transcript /t has not been written for 5 s: the disk is slow or stuck; the chat goes on, and \
+                 lines wait for it in memory",
+            ),
+            (Trouble::Over { missing: 3 }, "dynasti: the transcript /t is written again; lines missing from it: 3"),
+        ] {
+            assert_eq!(trouble.in_words(path), words);
+        }
     }
 }

@@ -8,6 +8,7 @@ mod pace;
 pub mod session;
 
 use std::convert::Infallible;
+use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -184,7 +185,7 @@ impl Acceptor {
                     let now = Instant::now();
                     if warned.is_none_or(|at| now - at >= WARN_EVERY) {
                         warned = Some(now);
-                        self.room.warn(Message::cannot_accept(&error));
+                        self.room.warn(CannotAccept(&error));
                     }
                     Timer::after(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
@@ -216,6 +217,20 @@ impl Acceptor {
         };
         self.executor.spawn(refusing).detach();
         false
+    }
+}
+
+/// Accepting fails for want of something, descriptors above all.
+struct CannotAccept<'a>(&'a io::Error);
+
+impl fmt::Display for CannotAccept<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "dynasti: cannot accept connections for now: {}; those who are here chat on, and accepting is tried again \
+             every second",
+            self.0
+        )
     }
 }
 

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
 use std::time::Duration;
 
 use unicode_width::UnicodeWidthStr;
@@ -21,6 +20,14 @@ use super::time::{Remaining, Span};
 pub struct Message {
     bytes: Vec<u8>,
     lines: usize,
+}
+
+impl fmt::Display for Message {
+    /// Writes the lines without the last line end.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = String::from_utf8_lossy(&self.bytes);
+        f.write_str(text.strip_suffix('\n').unwrap_or(&text))
+    }
 }
 
 /// Why a member's leaving was not their own doing.
@@ -489,75 +496,7 @@ impl Message {
         Message::line(format_args!("Server is shutting down. Bye!"))
     }
 
-    // ---- on the server's own output
-
-    /// Where the server can be reached.
-    pub fn listening(address: SocketAddr) -> Message {
-        Message::line(format_args!("Server listening on {address}"))
-    }
-
-    /// How to join it.
-    pub fn join_with(address: IpAddr, port: u16) -> Message {
-        Message::line(format_args!("Join with: nc {address} {port}"))
-    }
-
-    /// Accepting fails for want of something, descriptors above all.
-    pub fn cannot_accept(error: &std::io::Error) -> Message {
-        Message::line(format_args!(
-            "dynasti: cannot accept connections for now: {error}; those who are here chat on, and accepting is tried \
-             again every second"
-        ))
-    }
-
-    /// Somebody is here.
-    pub fn connected(name: &Name, from: SocketAddr) -> Message {
-        Message::line(format_args!("{name} connected from {from}"))
-    }
-
-    /// Somebody is gone.
-    pub fn disconnected(name: &Name) -> Message {
-        Message::line(format_args!("{name} disconnected."))
-    }
-
-    /// The server stops.
-    pub fn shutting_down() -> Message {
-        Message::line(format_args!("Shutting down server..."))
-    }
-
     // ---- to the operator
-
-    /// Fewer clients than were asked for.
-    pub fn fewer_clients(asked: usize, fit: usize, descriptors: u64) -> Message {
-        Message::line(format_args!(
-            "dynasti: --max-clients {asked} cut to {fit}: the system gives this process {descriptors} descriptors (ulimit -n)"
-        ))
-    }
-
-    /// The transcript cannot be written.
-    pub fn transcript_fails(path: &Path, error: &std::io::Error) -> Message {
-        Message::line(format_args!(
-            "dynasti: cannot write the transcript {}: {error}; the chat goes on, and writing is tried again every second",
-            path.display()
-        ))
-    }
-
-    /// The transcript's disk has not taken in this time what it was given.
-    pub fn transcript_slow(path: &Path, time: Duration) -> Message {
-        Message::line(format_args!(
-            "dynasti: the transcript {} has not been written for {}: the disk is slow or stuck; the chat goes on, and \
-             lines wait for it in memory",
-            path.display(),
-            Span(time)
-        ))
-    }
-
-    /// The transcript is written again.
-    pub fn transcript_recovered(path: &Path, missing: u64) -> Message {
-        Message::line(format_args!(
-            "dynasti: the transcript {} is written again; lines missing from it: {missing}",
-            path.display()
-        ))
-    }
 
     /// The operator's `/who`.
     pub fn presences(members: &[Presence], unnamed: usize) -> Message {
@@ -581,11 +520,6 @@ impl Message {
             told.push(format_args!("-- resident memory: {kib} KiB"));
         }
         told
-    }
-
-    /// The status line for a service manager.
-    pub fn status(stats: &Stats) -> String {
-        format!("{} here, {} lines", stats.here, stats.lines)
     }
 
     /// Something was done to somebody.
@@ -686,7 +620,6 @@ mod tests {
     #[test]
     fn the_contracts_texts_are_to_the_letter() {
         let (ann, anna) = (name("Ann"), name("Anna"));
-        let from = SocketAddr::from(([192, 168, 1, 7], 50112));
         for (message, expected) in [
             (Message::greeting(), "Hi! Welcome to Dynasti. What's your name?"),
             (Message::name_empty(), "Please enter a non-empty name:"),
@@ -707,11 +640,6 @@ mod tests {
             (Message::private(&ann, &line("text")), "Ann (private): text"),
             (Message::line_too_long(), "-- Line too long (4096 bytes at most); not sent."),
             (Message::shutdown(), "Server is shutting down. Bye!"),
-            (Message::listening(from), "Server listening on 192.168.1.7:50112"),
-            (Message::join_with(from.ip(), 4000), "Join with: nc 192.168.1.7 4000"),
-            (Message::connected(&ann, from), "Ann connected from 192.168.1.7:50112"),
-            (Message::disconnected(&ann), "Ann disconnected."),
-            (Message::shutting_down(), "Shutting down server..."),
         ] {
             assert_eq!(text(message), expected);
         }
@@ -719,8 +647,6 @@ mod tests {
         said.say(&ann, &line("one"));
         said.say(&ann, &line("two: three"));
         assert_eq!((said.bytes(), said.lines()), (b"Ann: one\nAnn: two: three\n".as_slice(), 2));
-        let status = Message::status(&Stats { here: 5, lines: 212, ..Stats::default() });
-        assert_eq!(status, "5 here, 212 lines");
     }
 
     #[test]

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use async_channel::Receiver;
 use dynasti::room::Notice;
-use dynasti::text::message::Message;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::retry_on_intr;
 use rustix::termios::{isatty, tcgetpgrp};
@@ -18,18 +17,20 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Prints what the room tells, until it tells no more: all that waits in one go, for each takes a thread's attention.
 pub(crate) async fn print(notices: Receiver<Notice>) {
     while let Ok(first) = notices.recv().await {
-        let (mut log, mut warnings) = (Message::default(), Message::default());
+        let (mut log, mut warnings) = (String::new(), String::new());
         for notice in std::iter::once(first).chain(std::iter::from_fn(|| notices.try_recv().ok())) {
-            match notice {
-                Notice::Log(message) => log.append(&message),
-                Notice::Warning(message) => warnings.append(&message),
-            }
+            let (output, words) = match notice {
+                Notice::Log(words) => (&mut log, words),
+                Notice::Warning(words) => (&mut warnings, words),
+            };
+            output.push_str(&words);
+            output.push('\n');
         }
         // A closed or full output is no reason for anything: the room goes on.
         unblock(move || {
             let mut stdout = io::stdout().lock();
-            let _ = stdout.write_all(log.bytes()).and_then(|()| stdout.flush());
-            let _ = io::stderr().write_all(warnings.bytes());
+            let _ = stdout.write_all(log.as_bytes()).and_then(|()| stdout.flush());
+            let _ = io::stderr().write_all(warnings.as_bytes());
         })
         .await;
     }

@@ -13,9 +13,10 @@ use std::process;
 use std::time::Duration;
 
 use dynasti::room::Room;
-use dynasti::text::message::Message;
 use futures_lite::FutureExt;
 use smol::Timer;
+
+use super::report;
 
 /// At most so often it is told how many are here: often enough for somebody who looks.
 const STATUS_EVERY: Duration = Duration::from_secs(2);
@@ -69,7 +70,7 @@ impl Manager {
             let mut told = String::new();
             loop {
                 let (stats, changed) = room.follow().await;
-                let status = Message::status(&stats);
+                let status = report::status(stats.here, stats.lines);
                 if status != told {
                     // What could not be told now is out of date soon.
                     let _ = self.tell(&format!("STATUS={status}")).await;

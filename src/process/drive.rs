@@ -1,0 +1,76 @@
+//! The executor's thread: it runs tasks and looks at the sockets. Knows nothing of what the tasks do.
+//!
+//! # What this works around
+//!
+//! [`Executor::run`] under `smol::block_on` would do, if it were not for async-io 2.6, `driver.rs`. Its helper thread,
+//! `main_loop`, compares the reactor's ticker after each of its sleeps: 50, 75, 100, 250, 500, 750, 1000, 2500 and 5000
+//! µs, then 10 ms. If nobody has polled the reactor meanwhile, the helper takes the reactor's lock and blocks in
+//! `react(None)`, although a `block_on` is running. While it holds the lock, `block_on` cannot poll: the helper wakes
+//! this thread for each event, through a futex, which costs more than a poll.
+//!
+//! So this thread polls in time: the pauses between its polls grow as the helper's sleeps do. They begin anew every 10
+//! ms, because a task that outlasts one of the sleeps lets the helper in again. What has become ready, timers included,
+//! so waits for 3 ms or so at most.
+//!
+//! This can go when `main_loop` leaves the reactor alone while `BLOCK_ON_COUNT` is not zero.
+
+use std::time::{Duration, Instant};
+
+use futures_lite::future;
+use smol::Executor;
+
+/// The first pause between two polls: shorter than the helper's first sleep.
+const FIRST_PAUSE: Duration = Duration::from_micros(30);
+
+/// After this time the pauses begin anew. It is the helper's longest sleep.
+const ANEW: Duration = Duration::from_millis(10);
+
+/// The clock is read after so many tasks, because reading it takes a twentieth of the time of a task.
+const TASKS_PER_READING: usize = 4;
+
+/// Runs tasks on this thread. Never returns.
+///
+/// `Executor::run` also distributes tasks among threads. There is only one thread, and the distribution takes a tenth of
+/// the time that it takes to serve a line.
+pub(crate) async fn drive<T>(executor: &Executor<'static>) -> T {
+    let (mut begun, mut pause) = (Instant::now(), FIRST_PAUSE);
+    loop {
+        executor.tick().await;
+        let mut polled = Instant::now();
+        while (0..TASKS_PER_READING).all(|_| executor.try_tick()) {
+            let now = Instant::now();
+            if now - begun >= ANEW {
+                (begun, pause) = (now, FIRST_PAUSE);
+            }
+            if now - polled >= pause {
+                (polled, pause) = (now, pause * 3 / 2);
+                // `block_on` polls the reactor whenever its future returns, without waiting if it was woken meanwhile.
+                future::yield_now().await;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_lite::FutureExt;
+    use smol::{Timer, block_on};
+
+    use super::*;
+
+    #[test]
+    fn a_timer_has_its_turn_among_tasks_that_never_wait() {
+        let executor = Executor::new();
+        let _busy = executor.spawn(async {
+            loop {
+                future::yield_now().await;
+            }
+        });
+        let timer = executor.spawn(Timer::after(Duration::from_millis(20)));
+        let late = async {
+            timer.await;
+            true
+        };
+        assert!(block_on(drive(&executor).or(late)));
+    }
+}

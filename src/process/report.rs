@@ -1,0 +1,96 @@
+//! What the process itself says on its output, to its operator and to its service manager. Each sentence is a line
+//! without its end.
+//!
+//! Knows the wording. Where it is said is `main.rs`'s.
+
+use std::fmt::Display;
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+
+/// A listener is bound.
+pub(crate) fn listening(address: SocketAddr) -> String {
+    format!("Server listening on {address}")
+}
+
+/// How somebody else joins.
+pub(crate) fn join_with(address: IpAddr, port: u16) -> String {
+    format!("Join with: nc {address} {port}")
+}
+
+/// The server stops.
+pub(crate) fn shutting_down() -> String {
+    "Shutting down server...".into()
+}
+
+/// How the server does, for a service manager.
+pub(crate) fn status(here: usize, lines: u64) -> String {
+    format!("{here} here, {lines} lines")
+}
+
+/// Why the process fails: what goes before its reason on standard error.
+pub(crate) fn failed(why: impl Display) -> String {
+    format!("dynasti: {why}")
+}
+
+/// There may be fewer clients than were asked for.
+pub(crate) fn fewer_clients(asked: usize, fit: usize, descriptors: u64) -> String {
+    format!(
+        "dynasti: --max-clients {asked} cut to {fit}: the system gives this process {descriptors} descriptors (ulimit -n)"
+    )
+}
+
+/// The service manager does not hear that the server is ready.
+pub(crate) fn cannot_notify(error: &io::Error) -> String {
+    format!("dynasti: cannot tell the service manager at NOTIFY_SOCKET that it runs: {error}")
+}
+
+/// A listener cannot be bound; with what to do about it.
+pub(crate) fn cannot_listen(address: SocketAddr, error: &io::Error) -> String {
+    let advice = match error.kind() {
+        // What the system says of a link-local address without an interface.
+        ErrorKind::InvalidInput if address.is_ipv6() => {
+            let (ip, port) = (address.ip(), address.port());
+            &format!(": it needs the number of its interface, as in [{ip}%2]:{port}")
+        }
+        ErrorKind::AddrInUse => ": something listens there already; stop it or choose another port with --listen",
+        ErrorKind::PermissionDenied => ": ports below 1024 need permission; choose another with --listen",
+        ErrorKind::AddrNotAvailable => ": no interface of this machine has that address",
+        _ => "",
+    };
+    format!("cannot listen on {address}: {error}{advice}")
+}
+
+/// The transcript cannot be opened; with what to do about it.
+pub(crate) fn cannot_open_transcript(path: &Path, error: &io::Error) -> String {
+    format!("cannot open the transcript {}: {error}; name a file that can be written", path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_contracts_texts_are_to_the_letter() {
+        let from = SocketAddr::from(([192, 168, 1, 7], 50112));
+        assert_eq!(listening(from), "Server listening on 192.168.1.7:50112");
+        assert_eq!(join_with(from.ip(), 4000), "Join with: nc 192.168.1.7 4000");
+        assert_eq!(shutting_down(), "Shutting down server...");
+        assert_eq!(status(5, 212), "5 here, 212 lines");
+    }
+
+    #[test]
+    fn an_error_comes_with_what_to_do_about_it() {
+        let (v4, v6) = ("0.0.0.0:4000".parse().unwrap(), "[fe80::1]:4000".parse().unwrap());
+        for (address, kind, advice) in [
+            (v4, ErrorKind::AddrInUse, "choose another port with --listen"),
+            (v4, ErrorKind::PermissionDenied, "choose another with --listen"),
+            (v4, ErrorKind::AddrNotAvailable, "no interface of this machine has that address"),
+            (v6, ErrorKind::InvalidInput, ": it needs the number of its interface, as in [fe80::1%2]:4000"),
+            (v4, ErrorKind::InvalidInput, "cannot listen on 0.0.0.0:4000: invalid input parameter"),
+        ] {
+            let words = cannot_listen(address, &kind.into());
+            assert!(words.starts_with("cannot listen on ") && words.ends_with(advice), "{words}");
+        }
+    }
+}
