@@ -23,6 +23,7 @@ mod history;
 mod notice;
 mod outbox;
 mod state;
+mod stats;
 pub mod transcript;
 
 use std::convert::Infallible;
@@ -38,9 +39,10 @@ use smol::Timer;
 pub use self::notice::Notice;
 pub use self::outbox::{Outbox, Parcel};
 use self::state::{Gathering, State};
+pub use self::stats::{Presence, Stats};
 use self::transcript::Transcript;
 use crate::text::line::Line;
-use crate::text::message::{Cause, Message, Presence, Stats};
+use crate::text::message::{Cause, Message};
 use crate::text::name::Name;
 
 /// How often who waits for a crowded queue looks again. Only talkers faster than some reader ever get there.

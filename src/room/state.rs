@@ -15,10 +15,11 @@ use super::batch::{Audience, Batch, Size};
 use super::history::History;
 use super::notice::Traffic;
 use super::outbox::{MAX_QUEUED, Outbox};
+use super::stats::{Presence, Stats};
 use super::{Closing, Id, LOOK_AGAIN, NotJoined, NotRenamed, Notice, Options};
 use crate::text::command::addressees;
 use crate::text::line::Line;
-use crate::text::message::{Cause, Message, Presence, Stats};
+use crate::text::message::{Cause, Message};
 use crate::text::name::{Key, Name};
 
 /// What is queued for a client whose connection ends is written for this long at most: the contract's one second for

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures_lite::{AsyncRead, AsyncReadExt};
 
+use super::answers;
 use super::door::Door;
 use crate::room::{Nobody, Room};
 use crate::text::command::{self, Order};
@@ -75,48 +76,52 @@ async fn obey(input: Input<'_>, room: &Room, door: &Door) -> Option<Left> {
             return None;
         }
         Order::Quit => return Some(Left::Quit),
-        Order::Help => Message::help_for_operator(),
+        Order::Help => answers::help(),
         Order::Who => {
             let (members, unnamed) = room.presences().await;
-            Message::presences(&members, unnamed)
+            answers::who(&members, unnamed)
         }
         Order::Kick(typed) => match room.kick(line.last(typed.len())).await {
-            Ok(name) => Message::done("ended the connection of", &name),
-            Err(Nobody) => Message::nobody_called(&line.last(typed.len())),
+            Ok(name) => answers::done("ended the connection of", &name),
+            Err(Nobody) => nobody_called(&line, typed),
         },
         Order::Ban(address, minutes) => ban(room, door, address, minutes).await,
         Order::BanName(typed) => match room.address_of(typed).await {
             Ok((name, address, rest)) => match command::minutes(rest) {
                 Some(minutes) => ban(room, door, address, minutes).await,
-                None => Message::not_minutes(&name, rest),
+                None => answers::not_minutes(&name, rest),
             },
-            Err(Nobody) => Message::nobody_called(&line.last(typed.len())),
+            Err(Nobody) => nobody_called(&line, typed),
         },
-        Order::Unban(address) if door.unban(address) => Message::unbanned(address),
-        Order::Unban(address) => Message::not_banned(address),
-        Order::Bans => Message::bans(&door.bans()),
+        Order::Unban(address) if door.unban(address) => answers::unbanned(address),
+        Order::Unban(address) => answers::not_banned(address),
+        Order::Bans => answers::bans(&door.bans()),
         Order::Mute(typed) => mute(room, &line, typed, true).await,
         Order::Unmute(typed) => mute(room, &line, typed, false).await,
-        Order::Stats => Message::stats(&room.stats().await, resident()),
-        Order::Misused(usage) => Message::misused(&usage),
-        Order::Unknown(word) => Message::unknown_command(word),
+        Order::Stats => answers::stats(&room.stats().await, resident()),
+        Order::Misused(usage) => Message::misused(&usage).to_string(),
+        Order::Unknown(word) => Message::unknown_command(word).to_string(),
     };
     room.log(told);
     None
 }
 
-async fn ban(room: &Room, door: &Door, address: IpAddr, minutes: Option<NonZeroU32>) -> Message {
+async fn ban(room: &Room, door: &Door, address: IpAddr, minutes: Option<NonZeroU32>) -> String {
     let time = minutes.map(|minutes| Duration::from_secs(u64::from(minutes.get()) * 60));
     let banned = door.ban(address, time);
     room.ban(|address| door.is_banned(address), &Message::banned(time)).await;
-    Message::ban(banned, time)
+    answers::ban(banned, time)
 }
 
-async fn mute(room: &Room, line: &Line<'_>, typed: &str, muted: bool) -> Message {
+async fn mute(room: &Room, line: &Line<'_>, typed: &str, muted: bool) -> String {
     match room.mute(typed, muted).await {
-        Ok(name) => Message::done(if muted { "muted" } else { "unmuted" }, &name),
-        Err(Nobody) => Message::nobody_called(&line.last(typed.len())),
+        Ok(name) => answers::done(if muted { "muted" } else { "unmuted" }, &name),
+        Err(Nobody) => nobody_called(line, typed),
     }
+}
+
+fn nobody_called(line: &Line<'_>, typed: &str) -> String {
+    Message::nobody_called(&line.last(typed.len())).to_string()
 }
 
 /// Resident memory in KiB, where the system tells: proc_pid_status(5).

@@ -1,6 +1,7 @@
 //! How they get here: accepting, with a cool-down when the system is out of descriptors, within the limits; and
 //! stopping with grace. Knows sockets; what is said on them is `connection`'s.
 
+mod answers;
 mod connection;
 pub mod console;
 pub mod door;

@@ -149,6 +149,13 @@ pub fn order_usages() -> impl Iterator<Item = Usage> {
     ORDERS.iter().map(|(usage, _)| *usage)
 }
 
+/// Returns a row for each usage: how it is typed and what it does, each in a column.
+pub fn table(usages: impl Iterator<Item = Usage>) -> impl Iterator<Item = String> {
+    let rows: Vec<_> = usages.map(|usage| (format!("/{} {}", usage.name, usage.takes), usage.does)).collect();
+    let width = rows.iter().map(|(typed, _)| typed.len()).max().unwrap_or_default();
+    rows.into_iter().map(move |(typed, does)| format!("{typed:<width$}  {does}"))
+}
+
 /// The ways to read text as a name and the rest, the longest name first: names have spaces.
 pub fn addressees(text: &str) -> impl Iterator<Item = (Key, &str)> {
     let mut ends: Vec<usize> = Vec::new();

@@ -3,14 +3,12 @@
 //! Knows the wording and nothing of who hears it. What goes in is a [`Name`], a [`Line`] or the project's own words, so
 //! nothing unclean can come out.
 
-use std::collections::BTreeMap;
 use std::fmt::{self, Write};
-use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use unicode_width::UnicodeWidthStr;
 
-use super::command::{Usage, order_usages, usages};
+use super::command::{Usage, table, usages};
 use super::line::Line;
 use super::name::{MAX_NAME, Name, Refusal};
 use super::time::{Remaining, Span};
@@ -45,40 +43,6 @@ pub enum Cause {
     Banned,
     /// Something in the server broke while it was serving this client.
     Fault,
-}
-
-/// What `/who` tells the operator of one member.
-#[derive(Debug)]
-pub struct Presence {
-    /// The name.
-    pub name: Name,
-    /// Where from.
-    pub address: SocketAddr,
-    /// Time here.
-    pub here: Duration,
-    /// Lines that wait to be read.
-    pub queued: usize,
-    /// Whether nobody hears them.
-    pub muted: bool,
-}
-
-/// What `/stats` tells.
-#[derive(Clone, Debug, Default)]
-pub struct Stats {
-    /// Since the room was opened.
-    pub uptime: Duration,
-    /// Members now.
-    pub here: usize,
-    /// Members at most.
-    pub most: usize,
-    /// Lines said.
-    pub lines: u64,
-    /// Lines put into queues.
-    pub deliveries: u64,
-    /// Members who left for a cause, and how many for each.
-    pub drops: BTreeMap<&'static str, u64>,
-    /// Bytes that wait in queues.
-    pub queued: usize,
 }
 
 impl Cause {
@@ -262,7 +226,7 @@ impl Message {
     /// The answer to `/help` in the room.
     pub fn help() -> Message {
         let mut help = Message::line(format_args!("-- Type a line and press Enter: everybody else reads it."));
-        help.push_usages(usages());
+        table(usages()).for_each(|row| help.push(format_args!("-- {row}")));
         help.push(format_args!("-- Start with // to say a line that begins with /."));
         help
     }
@@ -273,21 +237,6 @@ impl Message {
             "-- Type a name to come in: letters, digits, spaces and _ - . up to {MAX_NAME}. /who tells who is here, \
              /quit leaves."
         ))
-    }
-
-    /// The answer to the operator's `/help`.
-    pub fn help_for_operator() -> Message {
-        let mut help = Message::line(format_args!("-- Type a line: everybody reads it as [SERVER]: …"));
-        help.push_usages(order_usages());
-        help
-    }
-
-    fn push_usages(&mut self, usages: impl Iterator<Item = Usage>) {
-        let rows: Vec<_> = usages.map(|usage| (format!("/{} {}", usage.name, usage.takes), usage.does)).collect();
-        let width = rows.iter().map(|(typed, _)| typed.len()).max().unwrap_or_default();
-        for (typed, does) in rows {
-            self.push(format_args!("-- {typed:<width$}  {does}"));
-        }
     }
 
     /// The answer to `/who`. Its first line tells how many are here, the others are set in by two more spaces.
@@ -495,83 +444,10 @@ impl Message {
     pub fn shutdown() -> Message {
         Message::line(format_args!("Server is shutting down. Bye!"))
     }
-
-    // ---- to the operator
-
-    /// The operator's `/who`.
-    pub fn presences(members: &[Presence], unnamed: usize) -> Message {
-        let mut who = Message::line(format_args!("-- {} here, {unnamed} choosing a name", members.len()));
-        for Presence { name, address, here, queued, muted } in members {
-            let muted = if *muted { ", muted" } else { "" };
-            who.push(format_args!("-- {name}  {address}  here {}, lines queued: {queued}{muted}", Span(*here)));
-        }
-        who
-    }
-
-    /// The operator's `/stats`; resident memory in KiB, where the system tells.
-    pub fn stats(stats: &Stats, resident: Option<u64>) -> Message {
-        let Stats { uptime, here, most, lines, deliveries, drops, queued } = stats;
-        let mut told = Message::line(format_args!("-- up {}; {here} here now, {most} at most", Span(*uptime)));
-        told.push(format_args!("-- lines in: {lines}; deliveries: {deliveries}; bytes queued: {queued}"));
-        let drops: Vec<String> = drops.iter().map(|(cause, times)| format!("{times} {cause}")).collect();
-        let drops = if drops.is_empty() { "none".to_string() } else { drops.join(", ") };
-        told.push(format_args!("-- drops: {drops}"));
-        if let Some(kib) = resident {
-            told.push(format_args!("-- resident memory: {kib} KiB"));
-        }
-        told
-    }
-
-    /// Something was done to somebody.
-    pub fn done(what: &str, whom: &impl fmt::Display) -> Message {
-        Message::line(format_args!("-- {what}: {whom}"))
-    }
-
-    /// Nobody comes in from this address, for so long or for good.
-    pub fn ban(address: IpAddr, time: Option<Duration>) -> Message {
-        let mut told = Message::default();
-        told.push_ban(address, time);
-        told
-    }
-
-    /// The operator's `/bans`.
-    pub fn bans(bans: &[(IpAddr, Option<Duration>)]) -> Message {
-        if bans.is_empty() {
-            return Message::line(format_args!("-- Nobody is banned."));
-        }
-        let mut told = Message::default();
-        for (address, left) in bans {
-            told.push_ban(*address, *left);
-        }
-        told
-    }
-
-    fn push_ban(&mut self, address: IpAddr, left: Option<Duration>) {
-        let address = Home(address);
-        match left {
-            Some(left) => self.push(format_args!("-- banned: {address} for another {}", Remaining(left))),
-            None => self.push(format_args!("-- banned: {address} until /unban {address}")),
-        }
-    }
-
-    /// A banned address that is let in again.
-    pub fn unbanned(address: IpAddr) -> Message {
-        Message::line(format_args!("-- let in again: {}", Home(address)))
-    }
-
-    /// What stands after the name in `/ban` and is no number of minutes.
-    pub fn not_minutes(name: &Name, rest: &str) -> Message {
-        Message::line(format_args!("-- Not a number of minutes after {name}: {}", Shown(rest)))
-    }
-
-    /// An address that is not banned.
-    pub fn not_banned(address: IpAddr) -> Message {
-        Message::line(format_args!("-- {} is not banned. /bans lists who is.", Home(address)))
-    }
 }
 
 /// What somebody typed, cut where it becomes long.
-struct Shown<'a>(&'a str);
+pub(crate) struct Shown<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -579,16 +455,6 @@ impl fmt::Display for Shown<'_> {
             Some((at, _)) => write!(f, "{}…", &self.0[..at]),
             None => f.write_str(self.0),
         }
-    }
-}
-
-/// An address as it counts for bans: of IPv6 the /64, whose other half is zero.
-struct Home(IpAddr);
-
-impl fmt::Display for Home {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        if self.0.is_ipv6() && !self.0.is_loopback() { f.write_str("/64") } else { Ok(()) }
     }
 }
 
@@ -651,18 +517,14 @@ mod tests {
 
     #[test]
     fn help_fits_a_terminal_of_sixty_by_twenty() {
-        for help in [Message::help(), Message::help_for_operator()] {
-            // One line of the twenty is for the prompt.
-            assert!(help.lines() < 20);
-            for line in help.texts() {
-                assert!(line.starts_with("-- ") && line.width() <= 60, "{line}");
-                assert_eq!(line.trim_end(), line);
-            }
+        let help = Message::help();
+        // One line of the twenty is for the prompt.
+        assert!(help.lines() < 20);
+        for line in help.texts() {
+            assert!(line.starts_with("-- ") && line.width() <= 60, "{line}");
+            assert_eq!(line.trim_end(), line);
         }
-        assert!(usages().all(|usage| Message::help().texts().any(|line| line.contains(&format!("/{} ", usage.name)))));
-        assert!(order_usages().all(|usage| {
-            Message::help_for_operator().texts().any(|line| line.contains(&format!("/{} ", usage.name)))
-        }));
+        assert!(usages().all(|usage| help.texts().any(|line| line.contains(&format!("/{} ", usage.name)))));
     }
 
     fn who(names: &[Name]) -> Vec<String> {
@@ -704,28 +566,5 @@ mod tests {
             assert!(text(message).contains(&format!("{}…", "x".repeat(SHOWN_BACK))));
         }
         assert!(text(Message::unknown_command(&long)).len() < 200);
-    }
-
-    #[test]
-    fn bans_are_told_with_what_they_cover() {
-        let v6 = "2001:db8::".parse().unwrap();
-        let v4 = IpAddr::from([192, 0, 2, 1]);
-        let bans = Message::bans(&[(v4, Some(Duration::from_secs(299))), (v6, None)]);
-        let told: Vec<_> = bans.texts().collect();
-        let expected =
-            ["-- banned: 192.0.2.1 for another 5 min", "-- banned: 2001:db8::/64 until /unban 2001:db8::/64"];
-        assert_eq!(told, expected);
-        assert_eq!(text(Message::bans(&[])), "-- Nobody is banned.");
-    }
-
-    #[test]
-    fn stats_name_each_cause() {
-        let mut stats = Stats { most: 3, ..Stats::default() };
-        let drops = |stats: &Stats| Message::stats(stats, None).texts().last().map(String::from);
-        assert_eq!(drops(&stats).as_deref(), Some("-- drops: none"));
-        stats.drops.insert("too slow", 2);
-        stats.drops.insert("kicked", 1);
-        assert_eq!(drops(&stats).as_deref(), Some("-- drops: 1 kicked, 2 too slow"));
-        assert!(Message::stats(&stats, Some(5120)).texts().any(|line| line == "-- resident memory: 5120 KiB"));
     }
 }

@@ -1,0 +1,149 @@
+//! What the operator's console is answered: lines without their last end, for the operator's eyes alone.
+//!
+//! What a client can hear as well is a [`Message`](crate::text::message::Message), not made here.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::room::{Presence, Stats};
+use crate::text::command::{order_usages, table};
+use crate::text::message::Shown;
+use crate::text::name::Name;
+use crate::text::time::{Remaining, Span};
+
+/// The answer to `/help`.
+pub(super) fn help() -> String {
+    let head = "-- Type a line: everybody reads it as [SERVER]: …".to_string();
+    lines([head].into_iter().chain(table(order_usages()).map(|row| format!("-- {row}"))))
+}
+
+/// The answer to `/who`.
+pub(super) fn who(members: &[Presence], unnamed: usize) -> String {
+    let head = format!("-- {} here, {unnamed} choosing a name", members.len());
+    let rows = members.iter().map(|Presence { name, address, here, queued, muted }| {
+        let muted = if *muted { ", muted" } else { "" };
+        format!("-- {name}  {address}  here {}, lines queued: {queued}{muted}", Span(*here))
+    });
+    lines([head].into_iter().chain(rows))
+}
+
+/// The answer to `/stats`. Resident memory is in KiB, where the system knows it.
+pub(super) fn stats(stats: &Stats, resident: Option<u64>) -> String {
+    let Stats { uptime, here, most, lines: said, deliveries, drops, queued } = stats;
+    let drops: Vec<String> = drops.iter().map(|(cause, times)| format!("{times} {cause}")).collect();
+    let drops = if drops.is_empty() { "none".to_string() } else { drops.join(", ") };
+    let resident = resident.map(|kib| format!("-- resident memory: {kib} KiB"));
+    let rows = [
+        format!("-- up {}; {here} here now, {most} at most", Span(*uptime)),
+        format!("-- lines in: {said}; deliveries: {deliveries}; bytes queued: {queued}"),
+        format!("-- drops: {drops}"),
+    ];
+    lines(rows.into_iter().chain(resident))
+}
+
+/// Something was done to a member.
+pub(super) fn done(what: &str, whom: &Name) -> String {
+    format!("-- {what}: {whom}")
+}
+
+/// Nobody comes in from this address, for so long or for good.
+pub(super) fn ban(address: IpAddr, time: Option<Duration>) -> String {
+    let address = Home(address);
+    match time {
+        Some(time) => format!("-- banned: {address} for another {}", Remaining(time)),
+        None => format!("-- banned: {address} until /unban {address}"),
+    }
+}
+
+/// The answer to `/bans`.
+pub(super) fn bans(bans: &[(IpAddr, Option<Duration>)]) -> String {
+    match bans {
+        [] => "-- Nobody is banned.".into(),
+        bans => lines(bans.iter().map(|(address, time)| ban(*address, *time))),
+    }
+}
+
+/// A banned address is let in again.
+pub(super) fn unbanned(address: IpAddr) -> String {
+    format!("-- let in again: {}", Home(address))
+}
+
+/// What stands after the name in `/ban` is no number of minutes.
+pub(super) fn not_minutes(name: &Name, rest: &str) -> String {
+    format!("-- Not a number of minutes after {name}: {}", Shown(rest))
+}
+
+/// An address is not banned.
+pub(super) fn not_banned(address: IpAddr) -> String {
+    format!("-- {} is not banned. /bans lists who is.", Home(address))
+}
+
+fn lines(lines: impl Iterator<Item = String>) -> String {
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// An address as it counts for bans: of IPv6 the /64, whose other half is zero.
+struct Home(IpAddr);
+
+impl fmt::Display for Home {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        if self.0.is_ipv6() && !self.0.is_loopback() { f.write_str("/64") } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use unicode_width::UnicodeWidthStr;
+
+    use super::*;
+
+    #[test]
+    fn help_fits_a_terminal_of_sixty_by_twenty() {
+        let help = help();
+        // One line of the twenty is for the prompt.
+        assert!(help.lines().count() < 20);
+        for line in help.lines() {
+            assert!(line.starts_with("-- ") && line.width() <= 60, "{line}");
+            assert_eq!(line.trim_end(), line);
+        }
+        assert!(order_usages().all(|usage| help.lines().any(|line| line.contains(&format!("/{} ", usage.name)))));
+    }
+
+    #[test]
+    fn bans_are_told_with_what_they_cover() {
+        let v6 = "2001:db8::".parse().unwrap();
+        let v4 = IpAddr::from([192, 0, 2, 1]);
+        let told = bans(&[(v4, Some(Duration::from_secs(299))), (v6, None)]);
+        let expected = "-- banned: 192.0.2.1 for another 5 min\n-- banned: 2001:db8::/64 until /unban 2001:db8::/64";
+        assert_eq!(told, expected);
+        assert_eq!(bans(&[]), "-- Nobody is banned.");
+        assert_eq!(unbanned(v6), "-- let in again: 2001:db8::/64");
+        assert_eq!(not_banned(v4), "-- 192.0.2.1 is not banned. /bans lists who is.");
+    }
+
+    #[test]
+    fn who_tells_where_members_are_from_and_how_they_read() {
+        let ann = Presence {
+            name: Name::parse("Ann").unwrap(),
+            address: ([192, 168, 1, 7], 50112).into(),
+            here: Duration::from_secs(299),
+            queued: 3,
+            muted: true,
+        };
+        let expected = "-- 1 here, 2 choosing a name\n-- Ann  192.168.1.7:50112  here 4 min, lines queued: 3, muted";
+        assert_eq!(who(&[ann], 2), expected);
+    }
+
+    #[test]
+    fn stats_name_each_cause() {
+        let mut some = Stats { most: 3, ..Stats::default() };
+        let drops = |some: &Stats| stats(some, None).lines().last().map(String::from);
+        assert_eq!(drops(&some).as_deref(), Some("-- drops: none"));
+        some.drops.insert("too slow", 2);
+        some.drops.insert("kicked", 1);
+        assert_eq!(drops(&some).as_deref(), Some("-- drops: 1 kicked, 2 too slow"));
+        assert!(stats(&some, Some(5120)).lines().any(|line| line == "-- resident memory: 5120 KiB"));
+    }
+}
