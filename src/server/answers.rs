@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::room::{Presence, Stats};
 use crate::text::command::{order_usages, table};
-use crate::text::message::Shown;
+use crate::text::message::Quoted;
 use crate::text::name::Name;
 use crate::text::time::{Remaining, Span};
 
@@ -71,7 +71,7 @@ pub(super) fn unbanned(address: IpAddr) -> String {
 
 /// What stands after the name in `/ban` is no number of minutes.
 pub(super) fn not_minutes(name: &Name, rest: &str) -> String {
-    format!("-- Not a number of minutes after {name}: {}", Shown(rest))
+    format!("-- Not a number of minutes after {name}: {}", Quoted(rest))
 }
 
 /// An address is not banned.

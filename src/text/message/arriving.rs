@@ -1,0 +1,63 @@
+//! What is said on the way into the room, and to whoever cannot come in.
+
+use std::time::Duration;
+
+use super::{Message, Quoted};
+use crate::text::line::Line;
+use crate::text::name::{MAX_NAME, Name, Refusal};
+use crate::text::time::Remaining;
+
+impl Message {
+    /// Greets a new connection and asks for a name.
+    pub fn greeting() -> Message {
+        Message::line(format_args!("Hi! Welcome to Dynasti. What's your name?"))
+    }
+
+    /// Asks again after an empty or blank name.
+    pub fn name_empty() -> Message {
+        Message::line(format_args!("Please enter a non-empty name:"))
+    }
+
+    /// Asks again, because a member has the name.
+    pub fn name_taken(name: &Name) -> Message {
+        Message::line(format_args!("Name \"{name}\" is already taken. Choose a different name:"))
+    }
+
+    /// Asks again, because the name breaks a rule.
+    pub fn name_refused(typed: &Line<'_>, why: &Refusal) -> Message {
+        Message::line(format_args!("Name \"{}\" can't be used: {why}. Choose a different name:", Quoted(typed)))
+    }
+
+    /// Answers `/help` at the name prompt.
+    pub fn help_with_names() -> Message {
+        Message::line(format_args!(
+            "-- Type a name to come in: letters, digits, spaces and _ - . up to {MAX_NAME}. /who tells who is here, \
+             /quit leaves."
+        ))
+    }
+
+    /// Welcomes the newcomer.
+    pub fn welcome(name: &Name) -> Message {
+        Message::line(format_args!("Welcome, {name}! You can now chat. Type messages and press Enter."))
+    }
+
+    /// Says that the room has as many clients as it may have.
+    pub fn full(max: usize) -> Message {
+        Message::line(format_args!("-- The room is full ({max} clients at most). Please try again later."))
+    }
+
+    /// Says that the address has as many connections as it may have.
+    pub fn full_for_address(max: usize) -> Message {
+        Message::line(format_args!("-- Too many connections from your address ({max} at most)."))
+    }
+
+    /// Says that the address is banned, for so long or for good.
+    pub fn banned(remaining: Option<Duration>) -> Message {
+        match remaining {
+            Some(time) => {
+                Message::line(format_args!("-- The operator has banned your address for another {}.", Remaining(time)))
+            }
+            None => Message::line(format_args!("-- The operator has banned your address.")),
+        }
+    }
+}
