@@ -1,0 +1,249 @@
+//! What a name may be, why one is refused, and when two are the same.
+//!
+//! It knows nothing of who is here. What it is for: nobody's name can be taken for somebody else's, for the operator's
+//! or for a line of the server's own, by anyone who reads it on a terminal.
+//!
+//! Unicode's own answer (UTS 39: identifier profile, mixed scripts, NFKC) needs tables that std does not have. Instead,
+//! letters are taken from a list of the alphabets that people write every day, marks only where an alphabet cannot do
+//! without, and the few spellings that look alike inside those alphabets are listed.
+
+mod tables;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+// The one crate that a module of `text` uses: std cannot tell which characters take no column of their own.
+use unicode_width::UnicodeWidthChar;
+
+use self::tables::{ALPHABETS, LIKE_LATIN, OTHER_MARKS, SAME, SPACING_MARKS};
+
+/// The longest name in characters, after trimming and collapsing spaces. A screen line has room for a message beside it.
+pub const MAX_NAME: usize = 24;
+
+/// How many marks may stand on one letter. Burmese and vocalised Arabic need that many; more only climb into the lines
+/// above and below.
+const MAX_MARKS: usize = 5;
+
+/// Names that a person must not speak under, as keys.
+const RESERVED: [&str; 8] = ["server", "system", "operator", "admin", "dynasti", "everyone", "all", "you"];
+
+/// The words of the server's own notices about somebody, as keys.
+const NOTICES: [&str; 3] = ["has joined the chat", "has left the chat", "is now known as"];
+
+/// A name that somebody may have: as typed, but trimmed, and each run of white space in it one space. Cheap to clone.
+///
+/// Two names are not compared; their [`Key`]s are.
+#[derive(Debug, Clone)]
+pub struct Name {
+    typed: Arc<str>,
+    key: Key,
+}
+
+/// What two names have in common when they are the same. Not for showing.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(Arc<str>);
+
+/// Why a name is refused. Displayed, it is a reason that can stand after `Name "x" can't be used: `.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// Nothing but white space.
+    Empty,
+    /// More than [`MAX_NAME`] characters.
+    TooLong,
+    /// A character that is no letter, digit, space, `_`, `-` or `.`.
+    Character,
+    /// It starts with `_`, `-` or `.`.
+    First,
+    /// A character that is blank, has no width, or is a mark where none belongs.
+    Invisible,
+    /// A letter in a special style, or of no everyday alphabet: most look like some plain letter.
+    Style,
+    /// Latin letters together with those of an alphabet that shares their shapes, Greek or Cyrillic say.
+    Mixed,
+    /// One of the names that the server keeps for itself.
+    Reserved,
+    /// It holds the words of one of the server's notices.
+    Notice,
+}
+
+impl Name {
+    /// The name that was typed, if it can be used. Whether somebody has it is not asked here.
+    ///
+    /// # Errors
+    /// The first [`Refusal`] that applies.
+    pub fn parse(typed: &str) -> Result<Self, Refusal> {
+        let name = spaced(typed);
+        if name.is_empty() {
+            return Err(Refusal::Empty);
+        }
+        if name.chars().count() > MAX_NAME {
+            return Err(Refusal::TooLong);
+        }
+        check_characters(&name)?;
+        if name.starts_with(['_', '-', '.']) {
+            return Err(Refusal::First);
+        }
+        if is_mixed(&name) {
+            return Err(Refusal::Mixed);
+        }
+        let key = Key::of(&name);
+        if RESERVED.contains(&&*key.0) {
+            return Err(Refusal::Reserved);
+        }
+        if NOTICES.iter().any(|words| key.0.contains(words)) {
+            return Err(Refusal::Notice);
+        }
+        Ok(Self { typed: name.into(), key })
+    }
+
+    /// The name as it is shown.
+    pub fn as_str(&self) -> &str {
+        &self.typed
+    }
+
+    /// What the same names have in common.
+    pub fn key(&self) -> Key {
+        self.key.clone()
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.typed)
+    }
+}
+
+impl Key {
+    /// The key of any text, for looking up a name that somebody typed. The key of a key's text is that key again.
+    pub fn of(text: &str) -> Self {
+        let mut folded = Vec::with_capacity(text.len());
+        for char in spaced(text).chars() {
+            fold(char, &mut folded);
+        }
+        // Marks on one letter look the same in any order, and doubled.
+        for marks in folded.chunk_by_mut(|&left, &right| is_mark(left) && is_mark(right)) {
+            marks.sort_unstable();
+        }
+        folded.dedup_by(|right, left| right == left && is_mark(*left));
+        Self(String::from_iter(folded).into())
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "it is empty",
+            Self::TooLong => "it is longer than 24 characters",
+            Self::Character => "only letters, digits, spaces and _ - . are allowed",
+            Self::First => "it must start with a letter or a digit",
+            Self::Invisible => "it has an invisible or combining character; type whole letters only",
+            Self::Style => "it has styled or unusual letters that can pass for others; type plain ones",
+            Self::Mixed => "it mixes Latin letters with another alphabet's that look like them; use one alphabet",
+            Self::Reserved => "it is reserved",
+            Self::Notice => "it reads like one of the server's own notices",
+        })
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// Trimmed, and each run of white space one space.
+fn spaced(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn check_characters(name: &str) -> Result<(), Refusal> {
+    // The script of the letter that a mark could stand on here, and how many already do.
+    let (mut script, mut marks) = (None, 0);
+    for char in name.chars() {
+        if is_mark(char) {
+            marks += 1;
+            if script != marked_script(char) || marks > MAX_MARKS {
+                return Err(Refusal::Invisible);
+            }
+            continue;
+        }
+        if matches!(char, '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}') || char.width() == Some(0) {
+            return Err(Refusal::Invisible);
+        }
+        if char.is_alphanumeric() {
+            if !in_ranges(&ALPHABETS, half_width(char)) {
+                return Err(Refusal::Style);
+            }
+        } else if !matches!(char, ' ' | '_' | '-' | '.') {
+            return Err(Refusal::Character);
+        }
+        (script, marks) = (marked_script(char).filter(|_| char.is_alphabetic()), 0);
+    }
+    Ok(())
+}
+
+/// Whether Latin letters are mixed with letters or digits that share their shapes.
+fn is_mixed(name: &str) -> bool {
+    let latin = |char: char| char.is_alphabetic() && matches!(char, '\0'..='\u{2af}' | '\u{1e00}'..='\u{1eff}');
+    let alike = |char: char| in_ranges(&LIKE_LATIN, char) || (char.is_numeric() && !char.is_ascii());
+    name.chars().map(half_width).any(latin) && name.chars().map(half_width).any(alike)
+}
+
+/// A fullwidth form (U+FF01 to U+FF5E) as ASCII, anything else as it is.
+fn half_width(char: char) -> char {
+    match char {
+        '\u{ff01}'..='\u{ff5e}' => char::from((char as u32 - 0xff01) as u8 + b'!'),
+        _ => char,
+    }
+}
+
+/// Adds one character as it counts when names are compared. Folding what was folded changes nothing.
+fn fold(char: char, folded: &mut Vec<char>) {
+    let char = match half_width(char) {
+        // Two sets of the same digits.
+        digit @ '\u{6f0}'..='\u{6f9}' => char::from_u32(digit as u32 - 0x90).unwrap_or(digit),
+        char => char,
+    };
+    // To upper case and back, so that letters with one capital fall together (long s, final sigma, dotless i). To lower
+    // case first, because the capital sharp s is its own upper case while that of the small one is SS.
+    for char in char.to_lowercase().flat_map(char::to_uppercase).flat_map(char::to_lowercase) {
+        match SAME.binary_search_by_key(&char, |&(char, _)| char) {
+            // The combining dot in the lower case of the Turkish capital I with a dot: it cannot be seen on an i.
+            _ if char == '\u{307}' => {}
+            Ok(found) => folded.extend(SAME[found].1.chars()),
+            Err(_) => folded.push(char),
+        }
+    }
+}
+
+/// Whether this is a mark that an everyday name needs: it belongs to the letter before it and cannot stand alone.
+fn is_mark(char: char) -> bool {
+    let Some(script) = marked_script(char) else { return false };
+    match char.width() {
+        // Vowel signs count as alphabetic; format characters, cantillation marks and the like do not.
+        Some(0) => char.is_alphabetic() || in_ranges(&OTHER_MARKS, char),
+        // The Indian blocks share one layout (that of the Indian standard ISCII), but for four letters.
+        _ if (0x900..0xd80).contains(&script) => {
+            matches!(char as u32 - script, 0x01..=0x03 | 0x3b | 0x3e..=0x4c | 0x4e..=0x4f | 0x55..=0x57)
+                && char.is_alphabetic()
+                && !matches!(char, '\u{b83}' | '\u{d4e}' | '\u{d55}' | '\u{d56}')
+        }
+        _ => in_ranges(&SPACING_MARKS, char),
+    }
+}
+
+/// Where the script of this character begins, if it is one that is written with marks. A mark is for its own script.
+fn marked_script(char: char) -> Option<u32> {
+    match char as u32 {
+        // Hebrew, Arabic, Tibetan, Burmese.
+        code @ (0x590..=0x5ff | 0x600..=0x6ff | 0xf00..=0xfff | 0x1000..=0x109f) => Some(code & !0xff),
+        // Syriac, Thaana, the Indian scripts, Sinhala, Thai, Lao, Khmer.
+        code @ (0x700..=0x74f | 0x780..=0x7bf | 0x900..=0xeff | 0x1780..=0x17ff) => Some(code & !0x7f),
+        _ => None,
+    }
+}
+
+/// Whether `char` is in one of `ranges`, which are in order.
+fn in_ranges(ranges: &[RangeInclusive<char>], char: char) -> bool {
+    let before = ranges.partition_point(|range| *range.end() < char);
+    ranges.get(before).is_some_and(|range| range.contains(&char))
+}
