@@ -7,10 +7,10 @@
 //! ```
 //!
 //! A client's reader task ([`server`]) hands what it read to a [`text::line::Decoder`], which cuts it into lines and
-//! takes out whatever must not reach a terminal. A [`server::session::Session`] says what is to be done about each: most
-//! are said. All that one read brought becomes one [`text::message::Message`], and the [`room`] puts it into everybody's
-//! outbox: as one more part of a batch that all share, as long as nobody has begun to read that. Each client's writer
-//! task takes what has gathered in its outbox, and writes it with as few system calls as it needs.
+//! takes out whatever must not reach a terminal. A [`server::session::Session`] says what is to be done about each:
+//! most are said. All that one read brought becomes one [`text::message::Message`], and the [`room`] puts it into
+//! everybody's outbox: as one more part of a batch that all share, as long as nobody has begun to read that. Each
+//! client's writer task takes what has gathered in its outbox, and writes it with as few system calls as it needs.
 //!
 //! # The layers
 //!

@@ -152,7 +152,8 @@ async fn run(executor: &Arc<Executor<'static>>, options: Serve) -> Result<(), St
         let _ = stopped.recv().await;
         room.log(report::shutting_down());
         if let Some(manager) = &manager {
-            // It was told that the server is ready; if it is gone since, or takes nothing, that is no reason not to stop.
+            // It was told that the server is ready; if it is gone since, or takes nothing, that is no reason not to
+            // stop.
             let _ = within(LAST_SIGN, manager.stopping()).await;
         }
     };

@@ -7,7 +7,8 @@ use smol::Timer;
 
 /// Returns what `future` resolves to, or `None` when `time` is over first. The future is then dropped.
 ///
-/// To go on with a future after that, pass it by reference (`Pin<&mut F>`). A future that is ready at once is never late.
+/// To go on with a future after that, pass it by reference (`Pin<&mut F>`). A future that is ready at once is never
+/// late.
 pub async fn within<T>(time: Duration, future: impl Future<Output = T>) -> Option<T> {
     let done = async { Some(future.await) };
     let late = async {

@@ -213,8 +213,8 @@ impl Hearing {
             if read == 0 {
                 return Ok(None);
             }
-            // A server that never pauses makes every read ready, and once nobody takes the events to tell one is too: nothing
-            // else would ever have its turn, the farewell's limit included.
+            // A server that never pauses makes every read ready, and once nobody takes the events to tell one is too:
+            // nothing else would ever have its turn, the farewell's limit included.
             future::yield_now().await;
         }
     }

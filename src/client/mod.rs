@@ -7,8 +7,8 @@
 //! pipes:   filter ←──────────── channels ─────→ link
 //! ```
 //!
-//! Knows of the server what `text` says, and nothing of the rooms and connections at its other end. It prints nothing by
-//! itself and hears no signals: terminal, pipes, signals are handed in.
+//! Knows of the server what `text` says, and nothing of the rooms and connections at its other end. It prints nothing
+//! by itself and hears no signals: terminal, pipes, signals are handed in.
 
 mod address;
 mod clusters;
@@ -164,8 +164,8 @@ where
 /// client itself has to say. Done when the input has ended and all of it is delivered.
 ///
 /// # Errors
-/// The server cannot be reached or is lost (and `retry` is not set), the name in `options` cannot be had and `person` is
-/// not there to type another, or the input cannot be read.
+/// The server cannot be reached or is lost (and `retry` is not set), the name in `options` cannot be had and `person`
+/// is not there to type another, or the input cannot be read.
 pub async fn join_with_pipes(
     options: &Options,
     input: impl AsyncRead + Unpin,

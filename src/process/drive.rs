@@ -30,8 +30,8 @@ const TASKS_PER_READING: usize = 4;
 
 /// Runs tasks on this thread. Never returns.
 ///
-/// `Executor::run` also distributes tasks among threads. There is only one thread, and the distribution takes a tenth of
-/// the time that it takes to serve a line.
+/// `Executor::run` also distributes tasks among threads. There is only one thread, and the distribution takes a tenth
+/// of the time that it takes to serve a line.
 pub(crate) async fn drive<T>(executor: &Executor<'static>) -> T {
     let (mut begun, mut pause) = (Instant::now(), FIRST_PAUSE);
     loop {

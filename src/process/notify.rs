@@ -113,8 +113,8 @@ fn address(name: &OsString) -> io::Result<SocketAddr> {
     }
 }
 
-/// How often to give a sign of life: at half of the time after which the server would be given up, sd_watchdog_enabled(3).
-/// Never when that is asked of another process.
+/// How often to give a sign of life: at half of the time after which the server would be given up,
+/// sd_watchdog_enabled(3). Never when that is asked of another process.
 fn signs_of_life(microseconds: Option<u64>, process: Option<u64>) -> Option<Duration> {
     let ours = process.is_none_or(|id| id == u64::from(process::id()));
     microseconds.filter(|time| *time > 1 && ours).map(|time| Duration::from_micros(time / 2))

@@ -1,76 +1,76 @@
-//! What a line's author wants: the commands of members and of the operator, and their help.
+//! What the author of a line asks for: the commands of members and of the operator, and how they are typed.
 //!
-//! The tables are the one place to add a command, beside the variant it makes: what is not in them cannot be typed, and
-//! help is made from them.
+//! A command is a variant of [`Command`] or [`Order`] and a row of a table. What is not in a table cannot be typed, and
+//! the help is made from the tables. What a command does is not known here.
 
 use std::net::IpAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 
 use super::name::{Key, MAX_NAME};
 
-/// What a member asked for. Text that goes with it is always the rest of the line.
+/// What a member asks for. Text in it is always the rest of the line.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Command<'a> {
-    /// To say the line.
+    /// Says the line.
     Say,
-    /// To say the line without its first `/`.
+    /// Says the line without its first `/`.
     SayAfterSlash,
-    /// To be told what there is.
+    /// Lists the commands.
     Help,
-    /// To be told who is here.
+    /// Lists the members.
     Who,
-    /// To be seen doing this.
+    /// Shows what the author does.
     Me(&'a str),
-    /// To write to one member alone: a name, then the text; see [`addressees`].
+    /// Writes to one member alone. The text is a name and then what to write; see [`addressees`].
     Msg(&'a str),
-    /// To write to whoever wrote last.
+    /// Writes to the member who wrote to the author last.
     Reply(&'a str),
-    /// To be called this.
+    /// Changes the author's name.
     Nick(&'a str),
-    /// To read again what was said: so many lines.
+    /// Repeats so many of the last lines.
     History(Option<NonZeroUsize>),
-    /// Not to hear this member, or to hear them again.
+    /// Stops hearing a member, or hears them again.
     Ignore(&'a str),
-    /// To leave.
+    /// Leaves.
     Quit,
-    /// A command without what it takes: how it is typed.
+    /// A command came without what it takes. This is how it is typed.
     Misused(Usage),
-    /// Something that begins with `/` and is no command.
+    /// The line begins with `/` and is no command. This is its first word, without the `/`.
     Unknown(&'a str),
 }
 
-/// What the operator asked for.
+/// What the operator asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Order<'a> {
-    /// To say the line.
+    /// Says the line.
     Say,
-    /// To say the line without its first `/`.
+    /// Says the line without its first `/`.
     SayAfterSlash,
-    /// To be told what there is.
+    /// Lists the commands.
     Help,
-    /// To be told who is here, from where, and how they read.
+    /// Lists the members, with their addresses and how far behind they read.
     Who,
-    /// To end a member's connection: a name, then perhaps a reason.
+    /// Ends a member's connection. The text is a name and then perhaps a reason.
     Kick(&'a str),
-    /// To let nobody in from this address, for so many minutes or for good.
+    /// Bans an address for so many minutes, or for good.
     Ban(IpAddr, Option<NonZeroU32>),
-    /// The same for the address of a member: a name, then perhaps minutes.
+    /// Bans the address of a member. The text is a name and then perhaps a number of minutes.
     BanName(&'a str),
-    /// To let them in again.
+    /// Ends the ban of an address.
     Unban(IpAddr),
-    /// To be told who is banned.
+    /// Lists the banned addresses.
     Bans,
-    /// To let nobody hear this member.
+    /// Lets nobody hear a member.
     Mute(&'a str),
-    /// To let them be heard again.
+    /// Lets everybody hear a member again.
     Unmute(&'a str),
-    /// To be told how the server does.
+    /// Shows how the server does.
     Stats,
-    /// To stop the server.
+    /// Stops the server.
     Quit,
-    /// A command without what it takes: how it is typed.
+    /// A command came without what it takes. This is how it is typed.
     Misused(Usage),
-    /// Something that begins with `/` and is no command.
+    /// The line begins with `/` and is no command. This is its first word, without the `/`.
     Unknown(&'a str),
 }
 
@@ -79,13 +79,14 @@ pub enum Order<'a> {
 pub struct Usage {
     /// The word after the `/`.
     pub name: &'static str,
-    /// What goes with it.
+    /// What it takes, as the help shows it. Brackets mean that it may be omitted.
     pub takes: &'static str,
     /// What it does.
     pub does: &'static str,
 }
 
-/// A row of a table: how a command is typed, and what is made of the rest of the line; nothing when that does not do.
+/// A row of a table: how a command is typed, and a function that makes it from the rest of the line. The function
+/// returns `None` when that is not what the command takes.
 type Row<Make> = (Usage, Make);
 type MakeCommand = for<'a> fn(&'a str) -> Option<Command<'a>>;
 type MakeOrder = for<'a> fn(&'a str) -> Option<Order<'a>>;
@@ -119,7 +120,7 @@ const ORDERS: &[Row<MakeOrder>] = &[
     (usage("quit", "", "stop the server"), |_| Some(Order::Quit)),
 ];
 
-/// Tells what a member's line asks for.
+/// Returns what a member's line asks for.
 pub fn parse(line: &str) -> Command<'_> {
     match look_up(line, COMMANDS) {
         Found::Text => Command::Say,
@@ -129,7 +130,7 @@ pub fn parse(line: &str) -> Command<'_> {
     }
 }
 
-/// Tells what the operator's line asks for.
+/// Returns what the operator's line asks for.
 pub fn parse_order(line: &str) -> Order<'_> {
     match look_up(line, ORDERS) {
         Found::Text => Order::Say,
@@ -139,12 +140,12 @@ pub fn parse_order(line: &str) -> Order<'_> {
     }
 }
 
-/// All that members can type.
+/// Returns all commands that members can type.
 pub fn usages() -> impl Iterator<Item = Usage> {
     COMMANDS.iter().map(|(usage, _)| *usage)
 }
 
-/// All that the operator can type.
+/// Returns all commands that the operator can type.
 pub fn order_usages() -> impl Iterator<Item = Usage> {
     ORDERS.iter().map(|(usage, _)| *usage)
 }
@@ -156,7 +157,8 @@ pub fn table(usages: impl Iterator<Item = Usage>) -> impl Iterator<Item = String
     rows.into_iter().map(move |(typed, does)| format!("{typed:<width$}  {does}"))
 }
 
-/// The ways to read text as a name and the rest, the longest name first: names have spaces.
+/// Returns the ways to read text as a name and the rest, the longest name first. There may be several, because names
+/// have spaces.
 pub fn addressees(text: &str) -> impl Iterator<Item = (Key, &str)> {
     let mut ends: Vec<usize> = Vec::new();
     let mut inside = false;
@@ -164,7 +166,7 @@ pub fn addressees(text: &str) -> impl Iterator<Item = (Key, &str)> {
         let space = char.is_whitespace();
         if space && inside {
             ends.push(at);
-            // One letter and one space at least for each word of a name.
+            // Each word of a name has one letter and one space at least, so no name has more words than this.
             if ends.len() == MAX_NAME.div_ceil(2) {
                 break;
             }
@@ -177,47 +179,56 @@ pub fn addressees(text: &str) -> impl Iterator<Item = (Key, &str)> {
     ends.into_iter().rev().map(|end| (Key::of(&text[..end]), text[end..].trim_start()))
 }
 
-/// What stands after the name in `/ban NAME [MINUTES]`; nothing when that is no number of minutes.
+/// Reads what stands after the name in `/ban NAME [MINUTES]`. Returns `None` when that is not a number of minutes.
 pub fn minutes(rest: &str) -> Option<Option<NonZeroU32>> {
     optional(rest)
 }
 
+/// What a line is, by its beginning.
 enum Found<'a, Make: 'static> {
+    /// It does not begin with `/`.
     Text,
+    /// It begins with `//`.
     Slash,
+    /// It begins with a command of the table. The rest of the line is beside it.
     Row(&'static Row<Make>, &'a str),
+    /// It begins with `/` and this word, which is no command.
     Nothing(&'a str),
 }
 
+/// Looks up a line's first word in a table.
 fn look_up<'a, Make>(line: &'a str, table: &'static [Row<Make>]) -> Found<'a, Make> {
     let Some(typed) = line.strip_prefix('/') else { return Found::Text };
     if typed.starts_with('/') {
         return Found::Slash;
     }
     let (word, rest) = typed.split_once(char::is_whitespace).unwrap_or((typed, ""));
-    // Telephones begin every line with a capital.
+    // The keyboards of telephones begin every line with a capital.
     match table.iter().find(|(usage, _)| usage.name.eq_ignore_ascii_case(word)) {
         Some(row) => Found::Row(row, rest.trim_start()),
         None => Found::Nothing(word),
     }
 }
 
+/// Reads text that must not be missing.
 fn text(rest: &str) -> Option<&str> {
     (!rest.is_empty()).then_some(rest)
 }
 
-/// A number or nothing, but no other thing.
+/// Reads a number that may be missing. Returns `None` when something else is there.
 fn optional<N: std::str::FromStr>(rest: &str) -> Option<Option<N>> {
     let rest = rest.trim();
     if rest.is_empty() { Some(None) } else { rest.parse().ok().map(Some) }
 }
 
+/// Reads what `/unban` takes.
 fn unban(rest: &str) -> Option<Order<'_>> {
-    // Of IPv6 the /64 is banned, and shown as such.
+    // Of an IPv6 address the /64 is banned. /bans shows it so, and it can be pasted from there.
     let address = rest.trim();
     address.strip_suffix("/64").unwrap_or(address).parse().ok().map(Order::Unban)
 }
 
+/// Reads what `/ban` takes.
 fn ban(rest: &str) -> Option<Order<'_>> {
     let (address, minutes) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
     match address.parse() {

@@ -1,26 +1,26 @@
 //! Bytes to lines: framing, telnet, UTF-8, and the removal of whatever must not reach a terminal.
 //!
-//! A [`Decoder`] is fed what was read from one client, in pieces of any size, and says the same whatever the pieces
+//! A [`Decoder`] gets what was read from one client, in pieces of any size. It returns the same whatever the pieces
 //! are. It knows nothing of names, commands or sockets.
 //!
-//! The order matters: telnet commands are taken out of the raw bytes, the rest is cut at LF and measured, then decoded
-//! as UTF-8 a whole line at a time, and only then cleaned. So nothing that is removed early can put together anything
-//! that a later step would have removed.
+//! The order matters: telnet commands are removed from the raw bytes, the rest is cut at LF and measured, then decoded
+//! as UTF-8 a whole line at a time, and only then cleaned. So what an early step removes cannot join two pieces into
+//! something that a later step would have removed: that step sees the joined line.
 
 use std::borrow::Cow;
 use std::iter::Peekable;
 use std::ops::{Deref, RangeInclusive};
 use std::str::Chars;
 
-/// The longest line in bytes, its line end and telnet commands not counted. A person's longest paragraph fits; what a
-/// client can make the server hold does not grow past it.
+/// The longest line in bytes, without its line end and telnet commands. A person's longest paragraph fits, and it
+/// bounds the memory that an unfinished line can occupy.
 pub const MAX_LINE: usize = 4096;
 
-/// How many bytes may arrive without a newline among them before the connection is to be closed: nobody who sends that
-/// many is speaking in lines. Telnet commands count, so that they cannot be sent for ever.
+/// How many bytes may arrive without a newline before the connection is to be closed: whoever sends that many does not
+/// send lines. Telnet commands count, so that they cannot be sent without end.
 pub const MAX_UNENDED: usize = 64 * 1024;
 
-/// The longest line plus a CR NUL that may yet turn out to be part of its end. Past this a line is surely too long.
+/// The longest line plus a CR NUL that may be part of its end. A line of more bytes is surely too long.
 const MAX_KEPT: usize = MAX_LINE + 2;
 
 const LF: u8 = b'\n';
@@ -45,14 +45,15 @@ const OSC: char = '\u{9d}';
 const PM: char = '\u{9e}';
 const APC: char = '\u{9f}';
 
-/// One line as its author meant it: clean, capped, without its line end. Possibly empty or blank.
+/// One line as its author meant it: clean, no longer than a line may be, without its line end. It may be empty or
+/// blank.
 ///
-/// Only this module makes one. Its text is at most three times [`MAX_LINE`] bytes long, since a byte that is no UTF-8
-/// becomes U+FFFD, which takes three.
+/// Only this module makes one. Its text is at most three times [`MAX_LINE`] bytes long, because a byte that is no UTF-8
+/// becomes U+FFFD, which has three.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line<'a>(Cow<'a, str>);
 
-/// What a [`Decoder`] has to say.
+/// What a [`Decoder`] has found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input<'a> {
     /// A line.
@@ -61,41 +62,45 @@ pub enum Input<'a> {
     TooLong,
     /// A telnet refusal (IAC WONT or IAC DONT, and an option), to be sent back as it is.
     Telnet([u8; 3]),
-    /// [`MAX_UNENDED`] bytes have come without a newline: the connection is to be closed. Said once, and nothing after.
+    /// [`MAX_UNENDED`] bytes have come without a newline, and the connection is to be closed. Nothing comes after this.
     Endless,
 }
 
-/// Cuts what one client sends into lines. Holds no heap between lines, and never more than [`MAX_LINE`] bytes and two.
+/// Cuts what one client sends into lines. It holds no heap memory between lines, and never more than [`MAX_LINE`] bytes
+/// and two.
 #[derive(Debug, Default)]
 pub struct Decoder {
-    /// The unfinished line as far as it has come, without telnet commands. Empty once it is longer than `MAX_KEPT`.
+    /// The unfinished line as far as it has come, without telnet commands. It is empty once the line is longer than
+    /// `MAX_KEPT`.
     kept: Vec<u8>,
-    /// How long the unfinished line is, kept or not.
+    /// The length of the unfinished line, kept or not.
     length: usize,
-    /// Bytes since the last newline. `MAX_UNENDED` means that the input is over.
+    /// The number of bytes since the last newline. `MAX_UNENDED` means that no more input is read.
     unended: usize,
     telnet: Telnet,
 }
 
 /// Where in a telnet command the last byte was.
 ///
-/// A newline ends the line, and whatever command is under way, in every state: a client that speaks no telnet and sends
-/// a stray 255 can so lose no more than the rest of that line. Options that carry a 10 in a subnegotiation (a window ten
-/// rows high) are all refused, so none is ever sent.
+/// In every state a newline ends the line and the unfinished command. So a client that does not speak telnet and sends
+/// a stray 255 loses no more than the rest of that line. A subnegotiation could contain a 10 (a window with ten rows),
+/// but all options that have one are refused, so none is ever sent.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Telnet {
     #[default]
     Text,
+    /// After IAC.
     Iac,
     /// After WILL, WONT, DO or DONT; the option is next.
     Option(u8),
     /// After SB, until IAC SE.
     Sub,
+    /// After an IAC in there.
     SubIac,
 }
 
 impl Decoder {
-    /// Takes bytes off the front of `input` until there is something to say; `None` when `input` is used up.
+    /// Reads bytes off the front of `input` until something is found. Returns `None` when `input` is used up.
     ///
     /// A line that lies whole in `input`, and is clean as it is, is borrowed from it.
     pub fn next<'a>(&mut self, input: &mut &'a [u8]) -> Option<Input<'a>> {
@@ -131,13 +136,13 @@ impl Decoder {
         None
     }
 
-    /// At the end of input: the last line counts even without a newline. `None` if nothing was unfinished, or nothing
-    /// but a telnet command.
+    /// Ends the input: the last line counts even without a newline. Returns `None` if nothing was unfinished, or only a
+    /// telnet command.
     pub fn end(&mut self) -> Option<Input<'static>> {
         (self.length > 0).then(|| self.line())
     }
 
-    /// The line that has just ended; the next one starts from nothing.
+    /// Returns the line that has just ended. The next line starts from nothing.
     fn line(&mut self) -> Input<'static> {
         if self.telnet == Telnet::Iac {
             self.keep(&[IAC]);
@@ -146,11 +151,13 @@ impl Decoder {
         if length > MAX_KEPT { Input::TooLong } else { measured(Cow::Owned(kept)) }
     }
 
+    /// Ends the input, and forgets the unfinished line.
     fn endless(&mut self) -> Input<'static> {
         *self = Self { unended: MAX_UNENDED, ..Self::default() };
         Input::Endless
     }
 
+    /// Adds text to the unfinished line.
     fn keep(&mut self, text: &[u8]) {
         self.length += text.len();
         if self.length > MAX_KEPT {
@@ -158,15 +165,15 @@ impl Decoder {
             return;
         }
         if self.length > self.kept.capacity() {
-            // Doubles as `Vec` would, but not past what may be kept.
+            // The capacity doubles as that of `Vec` would, but not past what may be kept.
             let capacity = self.length.max(2 * self.kept.capacity()).min(MAX_KEPT);
             self.kept.reserve_exact(capacity - self.kept.len());
         }
         self.kept.extend_from_slice(text);
     }
 
-    /// One byte from IAC on, never LF. An offer or a request of an option is answered with its refusal; refusals are
-    /// not answered, so that two sides that refuse everything fall silent (RFC 854 asks for that).
+    /// Reads one byte from IAC on, never an LF. Returns the refusal of an option that the client offers or requests.
+    /// Refusals are not answered: RFC 854 demands that, so that two sides that refuse everything do not go on for ever.
     fn command(&mut self, byte: u8) -> Option<[u8; 3]> {
         let (next, refusal) = match (self.telnet, byte) {
             (Telnet::Text, _) => (Telnet::Iac, None),
@@ -177,7 +184,7 @@ impl Decoder {
                 (Telnet::Text, None)
             }
             (Telnet::Iac, FIRST_COMMAND..) => (Telnet::Text, None),
-            // No command begins like this, so the client does not mean telnet: both bytes are text.
+            // No command begins like this, so the client does not speak telnet, and both bytes are text.
             (Telnet::Iac, _) => {
                 self.keep(&[IAC, byte]);
                 (Telnet::Text, None)
@@ -194,24 +201,24 @@ impl Decoder {
 }
 
 impl Line<'_> {
-    /// The text, clean.
+    /// Returns the text, which is clean.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The last so many bytes of the line, which must be whole characters. What is clean stays clean.
+    /// Returns the last so many bytes of the line, which must be whole characters. A part of a clean line is clean.
     pub fn last(&self, bytes: usize) -> Line<'_> {
         Line(Cow::Borrowed(&self.0[self.0.len() - bytes..]))
     }
 
-    /// The same line, holding its own text.
+    /// Returns the same line with a text of its own.
     pub fn into_owned(self) -> Line<'static> {
         Line(Cow::Owned(self.0.into_owned()))
     }
 }
 
 impl<'a> Line<'a> {
-    /// The line without its first character, if it has one.
+    /// Returns the line without its first character, if it has one.
     pub fn without_first(self) -> Line<'a> {
         let first = self.0.chars().next().map_or(0, char::len_utf8);
         Line(match self.0 {
@@ -229,9 +236,9 @@ impl Deref for Line<'_> {
     }
 }
 
-/// How many bytes at the front are neither LF nor IAC.
+/// Returns how many bytes at the front are neither LF nor IAC.
 fn text_run(bytes: &[u8]) -> usize {
-    // A chunk without a branch inside it is compared with vector instructions; `position` alone goes byte by byte.
+    // The compiler uses vector instructions for a chunk without a branch inside. `position` alone goes byte by byte.
     const CHUNK: usize = 16;
     let ends = |&byte: &u8| byte == LF || byte == IAC;
     let ends_in = |chunk: &&[u8]| chunk.iter().fold(false, |found, byte| found | ends(byte));
@@ -239,7 +246,7 @@ fn text_run(bytes: &[u8]) -> usize {
     whole + bytes[whole..].iter().position(ends).unwrap_or(bytes.len() - whole)
 }
 
-/// A line that has ended just before its LF: a line, or too long.
+/// Returns the line that these bytes are, without their LF, or that it is too long.
 fn measured(raw: Cow<'_, [u8]>) -> Input<'_> {
     let text = raw.strip_suffix(b"\r\0").or(raw.strip_suffix(b"\r")).unwrap_or(&raw);
     let length = text.len();
@@ -252,8 +259,9 @@ fn measured(raw: Cow<'_, [u8]>) -> Input<'_> {
     }))
 }
 
+/// Decodes a line and cleans it.
 fn decoded(text: &[u8]) -> Cow<'_, str> {
-    // Valid text is the rule, and this is several times faster at seeing it than the lossy conversion.
+    // Most text is valid, and this check is several times faster than the lossy conversion.
     match std::str::from_utf8(text) {
         Ok(text) => clean(text),
         Err(_) => Cow::Owned(clean(&String::from_utf8_lossy(text)).into_owned()),
@@ -261,11 +269,11 @@ fn decoded(text: &[u8]) -> Cow<'_, str> {
 }
 
 /// Removes from `text` whatever must not reach a terminal: escape sequences (ECMA-48, 7-bit and C1 form), controls but
-/// TAB, line and paragraph separators, bidi controls, U+FEFF and tags. Borrowed when nothing had to go.
+/// TAB, line and paragraph separators, bidi controls, U+FEFF and tags. Returns `text` itself when there are none.
 ///
-/// No character that begins a removal is ever left, so cleaning twice is cleaning once.
+/// No character that begins a removal remains, so cleaning twice is the same as cleaning once.
 pub fn clean(text: &str) -> Cow<'_, str> {
-    // Most lines are plain ASCII; without a branch inside, this goes many bytes at a time.
+    // Most lines are plain ASCII. Without a branch inside, this loop compares many bytes at a time.
     let plain = !text.bytes().fold(false, |found, byte| found | !matches!(byte, b'\t' | b' '..=b'~'));
     if plain || !text.contains(is_unclean) {
         return Cow::Borrowed(text);
@@ -283,6 +291,7 @@ pub fn clean(text: &str) -> Cow<'_, str> {
     Cow::Owned(cleaned)
 }
 
+/// Returns whether a character is removed wherever it stands.
 fn is_unclean(char: char) -> bool {
     match char {
         '\t' => false,
@@ -295,8 +304,8 @@ fn is_unclean(char: char) -> bool {
 
 type Rest<'a> = Peekable<Chars<'a>>;
 
-/// Skips what follows an ESC: up to `/`, intermediates and a final; up to `_`, the 7-bit form of a C1 control; else one
-/// more. An ESC before anything else stands alone.
+/// Skips what follows an ESC. Intermediate bytes (space to `/`) have a final byte after them. `@` to `_` is the 7-bit
+/// form of a C1 control. Any other final byte ends the sequence. Before anything else the ESC stands alone.
 fn skip_escape(rest: &mut Rest<'_>) {
     if skip_while(rest, ' '..='/') {
         skip_one(rest, '0'..='~');
@@ -307,8 +316,8 @@ fn skip_escape(rest: &mut Rest<'_>) {
     }
 }
 
-/// Skips what follows a C1 control. What does not fit is not skipped: it is looked at as if it stood alone, and so are
-/// the ends of strings, all of which are themselves removed.
+/// Skips what follows a C1 control. What does not belong to its sequence is not skipped: it is examined as if it stood
+/// alone. So are the ends of strings, which are themselves controls and removed.
 fn skip_control(control: char, rest: &mut Rest<'_>) {
     match control {
         SS2 | SS3 => {
@@ -324,8 +333,8 @@ fn skip_control(control: char, rest: &mut Rest<'_>) {
             skip_one(rest, '@'..='~');
         }
         DCS | SOS | OSC | PM | APC => {
-            // ST is ESC \ or U+009C. CAN and SUB give a string up, any other sequence interrupts it, and it does not
-            // outlive its line. BEL ends an OSC because xterm made it so.
+            // ST is ESC \ or U+009C. CAN and SUB cancel a string, any other sequence interrupts it, and the end of the
+            // line ends it. BEL ends an OSC, as in xterm.
             let ends = |char: char| match char {
                 '\n' | '\x18' | '\x1a' | '\x1b' | '\u{80}'..='\u{9f}' => true,
                 '\x07' => control == OSC,
@@ -337,11 +346,12 @@ fn skip_control(control: char, rest: &mut Rest<'_>) {
     }
 }
 
+/// Skips one character in the range. Returns whether there was one.
 fn skip_one(rest: &mut Rest<'_>, range: RangeInclusive<char>) -> bool {
     rest.next_if(|char| range.contains(char)).is_some()
 }
 
-/// Whether there was anything to skip.
+/// Skips all characters in the range. Returns whether there were any.
 fn skip_while(rest: &mut Rest<'_>, range: RangeInclusive<char>) -> bool {
     let any = skip_one(rest, range.clone());
     while skip_one(rest, range.clone()) {}
@@ -710,9 +720,9 @@ mod tests {
             let mut pieces = Vec::new();
             let mut rest = &bytes[..];
             while !rest.is_empty() {
-                let (piece, left) = rest.split_at(1 + random.usize(..rest.len().min(9)));
+                let (piece, after) = rest.split_at(1 + random.usize(..rest.len().min(9)));
                 pieces.push(piece);
-                rest = left;
+                rest = after;
             }
             assert_eq!(said(&pieces), whole, "{bytes:?}");
             let newlines = bytes.iter().filter(|&&byte| byte == LF).count();

@@ -1,4 +1,4 @@
-//! What may be said: pure functions over text, without sockets, tasks or clocks.
+//! What may be said: lines, names, commands, sentences. Pure functions over text, without sockets, tasks or clocks.
 
 pub mod command;
 pub mod line;

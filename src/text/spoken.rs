@@ -184,7 +184,8 @@ mod tests {
         #[rustfmt::skip]
         const PARTS: [&str; 24] = [
             "Ann", "Jean Paul", "Name", "Welcome", "Hi", "Server is", "To", "5 here", "1", "is now", "known as", "has",
-            "joined the chat", "left the chat", "private", "Nobody", "The operator", "You are", "x.", "山田", "שָׂרָה", "_-", "е", "م",
+            "joined the chat", "left the chat", "private", "Nobody", "The operator", "You are", "x.",
+            "山田", "שָׂרָה", "_-", "е", "م",
         ];
         loop {
             let parts: Vec<&str> = (0..random.usize(1..4)).map(|_| PARTS[random.usize(..PARTS.len())]).collect();
@@ -198,8 +199,9 @@ mod tests {
     fn any_line(random: &mut Rng) -> Line<'static> {
         #[rustfmt::skip]
         const PARTS: [&str; 32] = [
-            "Ann", "Jean Paul", ": ", ":", " ", "  ", ",", ", ", ".", "-- ", "* ", "[SERVER]: ", " (private): ", "To ", "\"", "Name \"",
-            "! You can now chat.", "Welcome, ", " has joined the chat.", " has left the chat", " is now known as ", "\t", ")",
+            "Ann", "Jean Paul", ": ", ":", " ", "  ", ",", ", ", ".", "-- ", "* ", "[SERVER]: ", " (private): ", "To ", "\"",
+            "Name \"", "! You can now chat.", "Welcome, ", " has joined the chat.", " has left the chat", " is now known as ",
+            "\t", ")",
             " here: ", "12", ". Choose a different name:", "Server is shutting down. Bye!", "You are now known as ", "山田", "👍🏽",
             "The operator has banned", "\u{fffd}",
         ];

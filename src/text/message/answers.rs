@@ -13,7 +13,8 @@ use crate::text::time::Span;
 /// No line of the answer to `/who` is wider than this many columns, for small terminals.
 pub(super) const WHO_WIDTH: usize = 60;
 
-/// The answer to `/who` names members on this many lines at most. Nobody reads more, and an answer must fit into a queue.
+/// The answer to `/who` names members on this many lines at most. Nobody reads more, and an answer must fit into a
+/// queue.
 pub(super) const WHO_LINES: usize = 200;
 
 impl Message {

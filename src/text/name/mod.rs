@@ -1,11 +1,11 @@
 //! What a name may be, why one is refused, and when two are the same.
 //!
-//! It knows nothing of who is here. What it is for: nobody's name can be taken for somebody else's, for the operator's
-//! or for a line of the server's own, by anyone who reads it on a terminal.
+//! The rules are for people who read names on a terminal: they must not confuse one member's name with another's, with
+//! the operator's, or with a line of the server's own. Who is here is not known in this module.
 //!
-//! Unicode's own answer (UTS 39: identifier profile, mixed scripts, NFKC) needs tables that std does not have. Instead,
-//! letters are taken from a list of the alphabets that people write every day, marks only where an alphabet cannot do
-//! without, and the few spellings that look alike inside those alphabets are listed.
+//! Unicode's own rules (UTS 39: identifier profile, mixed scripts, NFKC) need tables that std does not have. Here a
+//! letter must be in a list of the alphabets that people write every day. A mark is allowed only where an alphabet
+//! needs it. The few spellings that look alike inside those alphabets are in a table.
 
 mod tables;
 #[cfg(test)]
@@ -15,15 +15,16 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-// The one crate that a module of `text` uses: std cannot tell which characters take no column of their own.
+// `text` uses no other crate. std does not know which characters have no column of their own.
 use unicode_width::UnicodeWidthChar;
 
 use self::tables::{ALPHABETS, LIKE_LATIN, OTHER_MARKS, SAME, SPACING_MARKS};
 
-/// The longest name in characters, after trimming and collapsing spaces. A screen line has room for a message beside it.
+/// The longest name in characters, after trimming and collapsing spaces. Beside such a name a message still fits on one
+/// line of the screen.
 pub const MAX_NAME: usize = 24;
 
-/// How many marks may stand on one letter. Burmese and vocalised Arabic need that many; more only climb into the lines
+/// How many marks may stand on one letter. Burmese and vocalised Arabic need that many. More of them cover the lines
 /// above and below.
 const MAX_MARKS: usize = 5;
 
@@ -33,44 +34,45 @@ const RESERVED: [&str; 8] = ["server", "system", "operator", "admin", "dynasti",
 /// The words of the server's own notices about somebody, as keys.
 const NOTICES: [&str; 3] = ["has joined the chat", "has left the chat", "is now known as"];
 
-/// A name that somebody may have: as typed, but trimmed, and each run of white space in it one space. Cheap to clone.
+/// A name that keeps the rules: as typed, but trimmed, and with each run of white space replaced by one space. Cheap to
+/// clone.
 ///
-/// Two names are not compared; their [`Key`]s are.
+/// To compare two names, compare their [`Key`]s.
 #[derive(Debug, Clone)]
 pub struct Name {
     typed: Arc<str>,
     key: Key,
 }
 
-/// What two names have in common when they are the same. Not for showing.
+/// What two names have in common when they count as the same. It is not shown to anybody.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(Arc<str>);
 
 /// Why a name is refused. Displayed, it is a reason that can stand after `Name "x" can't be used: `.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
-    /// Nothing but white space.
+    /// It is nothing but white space.
     Empty,
-    /// More than [`MAX_NAME`] characters.
+    /// It has more than [`MAX_NAME`] characters.
     TooLong,
-    /// A character that is no letter, digit, space, `_`, `-` or `.`.
+    /// It has a character that is not a letter, a digit, a space, `_`, `-` or `.`.
     Character,
     /// It starts with `_`, `-` or `.`.
     First,
-    /// A character that is blank, has no width, or is a mark where none belongs.
+    /// It has a character that is blank or has no width, or a mark where none belongs.
     Invisible,
-    /// A letter in a special style, or of no everyday alphabet: most look like some plain letter.
+    /// It has a letter in a special style, or one of no everyday alphabet. Most of these look like some plain letter.
     Style,
-    /// Latin letters together with those of an alphabet that shares their shapes, Greek or Cyrillic say.
+    /// It has Latin letters together with letters of an alphabet that shares their shapes, such as Greek or Cyrillic.
     Mixed,
-    /// One of the names that the server keeps for itself.
+    /// It is one of the names that the server keeps for itself.
     Reserved,
     /// It holds the words of one of the server's notices.
     Notice,
 }
 
 impl Name {
-    /// The name that was typed, if it can be used. Whether somebody has it is not asked here.
+    /// Returns the name that was typed, if it keeps the rules. Whether somebody has it is another question.
     ///
     /// # Errors
     /// The first [`Refusal`] that applies.
@@ -99,12 +101,12 @@ impl Name {
         Ok(Self { typed: name.into(), key })
     }
 
-    /// The name as it is shown.
+    /// Returns the name as it is shown.
     pub fn as_str(&self) -> &str {
         &self.typed
     }
 
-    /// What the same names have in common.
+    /// Returns what this name has in common with all that count as the same.
     pub fn key(&self) -> Key {
         self.key.clone()
     }
@@ -117,17 +119,17 @@ impl fmt::Display for Name {
 }
 
 impl Key {
-    /// The key of any text, for looking up a name that somebody typed. The key of a key's text is that key again.
+    /// Returns the key of any text, for looking up a name that somebody typed. The key of a key's text is the same key.
     pub fn of(text: &str) -> Self {
         let mut folded = Vec::with_capacity(text.len());
         for char in spaced(text).chars() {
             fold(char, &mut folded);
         }
-        // Marks on one letter look the same in any order, and doubled.
-        for marks in folded.chunk_by_mut(|&left, &right| is_mark(left) && is_mark(right)) {
+        // The marks on one letter look the same in any order, and a doubled mark looks like one.
+        for marks in folded.chunk_by_mut(|&one, &next| is_mark(one) && is_mark(next)) {
             marks.sort_unstable();
         }
-        folded.dedup_by(|right, left| right == left && is_mark(*left));
+        folded.dedup_by(|next, one| next == one && is_mark(*one));
         Self(String::from_iter(folded).into())
     }
 }
@@ -150,13 +152,14 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// Trimmed, and each run of white space one space.
+/// Returns the text trimmed, with each run of white space replaced by one space.
 fn spaced(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// Checks each character, and each mark by the letter that it stands on.
 fn check_characters(name: &str) -> Result<(), Refusal> {
-    // The script of the letter that a mark could stand on here, and how many already do.
+    // The script of the letter that a mark could stand on here, and the number of marks that already stand on it.
     let (mut script, mut marks) = (None, 0);
     for char in name.chars() {
         if is_mark(char) {
@@ -181,14 +184,14 @@ fn check_characters(name: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Whether Latin letters are mixed with letters or digits that share their shapes.
+/// Returns whether Latin letters are mixed with letters or digits that share their shapes.
 fn is_mixed(name: &str) -> bool {
     let latin = |char: char| char.is_alphabetic() && matches!(char, '\0'..='\u{2af}' | '\u{1e00}'..='\u{1eff}');
     let alike = |char: char| in_ranges(&LIKE_LATIN, char) || (char.is_numeric() && !char.is_ascii());
     name.chars().map(half_width).any(latin) && name.chars().map(half_width).any(alike)
 }
 
-/// A fullwidth form (U+FF01 to U+FF5E) as ASCII, anything else as it is.
+/// Returns a fullwidth form (U+FF01 to U+FF5E) as ASCII, and anything else as it is.
 fn half_width(char: char) -> char {
     match char {
         '\u{ff01}'..='\u{ff5e}' => char::from((char as u32 - 0xff01) as u8 + b'!'),
@@ -196,18 +199,18 @@ fn half_width(char: char) -> char {
     }
 }
 
-/// Adds one character as it counts when names are compared. Folding what was folded changes nothing.
+/// Adds one character in the form in which names are compared. Folding again what was folded changes nothing.
 fn fold(char: char, folded: &mut Vec<char>) {
     let char = match half_width(char) {
-        // Two sets of the same digits.
+        // The Persian digits are the Arabic ones once more.
         digit @ '\u{6f0}'..='\u{6f9}' => char::from_u32(digit as u32 - 0x90).unwrap_or(digit),
         char => char,
     };
-    // To upper case and back, so that letters with one capital fall together (long s, final sigma, dotless i). To lower
-    // case first, because the capital sharp s is its own upper case while that of the small one is SS.
+    // To upper case and back, so that letters that share a capital become one (long s, final sigma, dotless i). To
+    // lower case first, because the capital sharp s is its own upper case, while the upper case of the small one is SS.
     for char in char.to_lowercase().flat_map(char::to_uppercase).flat_map(char::to_lowercase) {
         match SAME.binary_search_by_key(&char, |&(char, _)| char) {
-            // The combining dot in the lower case of the Turkish capital I with a dot: it cannot be seen on an i.
+            // The lower case of the Turkish capital I with a dot has a combining dot, which cannot be seen on an i.
             _ if char == '\u{307}' => {}
             Ok(found) => folded.extend(SAME[found].1.chars()),
             Err(_) => folded.push(char),
@@ -215,13 +218,14 @@ fn fold(char: char, folded: &mut Vec<char>) {
     }
 }
 
-/// Whether this is a mark that an everyday name needs: it belongs to the letter before it and cannot stand alone.
+/// Returns whether this is a mark that an everyday name needs. It belongs to the letter before it and cannot stand
+/// alone.
 fn is_mark(char: char) -> bool {
     let Some(script) = marked_script(char) else { return false };
     match char.width() {
         // Vowel signs count as alphabetic; format characters, cantillation marks and the like do not.
         Some(0) => char.is_alphabetic() || in_ranges(&OTHER_MARKS, char),
-        // The Indian blocks share one layout (that of the Indian standard ISCII), but for four letters.
+        // The Indian blocks share one layout, which is that of the Indian standard ISCII. Four letters deviate from it.
         _ if (0x900..0xd80).contains(&script) => {
             matches!(char as u32 - script, 0x01..=0x03 | 0x3b | 0x3e..=0x4c | 0x4e..=0x4f | 0x55..=0x57)
                 && char.is_alphabetic()
@@ -231,7 +235,8 @@ fn is_mark(char: char) -> bool {
     }
 }
 
-/// Where the script of this character begins, if it is one that is written with marks. A mark is for its own script.
+/// Returns where the script of this character begins, if it is one that is written with marks. A mark stands only on
+/// letters of its own script.
 fn marked_script(char: char) -> Option<u32> {
     match char as u32 {
         // Hebrew, Arabic, Tibetan, Burmese.
@@ -242,7 +247,7 @@ fn marked_script(char: char) -> Option<u32> {
     }
 }
 
-/// Whether `char` is in one of `ranges`, which are in order.
+/// Returns whether `char` is in one of `ranges`, which are in order.
 fn in_ranges(ranges: &[RangeInclusive<char>], char: char) -> bool {
     let before = ranges.partition_point(|range| *range.end() < char);
     ranges.get(before).is_some_and(|range| range.contains(&char))

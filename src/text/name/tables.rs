@@ -1,13 +1,14 @@
-//! What std does not know about letters, for judging names: which alphabets are in use, what looks alike, what is a mark.
+//! What std does not know about letters, for judging names: which alphabets are in use, what looks alike, what is a
+//! mark.
 //!
 //! Data alone, each table in order.
 
 use std::ops::RangeInclusive;
 
-/// Where the letters and digits of the alphabets in everyday use are: those that UAX 31 recommends for identifiers and
-/// the most alive of those it calls limited. Left out among them are letters that look like one or two others: digraphs
-/// (U+01C6), click letters (U+01C0), phonetic and modifier letters, the Arabic stretcher (U+0640), presentation forms,
-/// Hangul in parts (U+1100), compatibility ideographs, and Lisu, which is Latin capitals throughout.
+/// The letters and digits of the alphabets in everyday use: those that UAX 31 recommends for identifiers, and the most
+/// used of those that it calls limited. Letters that look like one or two others are excluded: digraphs (U+01C6), click
+/// letters (U+01C0), phonetic and modifier letters, the Arabic stretcher (U+0640), presentation forms, Hangul in parts
+/// (U+1100), compatibility ideographs, and Lisu, whose letters all look like Latin capitals.
 #[rustfmt::skip]
 pub(super) const ALPHABETS: [RangeInclusive<char>; 77] = [
     '\u{30}'..='\u{39}', '\u{41}'..='\u{5a}', '\u{61}'..='\u{7a}', // ASCII
@@ -54,7 +55,7 @@ pub(super) const ALPHABETS: [RangeInclusive<char>; 77] = [
     '\u{20000}'..='\u{2ee5d}', '\u{30000}'..='\u{323af}', // Han
 ];
 
-/// Alphabets and syllabaries of `ALPHABETS` that share many shapes with Latin letters.
+/// The alphabets and syllabaries of `ALPHABETS` that share many shapes with Latin letters.
 pub(super) const LIKE_LATIN: [RangeInclusive<char>; 6] = [
     '\u{370}'..='\u{52f}',   // Greek, Cyrillic
     '\u{531}'..='\u{587}',   // Armenian
@@ -64,7 +65,7 @@ pub(super) const LIKE_LATIN: [RangeInclusive<char>; 6] = [
     '\u{a640}'..='\u{a69f}', // Cyrillic
 ];
 
-/// Marks without width that count as no letters: nuktas, viramas, tone marks.
+/// The marks without width that Unicode does not count as letters: nuktas, viramas, tone marks.
 #[rustfmt::skip]
 pub(super) const OTHER_MARKS: [RangeInclusive<char>; 25] = [
     '\u{93c}'..='\u{93c}', '\u{94d}'..='\u{94d}', // Devanagari
@@ -84,7 +85,7 @@ pub(super) const OTHER_MARKS: [RangeInclusive<char>; 25] = [
     '\u{17c9}'..='\u{17d2}', // Khmer
 ];
 
-/// Marks with a width of their own, where the Indian layout does not tell.
+/// The marks with a width of their own that the Indian layout does not determine.
 #[rustfmt::skip]
 pub(super) const SPACING_MARKS: [RangeInclusive<char>; 14] = [
     '\u{d82}'..='\u{d83}', '\u{dcf}'..='\u{dd4}', '\u{dd6}'..='\u{dd6}', '\u{dd8}'..='\u{ddf}',
@@ -96,9 +97,9 @@ pub(super) const SPACING_MARKS: [RangeInclusive<char>; 14] = [
     '\u{17b6}'..='\u{17c8}', // Khmer
 ];
 
-/// Characters that look like others in the same alphabet, with those others, folded: what Unicode decomposes into a
-/// letter and one of the marks that are allowed, Greek letters that are in it twice (UnicodeData.txt, field 5), and the
-/// Arabic letters that only Persian and Urdu keyboards tell apart.
+/// Characters that look like others in the same alphabet, each with those others, folded. They are what Unicode
+/// decomposes into a letter and one of the allowed marks, Greek letters that Unicode has twice (UnicodeData.txt, field
+/// 5), and the Arabic letters that only Persian and Urdu keyboards distinguish.
 #[rustfmt::skip]
 pub(super) const SAME: [(char, &str); 91] = [
     ('\u{622}', "\u{627}\u{653}"), ('\u{623}', "\u{627}\u{654}"), ('\u{624}', "\u{648}\u{654}"),

@@ -9,8 +9,8 @@ fn refusal(typed: &str) -> Refusal {
     }
 }
 
-fn same(left: &str, right: &str) -> bool {
-    Key::of(left) == Key::of(right)
+fn same(one: &str, other: &str) -> bool {
+    Key::of(one) == Key::of(other)
 }
 
 /// Any character; most are from the blocks that hold the alphabets.
@@ -188,7 +188,7 @@ fn no_name_holds_the_words_of_a_notice() {
 #[test]
 #[rustfmt::skip]
 fn the_same_name() {
-    for (left, right) in [
+    for (one, other) in [
         ("Ann", "aNN"), ("Ann Lee", " ann\u{3000} LEE"), ("Ａｎｎ１", "ann1"), ("ΣΟΦΟΣ", "σοφος"),
         ("ΣΟΦΟΣ", "σοφοσ"), ("Straße", "STRASSE"), ("STRAẞE", "strasse"), ("İnci", "inci"),
         ("İnci", "i\u{307}nci"), ("ıslak", "ISLAK"), ("ſam", "Sam"), ("ИВАН", "иван"), ("ᏣᎳᎩ", "ꮳꮃꭹ"),
@@ -197,10 +197,10 @@ fn the_same_name() {
         ("\u{661}\u{662}", "\u{6f1}\u{6f2}"), ("น้ำ", "น\u{e4d}\u{e49}า"), ("கொ", "க\u{bc6}\u{bbe}"),
         ("ǅ", "ǆ"),
     ] {
-        assert!(same(left, right), "{left:?} and {right:?}");
+        assert!(same(one, other), "{one:?} and {other:?}");
     }
-    for (left, right) in [("Ann", "Anna"), ("Ann Lee", "AnnLee"), ("Zoe", "Zoë"), ("राम", "रमा"), ("a.b", "a-b"), ("かき", "がき")] {
-        assert!(!same(left, right), "{left:?} and {right:?}");
+    for (one, other) in [("Ann", "Anna"), ("Ann Lee", "AnnLee"), ("Zoe", "Zoë"), ("राम", "रमा"), ("a.b", "a-b"), ("かき", "がき")] {
+        assert!(!same(one, other), "{one:?} and {other:?}");
     }
 }
 
@@ -220,7 +220,7 @@ fn folding_is_stable_for_every_character() {
 
 #[test]
 fn tables_are_in_order() {
-    assert!(SAME.is_sorted_by(|left, right| left.0 < right.0));
+    assert!(SAME.is_sorted_by(|one, next| one.0 < next.0));
     for ranges in [&ALPHABETS[..], &LIKE_LATIN, &OTHER_MARKS, &SPACING_MARKS] {
         assert!(ranges.iter().all(|range| range.start() <= range.end()));
         assert!(ranges.windows(2).all(|pair| pair[0].end() < pair[1].start()));
