@@ -8,13 +8,13 @@ pub const DEFAULT_PORT: u16 = 4000;
 
 /// A host, by name or address, and a port. The default is `localhost:4000`.
 ///
-/// Parses `HOST`, `HOST:PORT`, `[IPV6]`, `[IPV6]:PORT` and a bare `IPV6`; a link-local address names its interface
-/// after a `%`. The error says in words what is wrong.
+/// It is parsed from `HOST`, `HOST:PORT`, `[IPV6]`, `[IPV6]:PORT` or a bare `IPV6`. A link-local address has its
+/// interface after a `%`. The error says in words what is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
-    /// A name or an address, without brackets. Whether there is such a host is not known yet.
+    /// A name or an address, without brackets. Whether such a host exists is not known yet.
     pub host: String,
-    /// Not 0.
+    /// The port, which is not 0.
     pub port: u16,
 }
 
@@ -37,7 +37,7 @@ impl FromStr for Address {
             };
             (host, port)
         } else {
-            // More than one colon is an IPv6 address, which takes a port in brackets alone.
+            // A text with more than one colon is an IPv6 address. Only one in brackets can have a port after it.
             match text.split_once(':') {
                 Some((host, port)) if !port.contains(':') => (host, Some(port)),
                 _ => (text, None),

@@ -1,13 +1,13 @@
-//! What a reader takes for one character, and how many columns it fills.
+//! What a reader sees as one character (a cluster), and how many columns it fills.
 //!
-//! A small cut of Unicode's grapheme clusters (UAX 29) with what chat lines hold: combining marks, variation selectors,
-//! emoji with joiners and skin tones, flags, Hangul jamo. Knows nothing of lines or windows.
+//! This is the part of Unicode's grapheme clusters (UAX 29) that chat lines need: combining marks, variation selectors,
+//! emoji with joiners and skin tones, flags, Hangul jamo. It knows nothing of lines or windows.
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 const JOINER: char = '\u{200d}';
 
-/// Cuts `text` into what the arrow keys step over and Backspace takes away.
+/// Cuts `text` into clusters. An arrow key moves over one of them, and Backspace deletes one.
 pub(crate) fn clusters(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -17,7 +17,7 @@ pub(crate) fn clusters(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The length in bytes of the first cluster of `text`.
+/// Returns the length of the first cluster of `text`, in bytes.
 fn first_length(text: &str) -> usize {
     let mut chars = text.char_indices();
     let Some((_, first)) = chars.next() else { return 0 };
@@ -36,16 +36,17 @@ fn first_length(text: &str) -> usize {
     text.len()
 }
 
+/// Returns whether a character is a regional indicator, two of which are a flag.
 fn is_flag_half(c: char) -> bool {
     matches!(c, '\u{1f1e6}'..='\u{1f1ff}')
 }
 
-/// How many columns a cluster fills: 0, 1 or 2. A tab fills one, since it is shown as a space.
+/// Returns how many columns a cluster fills: 0, 1 or 2. A tab fills one, because it is shown as a space.
 pub(crate) fn width(cluster: &str) -> usize {
     if cluster == "\t" { 1 } else { cluster.width().min(2) }
 }
 
-/// Whether terminals disagree about how wide the cluster is: some add up its code points, some draw one glyph.
+/// Returns whether terminals disagree about the width of a cluster: some add up its code points, others draw one glyph.
 pub(crate) fn is_disputed(cluster: &str) -> bool {
     let sum: usize = cluster.chars().filter_map(UnicodeWidthChar::width).sum();
     cluster.chars().nth(1).is_some() && (sum != width(cluster) || cluster.starts_with(is_flag_half))

@@ -1,4 +1,5 @@
-//! From a host's name to a connection: all addresses are tried in turn, and what went wrong is said in words.
+//! From a host's name to a connection. All addresses of the host are tried in turn, and errors are described in words.
+//! Knows nothing of what is said on the connection.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -12,12 +13,12 @@ use smol::{Async, unblock};
 use super::address::Address;
 use crate::within::within;
 
-/// How long one address, or the lookup of a name, may take: a sleeping Wi-Fi needs some seconds, and a person waits no
-/// longer.
+/// How long one address, or the lookup of a name, may take. A sleeping Wi-Fi needs some seconds, and a person does not
+/// wait longer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-// A server that has vanished without a word is missed as soon as the server would miss a client: after 60 s of silence
-// and three probes, or when what was said is not acknowledged for 30 s.
+// A server that has disappeared is noticed as soon as the server would notice that of a client: after 60 s of silence
+// and three probes, or when data is not acknowledged for 30 s.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEPALIVE_PROBES: u32 = 3;
@@ -32,10 +33,11 @@ pub struct Unreachable {
 
 #[derive(Debug)]
 enum Reason {
-    /// The resolver's own words.
+    /// The name is not found. The text is the resolver's.
     NotFound(String),
+    /// The lookup of the name took too long.
     LookupTimedOut,
-    /// Each address that was tried, and what came of it.
+    /// Each address that was tried, and its error.
     Tried(Vec<(SocketAddr, io::Error)>),
 }
 
@@ -58,6 +60,7 @@ impl fmt::Display for Unreachable {
 
 impl std::error::Error for Unreachable {}
 
+/// Describes an error of connecting.
 fn in_words(address: &SocketAddr, error: &io::Error) -> String {
     match (error.kind(), address) {
         (ErrorKind::ConnectionRefused, _) => "connection refused, no server listens there".into(),
@@ -71,7 +74,7 @@ fn in_words(address: &SocketAddr, error: &io::Error) -> String {
     }
 }
 
-/// Connects, and returns the address that answered.
+/// Connects. Returns the connection and the address that it is to.
 ///
 /// # Errors
 /// The name is not found, or no address of it can be connected to.
@@ -93,6 +96,7 @@ pub(crate) async fn dial(address: &Address) -> Result<(Async<TcpStream>, SocketA
     Err(unreachable(Reason::Tried(tries)))
 }
 
+/// Sets what a connection needs: no delay for small lines, keepalive.
 fn prepared(stream: Async<TcpStream>) -> io::Result<Async<TcpStream>> {
     stream.get_ref().set_nodelay(true)?;
     sockopt::set_socket_keepalive(&stream, true)?;
@@ -104,7 +108,7 @@ fn prepared(stream: Async<TcpStream>) -> io::Result<Async<TcpStream>> {
     Ok(stream)
 }
 
-/// All addresses of the host, at least one; else the resolver's words for there being none.
+/// Returns all addresses of the host, at least one, or the resolver's reason why there is none.
 fn resolve(address: &Address) -> Result<Vec<SocketAddr>, String> {
     let (host, port) = (address.host.as_str(), address.port);
     let own = (host, port).to_socket_addrs().map(Iterator::collect::<Vec<_>>);
@@ -116,23 +120,24 @@ fn resolve(address: &Address) -> Result<Vec<SocketAddr>, String> {
             words.strip_prefix("failed to lookup address information: ").unwrap_or(&words).to_owned()
         }
     };
-    // A static binary carries a resolver of its own, which may not know what this system was told to ask, multicast DNS
-    // above all; `getent`, where there is one, asks as the system does.
+    // A static binary has its own resolver, which may not use all sources that this system is configured to use, above
+    // all multicast DNS. `getent`, where it is installed, uses the system's resolver.
     let found = ask_the_system(host, port);
     if found.is_empty() { Err(why) } else { Ok(found) }
 }
 
+/// Looks the name up with the system's own resolver.
 fn ask_the_system(host: &str, port: u16) -> Vec<SocketAddr> {
     let asked = Command::new("getent").args(["ahosts", "--", host]).stdin(Stdio::null()).stderr(Stdio::null()).output();
     let answer = asked.map(|answer| String::from_utf8_lossy(&answer.stdout).into_owned()).unwrap_or_default();
     addresses_in(&answer, port)
 }
 
-/// The addresses in the answer of `getent ahosts`: a line for each address and each kind of socket.
+/// Returns the addresses in the answer of `getent ahosts`, which has a line for each address and kind of socket.
 fn addresses_in(answer: &str, port: u16) -> Vec<SocketAddr> {
     let streams = answer.lines().filter(|line| line.split_whitespace().nth(1) == Some("STREAM"));
     let words = streams.filter_map(|line| line.split_whitespace().next());
-    // What the system writes with an interface, `fe80::1%eth0`, our own resolver can read.
+    // An address with its interface, such as `fe80::1%eth0`, is read by our own resolver.
     words
         .flat_map(|word| match word.parse::<IpAddr>() {
             Ok(ip) => vec![SocketAddr::from((ip, port))],

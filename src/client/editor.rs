@@ -1,6 +1,6 @@
-//! The line being typed: keys in, a changed line or a wish out.
+//! The line being typed. A key goes in, and what is to be done about it comes out.
 //!
-//! Knows nothing of terminals, windows or sockets; [`super::screen`] draws what stands here.
+//! Knows nothing of terminals, windows or sockets. [`super::screen`] draws the line.
 
 use std::collections::VecDeque;
 
@@ -9,65 +9,65 @@ use super::keys::Key;
 use super::names::{Completions, Names};
 use crate::text::line;
 
-/// The longest text that can stand here, in bytes: far past what the server takes, so that a pasted line that is too
-/// long is shown and can be cut, and short enough to be drawn again with every key.
+/// The longest text that can be typed, in bytes. It is far more than the server accepts, so that a pasted line that is
+/// too long is shown and can be shortened. It is short enough to be drawn again with every key.
 const MAX_TEXT: usize = 4 * line::MAX_LINE;
 
-/// How many lines Up can bring back; an evening's worth.
+/// How many lines Up can recall: those of an evening.
 const MAX_RECALL: usize = 200;
 
-/// What a key came to.
+/// What is to be done after a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// The line or the cursor may have changed.
     Edited,
-    /// Nothing could be done; the bell says so.
+    /// The key could do nothing, which the bell is to signal.
     Refused,
-    /// The line is finished, and the next one begins empty.
+    /// This line is finished. The next one begins empty.
     Line(String),
     /// The window is to be cleared.
     Clear,
-    /// The person wants to stop the program for a while.
+    /// The person wants to suspend the program.
     Suspend,
-    /// The person wants to go.
+    /// The person wants to leave.
     Leave,
 }
 
-/// A line editor with the keys that hands expect from a shell.
+/// A line editor with the keys that people know from a shell.
 #[derive(Debug, Default)]
 pub(crate) struct Editor {
     text: String,
-    /// A byte position in `text`, always between two clusters.
+    /// A byte position in `text`, always at the boundary of a cluster.
     cursor: usize,
-    /// Finished lines, oldest first.
+    /// The finished lines, oldest first.
     recall: VecDeque<String>,
-    /// Which of them stands here now, and what stood here before.
+    /// Which of them is shown now, and the text that was typed before it.
     recalled: Option<(usize, String)>,
-    /// What was cut last, for Ctrl-Y.
+    /// The text that was cut last, for Ctrl-Y.
     killed: String,
-    /// The last key cut something, so that the next cut joins it.
+    /// Whether the last key cut something. The next cut is then joined to it.
     killing: bool,
-    /// What Tab is going through.
+    /// The completion under way, if the last key was Tab.
     completing: Option<Completing>,
 }
 
-/// Tab has been pressed, and nothing else since.
+/// A completion under way: Tab has been pressed, and no other key since.
 #[derive(Debug)]
 struct Completing {
     completions: Completions,
-    /// What had been typed of it.
+    /// The part of the word that had been typed.
     typed: String,
-    /// Which candidate is next; as many as there are candidates means what had been typed.
+    /// The number of the next candidate. The number after the last candidate stands for what had been typed.
     next: usize,
 }
 
 impl Editor {
-    /// What stands on the line.
+    /// Returns the text of the line.
     pub(crate) fn text(&self) -> &str {
         &self.text
     }
 
-    /// Where the cursor is, as a byte position in the text.
+    /// Returns the cursor's byte position in the text.
     pub(crate) fn cursor(&self) -> usize {
         self.cursor
     }
@@ -83,7 +83,7 @@ impl Editor {
         self.recall.push_back(text.to_owned());
     }
 
-    /// Takes one key. Tab completes commands and these `names`.
+    /// Does what one key asks for. Tab completes commands and these `names`.
     pub(crate) fn press(&mut self, key: Key, names: &Names) -> Outcome {
         let killing = std::mem::take(&mut self.killing);
         let completing = self.completing.take();
@@ -92,16 +92,16 @@ impl Editor {
             Key::Pasted('\n') | Key::Enter => return Outcome::Line(self.finish()),
             Key::Pasted(c) => return self.insert(c),
             Key::Tab => return self.complete(completing, names),
-            Key::Left => self.cursor = self.left(),
-            Key::Right => self.cursor = self.right(),
+            Key::Left => self.cursor = self.previous(),
+            Key::Right => self.cursor = self.next(),
             Key::Home => self.cursor = 0,
             Key::End => self.cursor = self.text.len(),
             Key::WordLeft => self.cursor = self.word_left(),
             Key::WordRight => self.cursor = self.word_right(),
             Key::Up => return self.older(),
             Key::Down => return self.newer(),
-            Key::Backspace => return self.delete(self.left(), self.cursor),
-            Key::Delete => return self.delete(self.cursor, self.right()),
+            Key::Backspace => return self.delete(self.previous(), self.cursor),
+            Key::Delete => return self.delete(self.cursor, self.next()),
             Key::KillWordLeft => self.kill(self.word_left(), self.cursor, killing),
             Key::KillWordRight => self.kill(self.cursor, self.word_right(), killing),
             Key::KillToStart => self.kill(0, self.cursor, killing),
@@ -110,14 +110,14 @@ impl Editor {
             Key::Clear => return Outcome::Clear,
             Key::Interrupt => return Outcome::Leave,
             Key::EndOfInput if self.text.is_empty() => return Outcome::Leave,
-            Key::EndOfInput => return self.delete(self.cursor, self.right()),
+            Key::EndOfInput => return self.delete(self.cursor, self.next()),
             Key::Suspend => return Outcome::Suspend,
         }
         Outcome::Edited
     }
 
     fn insert(&mut self, c: char) -> Outcome {
-        // What the server would take away is not let in, so that what stands here is what will be said.
+        // What the server would remove is not inserted, so that the line is shown as it will be said.
         if line::clean(c.encode_utf8(&mut [0; 4])).is_empty() {
             return Outcome::Edited;
         }
@@ -126,7 +126,7 @@ impl Editor {
         }
         self.text.insert(self.cursor, c);
         self.cursor += c.len_utf8();
-        // A mark or a joiner may have tied what is on the right to what is on the left.
+        // A mark or a joiner may have joined the characters on its two sides into one cluster.
         self.cursor = self.boundary_at_or_after(self.cursor);
         Outcome::Edited
     }
@@ -142,10 +142,10 @@ impl Editor {
         self.text = text;
     }
 
-    // ---- places
+    // ---- positions
 
-    /// Where clusters begin, from an ASCII character at or before `place` on, and the end. An ASCII character always
-    /// begins one, so a long text need not be cut up from its start with every key.
+    /// Returns where clusters begin, from an ASCII character at or before `place` on, and the end. An ASCII character
+    /// always begins a cluster, so a long text need not be cut from its start with every key.
     fn boundaries(&self, place: usize) -> impl Iterator<Item = usize> {
         let start = self.text.as_bytes()[..place].iter().rposition(u8::is_ascii).unwrap_or(0);
         let starts = clusters(&self.text[start..]).scan(start, |at, cluster| {
@@ -156,26 +156,29 @@ impl Editor {
         starts.chain([self.text.len()])
     }
 
+    /// Returns the first boundary at or after `place`.
     fn boundary_at_or_after(&self, place: usize) -> usize {
         let end = self.text.len();
         if place >= end { end } else { self.boundaries(place).find(|&at| at >= place).unwrap_or(end) }
     }
 
-    fn left(&self) -> usize {
+    /// Returns the boundary before the cursor.
+    fn previous(&self) -> usize {
         self.boundaries(self.cursor).take_while(|&at| at < self.cursor).last().unwrap_or(0)
     }
 
-    fn right(&self) -> usize {
+    /// Returns the boundary after the cursor.
+    fn next(&self) -> usize {
         self.boundary_at_or_after(self.cursor + 1)
     }
 
-    /// The start of the word before the cursor. Words are what stands between spaces.
+    /// Returns the start of the word before the cursor. Words are separated by spaces.
     fn word_left(&self) -> usize {
         let word = self.text[..self.cursor].trim_end();
         word.rfind(char::is_whitespace).map_or(0, |space| self.boundary_at_or_after(space + 1))
     }
 
-    /// The end of the word after the cursor.
+    /// Returns the end of the word after the cursor.
     fn word_right(&self) -> usize {
         let rest = &self.text[self.cursor..];
         let word = rest.trim_start();
@@ -183,7 +186,7 @@ impl Editor {
         self.cursor + skipped + word.find(char::is_whitespace).unwrap_or(word.len())
     }
 
-    // ---- taking away and putting back
+    // ---- deleting and inserting again
 
     fn delete(&mut self, from: usize, to: usize) -> Outcome {
         if from == to {
@@ -194,7 +197,7 @@ impl Editor {
         Outcome::Edited
     }
 
-    /// Cuts, and keeps what was cut: before or after what the last key cut, or in its place.
+    /// Deletes a text and keeps it for Ctrl-Y. If `join` is set, it is joined to what the last key cut.
     fn kill(&mut self, from: usize, to: usize, join: bool) {
         let cut = &self.text[from..to];
         if !join {
@@ -245,8 +248,8 @@ impl Editor {
 
     // ---- completion
 
-    /// The first Tab puts the first candidate in the place of what was typed, each further one the next, and after the
-    /// last comes back what was typed.
+    /// Completes the word before the cursor. The first Tab replaces what was typed by the first candidate, and each
+    /// further Tab by the next one. After the last candidate comes what was typed.
     fn complete(&mut self, under_way: Option<Completing>, names: &Names) -> Outcome {
         let Some(mut completing) = under_way.or_else(|| {
             let completions = names.completions(&self.text[..self.cursor])?;

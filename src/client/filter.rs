@@ -1,4 +1,5 @@
-//! No terminal: input is said, what is heard is printed, line by line, and the end of input is the end.
+//! The client without a terminal: it sends its input and prints what it hears, line by line. It knows pipes and the
+//! channels of the link, and nothing of the server.
 
 use std::io;
 
@@ -22,7 +23,7 @@ pub(crate) async fn say(mut input: impl AsyncRead + Unpin, outgoing: Sender<Vec<
             break;
         }
         unfinished.extend_from_slice(&buffer[..read]);
-        // The server has something to say about a line that does not end; it is not kept here until it does.
+        // A line that does not end is passed on in pieces. The server answers that it is too long.
         let whole = match unfinished.iter().rposition(|&byte| byte == b'\n') {
             Some(end) => end + 1,
             None if unfinished.len() >= READ => unfinished.len(),
@@ -34,15 +35,15 @@ pub(crate) async fn say(mut input: impl AsyncRead + Unpin, outgoing: Sender<Vec<
         }
     }
     if !unfinished.is_empty() {
-        // Nobody takes it when the link has ended, and then that has been said.
+        // This fails only when the link has ended, which is reported elsewhere.
         let _ = outgoing.send(unfinished).await;
     }
     Ok(())
 }
 
-/// Prints what is heard, and reports what the client has to say. Ends when the channel does.
+/// Prints the server's lines to `output` and the client's own notices to `reports`, until the channel is closed.
 ///
-/// An output that is closed (`| head`) is no reason to end: the input is still to be delivered.
+/// It goes on when the output is closed (`| head`), because the input is still to be delivered.
 pub(crate) async fn hear(
     events: Receiver<Event>,
     mut output: impl AsyncWrite + Unpin,

@@ -1,43 +1,46 @@
-//! How we get our name: what to answer at the server's prompt, and what we are called after that.
+//! How the client gets its name: what to answer at the server's prompt, and what the server calls it after that.
 //!
-//! Pure: the server's lines in, what they mean for us out.
+//! Pure: a line of the server goes in, and what is to be done about it comes out.
 
 use crate::text::spoken::Spoken;
 
-/// What a line asks of us.
+/// What is to be done about a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Step {
+    /// Nothing is to be done.
     Nothing,
-    /// Send this name.
+    /// This name is to be sent.
     Offer(String),
-    /// The person, or the input, has to say a name.
+    /// A name is wanted from the person or the input.
     Ask,
-    /// The name that was offered will not do.
+    /// The name that was sent is refused.
     Refused,
-    /// We are in the room, or go on in it, under this name.
+    /// The client is in the room, and this is its name.
     Called(String),
     /// The server is about to close every connection.
     Goodbye,
-    /// We are not wanted.
+    /// The operator has sent the client away.
     SentAway,
 }
 
 /// One connection's way into the room.
 #[derive(Debug)]
 pub(crate) struct Joining {
-    /// The name to be offered, until it is.
+    /// The name that is still to be sent.
     offer: Option<String>,
+    /// Whether that name was sent and is not refused yet.
     offered: bool,
+    /// What the server calls the client.
     name: Option<String>,
 }
 
 impl Joining {
-    /// With a name to offer, or without.
+    /// Begins, with a name to send or without one.
     pub(crate) fn new(offer: Option<String>) -> Joining {
         Joining { offer, offered: false, name: None }
     }
 
-    /// Takes a line from the server.
+    /// Returns what is to be done about a line from the server.
     pub(crate) fn hear(&mut self, line: &str) -> Step {
         match (Spoken::read(line), &self.name) {
             (Spoken::Goodbye, _) => Step::Goodbye,

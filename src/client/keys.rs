@@ -1,14 +1,14 @@
 //! Bytes from a terminal to keys: UTF-8, control characters, escape sequences, bracketed paste.
 //!
-//! Knows nothing of what a key does to a line. It has no clock either: an Escape is held until the next byte tells
-//! whether it began a sequence, which costs nothing because Escape by itself has no use here.
+//! Knows nothing of what a key does to a line. It has no clock: an Escape is held until the next byte shows whether it
+//! began a sequence. Nobody notices that, because Escape by itself has no use here.
 
-/// What the hands asked for.
+/// A key that was pressed, or a character that was pasted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Key {
     /// A character was typed.
     Char(char),
-    /// A character came out of a paste; `'\n'` stands for every kind of line end.
+    /// A character was pasted. `'\n'` stands for every kind of line end.
     Pasted(char),
     Enter,
     Tab,
@@ -27,7 +27,7 @@ pub(crate) enum Key {
     KillToStart,
     KillToEnd,
     Yank,
-    /// Clear the window (Ctrl-L).
+    /// Ctrl-L.
     Clear,
     /// Ctrl-C.
     Interrupt,
@@ -37,10 +37,10 @@ pub(crate) enum Key {
     Suspend,
 }
 
-/// Longer parameters than any key has; what exceeds it is swallowed with its sequence.
+/// More parameter bytes than any key has. Those beyond are dropped, and the sequence is no key.
 const MAX_PARAMETERS: usize = 16;
 
-/// A decoder that is fed what was read, in pieces of any size.
+/// A decoder that gets what was read, in pieces of any size.
 #[derive(Debug, Default)]
 pub(crate) struct Keys {
     state: State,
@@ -48,8 +48,9 @@ pub(crate) struct Keys {
     partial: Vec<u8>,
     /// The parameters of the unfinished control sequence.
     parameters: Vec<u8>,
+    /// Whether what comes is pasted (xterm's bracketed paste).
     pasting: bool,
-    /// The last pasted byte was a CR, so that an LF after it is the same line end.
+    /// Whether the last pasted byte was a CR. An LF after it belongs to the same line end.
     after_cr: bool,
 }
 
@@ -57,6 +58,7 @@ pub(crate) struct Keys {
 enum State {
     #[default]
     Ground,
+    /// After ESC.
     Escape,
     /// After ESC `[`.
     Control,
@@ -67,7 +69,7 @@ enum State {
 }
 
 impl Keys {
-    /// The keys that `bytes` complete, in order.
+    /// Returns the keys that `bytes` complete, in order.
     pub(crate) fn decode(&mut self, bytes: &[u8]) -> Vec<Key> {
         let mut keys = Vec::new();
         for &byte in bytes {
@@ -76,6 +78,7 @@ impl Keys {
         keys
     }
 
+    /// Decodes one byte.
     fn byte(&mut self, byte: u8, keys: &mut Vec<Key>) {
         match self.state {
             State::Ground => self.ground(byte, keys),
@@ -129,7 +132,7 @@ impl Keys {
         }
     }
 
-    /// A byte outside of any sequence.
+    /// Decodes a byte outside of any sequence.
     fn ground(&mut self, byte: u8, keys: &mut Vec<Key>) {
         if byte < 0x80 && !self.partial.is_empty() {
             self.partial.clear();
@@ -152,6 +155,7 @@ impl Keys {
         }
     }
 
+    /// Decodes a byte of a UTF-8 character of several bytes.
     fn utf8(&mut self, byte: u8, keys: &mut Vec<Key>) {
         self.partial.push(byte);
         match std::str::from_utf8(&self.partial) {
@@ -160,13 +164,13 @@ impl Keys {
                 self.partial.clear();
                 whole.into_iter().for_each(|c| self.char(c, keys));
             }
-            // Not all there yet.
+            // The character is not complete yet.
             Err(error) if error.error_len().is_none() => {}
             Err(_) => {
                 let started = self.partial.len() > 1;
                 self.partial.clear();
                 self.char(char::REPLACEMENT_CHARACTER, keys);
-                // The byte that broke a character off may begin the next one.
+                // The byte that does not belong to this character may begin the next one.
                 if started {
                     self.utf8(byte, keys);
                 }
@@ -174,24 +178,25 @@ impl Keys {
         }
     }
 
+    /// Adds a character.
     fn char(&mut self, c: char, keys: &mut Vec<Key>) {
         self.after_cr = false;
         keys.push(if self.pasting { Key::Pasted(c) } else { Key::Char(c) });
     }
 
-    /// A key that came as a sequence. Inside a paste it is part of the pasted text, and no key.
+    /// Adds a key that came as a sequence. Inside a paste it is a part of the pasted text, and no key.
     fn push(&mut self, key: Key, keys: &mut Vec<Key>) {
         if !self.pasting {
             keys.push(key);
         }
     }
 
-    /// A whole control sequence (ECMA-48 5.4) that ends in `last`.
+    /// Decodes a whole control sequence (ECMA-48 5.4) that ends in `last`.
     fn control(&mut self, last: u8, keys: &mut Vec<Key>) {
         let parameters = std::str::from_utf8(&self.parameters).unwrap_or_default();
         let mut numbers = parameters.split(';').map(|number| number.parse::<u16>().unwrap_or(0));
         let first = numbers.next().unwrap_or(0);
-        // xterm sends one more than the sum of shift 1, alt 2, ctrl 4.
+        // xterm sends one more than the sum of 1 for shift, 2 for alt and 4 for ctrl.
         let modified = numbers.next().is_some_and(|sum| sum.saturating_sub(1) & 6 != 0);
         match (last, first) {
             (b'A', _) => self.push(Key::Up, keys),
@@ -214,9 +219,9 @@ impl Keys {
     }
 }
 
-/// The key that an ASCII byte is, when it is one.
+/// Returns the key that an ASCII byte is, if it is one.
 fn typed(byte: u8) -> Option<Key> {
-    /// What holding Ctrl with a letter sends.
+    /// Returns what a terminal sends for Ctrl with a letter.
     const fn ctrl(letter: u8) -> u8 {
         letter & 0x1f
     }

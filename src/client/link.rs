@@ -1,6 +1,6 @@
-//! The line to the server: dialling, joining, carrying lines both ways, noticing the loss, coming back.
+//! The link to the server: connects, joins, carries lines both ways, notices that the server is lost, reconnects.
 //!
-//! Knows nothing of terminals or pipes: what is to be said comes out of a channel, what is heard goes into another.
+//! Knows nothing of terminals or pipes. What is to be said comes from one channel, what is heard goes into another.
 
 use std::io;
 use std::net::{Shutdown, TcpStream};
@@ -16,68 +16,73 @@ use super::{JoinError, Options};
 use crate::text::command::{self, Command};
 use crate::text::line;
 
-/// What the person, or the output, is to be told.
+/// What the person, or the output, is to be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// Something the client itself has to say.
+    /// A notice of the client itself.
     Notice(String),
     /// Lines from the server, clean.
     Lines(Vec<String>),
+    /// The client's standing has changed.
     Standing(Standing),
 }
 
-/// How we stand with the server.
+/// What the server does with what is said now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Standing {
-    /// What is said now would not be heard.
+    /// Nothing: there is no connection, or it does not listen yet.
     Away,
-    /// What is said now is a name.
+    /// It reads it as a name.
     Naming,
-    /// In the room, under this name.
+    /// It says it in the room, under this name.
     Here(String),
 }
 
-/// The longest line that is taken from a server, in bytes; what is longer is shown in pieces. The longest message and
-/// the longest name fit ([`line::Line`] says why a line can be three times as long as what was typed).
+/// The longest line that is read from a server, in bytes. A longer one is shown in pieces. The longest message with the
+/// longest name fits ([`line::Line`] explains why a line can be three times as long as what was typed).
 const MAX_HEARD: usize = 4 * line::MAX_LINE;
 
+/// Bytes that are read at once.
 const READ: usize = 16 * 1024;
 
-/// The pauses before coming back, in seconds; the last one stands for all after it.
+/// The pauses before reconnecting, in seconds. The last one stands for all after it.
 const PAUSES: [u64; 6] = [1, 2, 4, 8, 16, 30];
 
-/// How often our name may turn out to be taken when we come back. It may be our own lost connection that has it: the
-/// server misses that one within 90 s, and the pauses add up to more.
+/// How often our name may be taken when we reconnect. Perhaps our own lost connection still has it: the server notices
+/// within 90 s that it is dead, and the pauses add up to more.
 const MAX_TAKEN: usize = 7;
 
-/// How one connection came to its end.
+/// How one connection ended.
 enum Ended {
-    /// As we wanted.
+    /// The person, or the end of the input, has ended it.
     Left,
+    /// The server has ended it, or it broke.
     Lost,
-    /// Lost, and not to be found again.
+    /// The operator has ended it, so the client does not reconnect.
     SentAway,
-    /// In the server's words.
+    /// The name was refused, in the server's words.
     Refused(String),
 }
 
 pub(crate) struct Link<'a> {
     options: &'a Options,
-    /// Somebody is there who can be asked for another name.
+    /// Whether there is a person who can choose another name.
     person: bool,
     outgoing: Outgoing,
     events: Sender<Event>,
-    /// What we were called last, or want to be called.
+    /// The last name in the room, or the name to join with.
     name: Option<String>,
-    /// We have been in the room under that name.
+    /// Whether the client was in the room under that name.
     known: bool,
+    /// How many pauses there were since the client was in the room.
     pauses: usize,
+    /// How often the name was refused since then.
     taken: usize,
 }
 
 impl<'a> Link<'a> {
-    /// A link that says what comes from `outgoing`, whole lines with their line ends. When that channel closes, it
-    /// leaves as soon as everything is delivered.
+    /// Makes a link that sends what comes from `outgoing`: whole lines with their line ends. When that channel is
+    /// closed, the link leaves as soon as everything is delivered.
     pub(crate) fn new(
         options: &'a Options,
         person: bool,
@@ -85,12 +90,12 @@ impl<'a> Link<'a> {
         events: Sender<Event>,
     ) -> Link<'a> {
         let outgoing = Outgoing { lines: outgoing, current: Vec::new(), written: 0, finished: false, quit: false };
-        // A line end in it would make it a name and a message.
+        // A name with a line end in it would be a name and a message.
         let name = options.name.as_deref().map(|name| line::clean(name).into_owned());
         Link { options, person, outgoing, events, name, known: false, pauses: 0, taken: 0 }
     }
 
-    /// Runs until we have left, or the server is lost and nobody wants to come back.
+    /// Runs until the client has left, or the server is lost and the client is not to reconnect.
     pub(crate) async fn run(mut self) -> Result<(), JoinError> {
         loop {
             self.notice(format!("Connecting to {}...", self.options.address)).await;
@@ -112,8 +117,9 @@ impl<'a> Link<'a> {
                 }
                 Err(unreachable) => JoinError::Unreachable(unreachable),
             };
-            self.tell(Event::Standing(Standing::Away)).await;
-            // What was said last may not have been heard, and nothing is left with which to find out.
+            self.send(Event::Standing(Standing::Away)).await;
+            // When the input has ended, it is not known whether its last lines were delivered, and a new connection
+            // could not find that out.
             if !self.options.retry || self.outgoing.finished {
                 return Err(error);
             }
@@ -136,13 +142,13 @@ impl<'a> Link<'a> {
             goodbye: false,
             sent_away: false,
         };
-        self.outgoing.start_again();
-        let say = async {
-            // When nothing more can be said, there may still be something to hear.
-            let _ = self.outgoing.say(stream, permitted).await;
+        self.outgoing.rewind();
+        let write = async {
+            // When nothing more can be sent, there may still be something to hear.
+            let _ = self.outgoing.send(stream, permitted).await;
             future::pending().await
         };
-        let heard = hearing.hear(stream).or(say).await;
+        let heard = hearing.hear(stream).or(write).await;
         if let Some(name) = hearing.called {
             (self.name, self.known, self.pauses, self.taken) = (Some(name), true, 0, 0);
         }
@@ -156,38 +162,41 @@ impl<'a> Link<'a> {
     }
 
     async fn notice(&self, words: String) {
-        self.tell(Event::Notice(words)).await;
+        self.send(Event::Notice(words)).await;
     }
 
-    async fn tell(&self, event: Event) {
-        // Whoever has stopped listening needs to know nothing more.
+    async fn send(&self, event: Event) {
+        // This fails only when nobody reads the events any more.
         let _ = self.events.send(event).await;
     }
 }
 
-/// Leave to speak, from the hearing side of a connection to the speaking one.
+/// A permission to send, from the reading side of a connection to the writing side.
 enum Permit {
-    /// This is to be said before anything else.
+    /// To send this name before anything else.
     Name(String),
-    /// From now on everything may be said.
+    /// To send everything from now on.
     All,
 }
 
-/// The hearing side of one connection.
+/// The reading side of one connection.
 struct Hearing {
     joining: Joining,
-    /// A name that is refused is for the person to choose anew.
+    /// Whether the person is to choose another name when one is refused.
     asks: bool,
     events: Sender<Event>,
     permits: Sender<Permit>,
+    /// The name in the room.
     called: Option<String>,
+    /// Whether the server has said that it stops.
     goodbye: bool,
+    /// Whether the operator has sent the client away.
     sent_away: bool,
 }
 
 impl Hearing {
-    /// Hears until the server closes the connection. Returns the server's words if it refused our name and nobody is
-    /// to be asked for another one.
+    /// Reads until the server closes the connection. Returns the server's words if it refused our name and nobody can
+    /// choose another one.
     async fn hear(&mut self, mut stream: &Async<TcpStream>) -> io::Result<Option<String>> {
         let mut framing = Framing::default();
         let mut buffer = vec![0; READ];
@@ -202,25 +211,26 @@ impl Hearing {
                     continue;
                 }
                 let line = batch.last().cloned().unwrap_or_default();
-                self.tell(Event::Lines(std::mem::take(&mut batch))).await;
-                if !self.take(step).await {
+                self.send(Event::Lines(std::mem::take(&mut batch))).await;
+                if !self.act(step).await {
                     return Ok(Some(line));
                 }
             }
             if !batch.is_empty() {
-                self.tell(Event::Lines(batch)).await;
+                self.send(Event::Lines(batch)).await;
             }
             if read == 0 {
                 return Ok(None);
             }
-            // A server that never pauses makes every read ready, and once nobody takes the events to tell one is too:
-            // nothing else would ever have its turn, the farewell's limit included.
+            // If the server never pauses, every read is ready at once, and so is every send when nobody reads the
+            // events any more. Without this yield no other future would have its turn, nor would the limit of the
+            // farewell.
             future::yield_now().await;
         }
     }
 
-    /// Does what a line asks for; `false` if it asks for a name and nobody can say one.
-    async fn take(&mut self, step: Step) -> bool {
+    /// Does what a line asks for. Returns `false` if it asks for a name and nobody can choose one.
+    async fn act(&mut self, step: Step) -> bool {
         match step {
             Step::Nothing => {}
             Step::Goodbye => self.goodbye = true,
@@ -229,48 +239,50 @@ impl Hearing {
             Step::Refused if !self.asks => return false,
             Step::Ask | Step::Refused => {
                 self.permit(Permit::All);
-                self.tell(Event::Standing(Standing::Naming)).await;
+                self.send(Event::Standing(Standing::Naming)).await;
             }
             Step::Called(name) => {
                 self.permit(Permit::All);
                 self.called = Some(name.clone());
-                self.tell(Event::Standing(Standing::Here(name))).await;
+                self.send(Event::Standing(Standing::Here(name))).await;
             }
         }
         true
     }
 
     fn permit(&self, permit: Permit) {
-        // The channel has no bound and is closed only when nothing can be said any more.
+        // The channel is unbounded, and closed only when nothing more can be sent.
         let _ = self.permits.try_send(permit);
     }
 
-    async fn tell(&self, event: Event) {
+    async fn send(&self, event: Event) {
         let _ = self.events.send(event).await;
     }
 }
 
-/// What is to be said, and how far it has been said. Outlives a connection.
+/// What is to be sent, and how much of it is written. It outlives a connection.
 struct Outgoing {
     lines: Receiver<Vec<u8>>,
+    /// The lines that are being written.
     current: Vec<u8>,
-    /// How much of `current` the connection has taken.
+    /// How many bytes of `current` are written. A write may be partial.
     written: usize,
-    /// There is nothing more to say.
+    /// Whether everything is written, and the input has ended.
     finished: bool,
-    /// The server has been asked to end the conversation.
+    /// Whether the server was asked to end the connection.
     quit: bool,
 }
 
 impl Outgoing {
-    /// A line of which the last connection took a part is said whole on the next.
-    fn start_again(&mut self) {
+    /// Goes back to the start of a line that was written in part, so that the next connection gets it whole.
+    fn rewind(&mut self) {
         let ended = self.current[..self.written].iter().rposition(|&byte| byte == b'\n');
         self.written = ended.map_or(0, |at| at + 1);
     }
 
-    /// Says the name, if there is one to offer, then everything; in the end tells the server that this was all.
-    async fn say(&mut self, mut stream: &Async<TcpStream>, permits: Receiver<Permit>) -> io::Result<()> {
+    /// Sends the name, if there is one, and then everything. At the end of the input it closes its direction of the
+    /// connection (half-close).
+    async fn send(&mut self, mut stream: &Async<TcpStream>, permits: Receiver<Permit>) -> io::Result<()> {
         while let Ok(Permit::Name(name)) = permits.recv().await {
             stream.write_all(format!("{name}\n").as_bytes()).await?;
         }
@@ -295,6 +307,7 @@ struct Framing {
 }
 
 impl Framing {
+    /// Returns the lines that `bytes` complete.
     fn lines(&mut self, bytes: &[u8]) -> Vec<String> {
         let mut lines = Vec::new();
         for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
@@ -306,7 +319,7 @@ impl Framing {
         lines
     }
 
-    /// What came last, though it has no line end.
+    /// Returns what came last, though it has no line end.
     fn rest(&mut self) -> Vec<String> {
         let line = String::from_utf8_lossy(&self.unfinished);
         let line = line::clean(line.strip_suffix('\n').unwrap_or(&line)).into_owned();
@@ -346,7 +359,7 @@ mod tests {
         let mut outgoing = Outgoing { lines, current, written: 6, finished: false, quit: false };
         for (written, again) in [(0, 0), (3, 0), (4, 4), (6, 4), (14, 14)] {
             outgoing.written = written;
-            outgoing.start_again();
+            outgoing.rewind();
             assert_eq!(outgoing.written, again);
         }
     }

@@ -7,8 +7,8 @@
 //! pipes:   filter ←──────────── channels ─────→ link
 //! ```
 //!
-//! Knows of the server what `text` says, and nothing of the rooms and connections at its other end. It prints nothing
-//! by itself and hears no signals: terminal, pipes, signals are handed in.
+//! Knows the server's sentences, from `text`, and nothing of the server's inside. It opens no terminal and handles no
+//! signals: terminal, pipes and signals are passed in.
 
 mod address;
 mod clusters;
@@ -45,14 +45,14 @@ use terminal::Terminal;
 
 use crate::within::within;
 
-/// How many lines may wait for a server that is slow to take them. More than a long paste has; at the longest they are
-/// 4 MiB.
+/// How many lines may wait for a server that reads slowly: more than a long paste has. They have 4 MiB at most.
 const WAITING_LINES: usize = 1024;
 
-/// How many events may wait for the terminal or the output before no more is read from the server.
+/// How many events may wait for the terminal or the output. When there are more, nothing is read from the server
+/// (backpressure).
 const WAITING_EVENTS: usize = 64;
 
-/// How long the server may take to hear the last lines of somebody who leaves.
+/// How long the last lines of somebody who leaves may take to be delivered.
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// What to join, and how.
@@ -60,20 +60,20 @@ const FAREWELL: Duration = Duration::from_secs(2);
 pub struct Options {
     /// The server.
     pub address: Address,
-    /// Answers the server's first question.
+    /// The name to answer the server's first question with.
     pub name: Option<String>,
-    /// Comes back by itself when the server is lost or cannot be reached.
+    /// Whether to reconnect when the server is lost or cannot be reached.
     pub retry: bool,
 }
 
-/// Why joining came to an end that nobody wanted. Displayed, it is what to tell the person.
+/// Why joining failed, or ended although nobody wanted that. Displayed, it is a sentence for the person.
 #[derive(Debug)]
 pub enum JoinError {
-    /// There was no connection.
+    /// No connection could be made.
     Unreachable(Unreachable),
-    /// There was one, and the server ended it, or it broke.
+    /// The server has ended the connection, or it broke.
     Lost,
-    /// The name cannot be had, and nobody is there to choose another one. In the server's words.
+    /// The name was refused, and nobody can choose another one. The text is the server's.
     Refused(String),
     /// The input could not be read.
     Input(io::Error),
@@ -100,9 +100,9 @@ impl std::error::Error for JoinError {}
 pub struct Seat<W, S> {
     /// The terminal, opened for this alone (`/dev/tty`): it is made non-blocking.
     pub tty: File,
-    /// Says when the window has changed its size (SIGWINCH) or the program was brought back (SIGCONT).
+    /// Yields when the window has changed its size (SIGWINCH) or the program was continued (SIGCONT).
     pub wakes: W,
-    /// Done when the program is to end (SIGTERM, SIGHUP).
+    /// Resolves when the program is to end (SIGTERM, SIGHUP).
     pub stop: S,
     /// Whether anything is shown in colour.
     pub colours: bool,
@@ -110,8 +110,8 @@ pub struct Seat<W, S> {
     pub bell: bool,
 }
 
-/// Joins with a person at a terminal, until the person leaves. However this ends, and also if it is dropped or panics,
-/// the terminal is then as it was before.
+/// Joins with a person at a terminal, until the person leaves. The terminal is then as it was before, also if this is
+/// dropped or panics.
 ///
 /// # Errors
 /// The server cannot be reached or is lost (and `retry` is not set), or the terminal cannot be used.
@@ -120,17 +120,17 @@ where
     W: Stream<Item = ()> + Unpin,
     S: Future<Output = ()>,
 {
-    let terminal = Terminal::take(seat.tty).map_err(JoinError::Terminal)?;
+    let terminal = Terminal::new(seat.tty).map_err(JoinError::Terminal)?;
     let (outgoing, to_say) = async_channel::bounded(WAITING_LINES);
-    let (tell, events) = async_channel::bounded(WAITING_EVENTS);
-    let mut link = pin!(Link::new(options, true, to_say, tell).run());
+    let (show, events) = async_channel::bounded(WAITING_EVENTS);
+    let mut link = pin!(Link::new(options, true, to_say, show).run());
     let painter = Painter { colours: seat.colours };
     let talk = Talk::new(terminal, seat.wakes, (outgoing, events), painter, seat.bell);
     let stopped = async {
         seat.stop.await;
         Ok(End::Left { connected: true })
     };
-    // Dropped when it is done, and with it the terminal goes back, before the server is waited for.
+    // It is dropped when it is done, so that the terminal is restored before the server is waited for.
     let mut talk = Box::pin(stopped.or(talk.run()));
 
     enum First {
@@ -140,7 +140,7 @@ where
     let talked = async { First::Talk(talk.as_mut().await) };
     let linked = async { First::Link(link.as_mut().await) };
     match talked.or(linked).await {
-        // The person is still to see what came last, and may leave before that.
+        // The last events are still to be shown. The person may leave before that.
         First::Link(result) => match talk.await.map_err(JoinError::Terminal)? {
             End::Left { .. } => Ok(()),
             End::Unlinked => result,
@@ -150,7 +150,7 @@ where
             match ended.map_err(JoinError::Terminal)? {
                 End::Left { connected: false } => Ok(()),
                 End::Left { connected: true } => {
-                    // The person has gone; how the server takes it is of no interest any more.
+                    // The person has left, so whether the last lines are delivered is not reported.
                     let _ = within(FAREWELL, link).await;
                     Ok(())
                 }
@@ -160,12 +160,12 @@ where
     }
 }
 
-/// Joins without a person: says what comes from `input`, prints to `output` what is heard, and to `reports` what the
-/// client itself has to say. Done when the input has ended and all of it is delivered.
+/// Joins without a terminal: sends what comes from `input`, writes the server's lines to `output` and the client's own
+/// notices to `reports`. Returns when the input has ended and all of it is delivered.
 ///
 /// # Errors
-/// The server cannot be reached or is lost (and `retry` is not set), the name in `options` cannot be had and `person`
-/// is not there to type another, or the input cannot be read.
+/// The server cannot be reached or is lost (and `retry` is not set), the name in `options` is refused and
+/// there is no `person` to type another, or the input cannot be read.
 pub async fn join_with_pipes(
     options: &Options,
     input: impl AsyncRead + Unpin,
@@ -174,7 +174,7 @@ pub async fn join_with_pipes(
     person: bool,
 ) -> Result<(), JoinError> {
     let (outgoing, to_say) = async_channel::bounded(1);
-    let (tell, events) = async_channel::bounded(WAITING_EVENTS);
+    let (show, events) = async_channel::bounded(WAITING_EVENTS);
     let said = async {
         match filter::say(input, outgoing).await {
             Ok(()) => future::pending().await,
@@ -183,7 +183,7 @@ pub async fn join_with_pipes(
     };
     let heard = async {
         let (result, ()) =
-            future::zip(Link::new(options, person, to_say, tell).run(), filter::hear(events, output, reports)).await;
+            future::zip(Link::new(options, person, to_say, show).run(), filter::hear(events, output, reports)).await;
         result
     };
     heard.or(said).await

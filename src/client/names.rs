@@ -1,30 +1,31 @@
-//! The names heard in the room, for Tab and for telling a name from what follows it.
+//! The names heard in the room: for completing them with Tab, and for separating a name from what follows it.
 //!
-//! Knows nothing of keys, and of lines only what a finished name looks like.
+//! Knows nothing of keys or of the server's lines.
 
 use std::collections::VecDeque;
 
 use crate::text::command;
 use crate::text::name::MAX_NAME;
 
-/// More names than one room holds by default; past it the one that was silent longest is forgotten.
+/// The most names that are known: more than a room has members by default. The one that was silent longest is forgotten
+/// for a new one.
 const MAX_NAMES: usize = 1024;
 
-/// The names of those who are here, as far as they were heard of; who spoke last comes first.
+/// The names of those who are here, as far as they were heard. Who spoke last comes first.
 #[derive(Debug, Default)]
 pub(crate) struct Names(VecDeque<String>);
 
-/// What may stand in the place of what was typed.
+/// What can replace the last word that was typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Completions {
-    /// Where what was typed begins, in bytes.
+    /// Where that word begins, in bytes.
     pub(crate) start: usize,
-    /// Each with a space after it, so that typing can go on. Never empty.
+    /// The words that can replace it, at least one, each with a space after it so that typing can go on.
     pub(crate) candidates: Vec<String>,
 }
 
 impl Names {
-    /// Somebody spoke or came.
+    /// Puts the name of somebody who spoke or came first.
     pub(crate) fn hear(&mut self, name: &str) {
         self.forget(name);
         if self.0.len() == MAX_NAMES {
@@ -33,26 +34,27 @@ impl Names {
         self.0.push_front(name.to_owned());
     }
 
-    /// Somebody is here, and has perhaps not spoken for long.
+    /// Adds the name of somebody who is here and has perhaps not spoken for long.
     pub(crate) fn know(&mut self, name: &str) {
         if self.0.len() < MAX_NAMES && !self.0.iter().any(|known| known == name) {
             self.0.push_back(name.to_owned());
         }
     }
 
-    /// Somebody left.
+    /// Forgets the name of somebody who left.
     pub(crate) fn forget(&mut self, name: &str) {
         self.0.retain(|known| known != name);
     }
 
-    /// The longest known name that `text` begins with, as a whole word. Names have spaces.
+    /// Returns the longest known name that `text` begins with, as a whole word. Names have spaces.
     pub(crate) fn at_start_of(&self, text: &str) -> Option<&str> {
         let known = self.0.iter().filter(|name| text.strip_prefix(name.as_str()).is_some_and(begins_outside_a_word));
         known.max_by_key(|name| name.len()).map(String::as_str)
     }
 
-    /// What the end of `before`, the text on the left of the cursor, may be the beginning of: a command if it is the
-    /// first word, else a name. The longest end that is the beginning of any name counts.
+    /// Returns what `before`, the text before the cursor, can be completed to. Its first word is completed to a command
+    /// if it begins with `/`. Otherwise the longest end of it that is the beginning of a name is completed to that
+    /// name.
     pub(crate) fn completions(&self, before: &str) -> Option<Completions> {
         if let Some(typed) = before.strip_prefix('/').filter(|typed| !typed.contains(' ')) {
             let commands = command::usages().map(|usage| usage.name).filter(|name| name.starts_with(typed));
@@ -67,12 +69,13 @@ impl Names {
     }
 }
 
+/// Returns completions, unless there are none.
 fn found(start: usize, candidates: impl Iterator<Item = String>) -> Option<Completions> {
     let candidates: Vec<String> = candidates.map(|candidate| candidate + " ").collect();
     (!candidates.is_empty()).then_some(Completions { start, candidates })
 }
 
-/// Where `name` stands in `text` as a whole word, in bytes; whether letters are capitals does not matter.
+/// Returns where `name` is in `text` as a whole word, in bytes. Upper and lower case count as the same.
 pub(crate) fn mention(text: &str, name: &str) -> Option<std::ops::Range<usize>> {
     let wanted = name.to_lowercase();
     let starts = text.char_indices().map(|(at, _)| at).filter(|&at| ends_outside_a_word(&text[..at]));
@@ -81,18 +84,18 @@ pub(crate) fn mention(text: &str, name: &str) -> Option<std::ops::Range<usize>> 
         .find(|range| begins_outside_a_word(&text[range.end..]))
 }
 
-/// How many bytes of `text` are `lower`, but for capitals.
+/// Returns how many bytes at the start of `text` are `lower` when their case is ignored.
 fn same_start(text: &str, lower: &str) -> Option<usize> {
-    let mut left = lower;
+    let mut rest = lower;
     for (at, c) in text.char_indices() {
-        if left.is_empty() {
+        if rest.is_empty() {
             return Some(at);
         }
         for folded in c.to_lowercase() {
-            left = left.strip_prefix(folded)?;
+            rest = rest.strip_prefix(folded)?;
         }
     }
-    left.is_empty().then_some(text.len())
+    rest.is_empty().then_some(text.len())
 }
 
 fn begins_outside_a_word(text: &str) -> bool {

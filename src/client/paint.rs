@@ -1,12 +1,12 @@
-//! How a line looks: names in colours of their own, notices dim, our own name where somebody mentions it.
+//! How a line looks: names in colours of their own, notices dim, our own name reversed where somebody mentions it.
 //!
-//! Knows nothing of where a line comes from or where it is shown. Lines go in clean; only SGR sequences are added.
+//! Knows nothing of where a line comes from or where it is shown. A line must be clean. Only SGR sequences are added.
 
 use super::names::{Names, mention};
 use crate::text::spoken::Spoken;
 
-/// From the 256-colour palette those of strong hue that stand out from white as well as from black, by a contrast of 4
-/// to 1 and more (as WCAG 2.2 measures it; the tests do it again).
+/// Colours of the 256-colour palette with a strong hue and a contrast of at least 4 to 1 with white and with black. The
+/// contrast is that of WCAG 2.2, and the tests measure it.
 const PALETTE: [u8; 11] = [27, 28, 30, 31, 64, 99, 130, 131, 133, 161, 164];
 
 const RESET: &str = "\x1b[m";
@@ -15,7 +15,7 @@ const DIM: &str = "\x1b[2m";
 const REVERSED: &str = "\x1b[7m";
 const NOT_REVERSED: &str = "\x1b[27m";
 
-/// Paints lines, or leaves them as they are.
+/// Paints lines, or returns them as they are.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Painter {
     /// Whether anything is painted at all.
@@ -23,7 +23,7 @@ pub(crate) struct Painter {
 }
 
 impl Painter {
-    /// A line that the server sent, to the person called `me`.
+    /// Paints a line that the server sent to the person called `me`.
     pub(crate) fn heard(self, line: &str, spoken: Spoken<'_>, names: &Names, me: Option<&str>) -> String {
         if !self.colours {
             return line.to_owned();
@@ -50,21 +50,23 @@ impl Painter {
         }
     }
 
-    /// What we said ourselves.
+    /// Paints what we said ourselves.
     pub(crate) fn said(self, me: &str, text: &str) -> String {
         if self.colours { format!("{BOLD}{}: {text}", name(me)) } else { format!("{me}: {text}") }
     }
 
-    /// What nobody says.
+    /// Paints a notice.
     pub(crate) fn notice(self, line: &str) -> String {
         if self.colours { format!("{DIM}{line}{RESET}") } else { line.to_owned() }
     }
 }
 
+/// Paints a name.
 fn name(name: &str) -> String {
     format!("\x1b[38;5;{}m{name}{RESET}", colour(name))
 }
 
+/// Paints a text in which somebody may mention us.
 fn mentioning(text: &str, me: &str) -> String {
     let (mut painted, mut rest) = (String::new(), text);
     while let Some(place) = mention(rest, me) {
@@ -75,9 +77,9 @@ fn mentioning(text: &str, me: &str) -> String {
     painted + rest
 }
 
-/// The colour of a name: the same everywhere and always, whether or not letters are capitals.
+/// Returns the colour of a name. It is always the same, in upper and in lower case.
 ///
-/// By FNV-1a (RFC 9923), since std promises nothing about its hashes from one release to the next.
+/// The hash is FNV-1a (RFC 9923), because std's hashes may change from one release to the next.
 fn colour(name: &str) -> u8 {
     let hash = name
         .to_lowercase()

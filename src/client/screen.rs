@@ -1,18 +1,18 @@
-//! The window: what is being typed stands on its bottom rows, and what is said scrolls by above it.
+//! The window: the typed line is on its bottom rows, and the conversation scrolls above it.
 //!
 //! Pure: what is to be shown goes in, the bytes for the terminal come out. Knows nothing of keys, colours or who says
-//! what. It uses what every terminal since the VT100 understands (and CHA, ECMA-48 8.3.9), and never the alternate
-//! screen: the conversation stays in the scrollback.
+//! what. It uses what every terminal since the VT100 understands (and CHA, ECMA-48 8.3.9). It never uses the alternate
+//! screen, so that the conversation stays in the scrollback.
 
 use super::clusters::{clusters, is_disputed, width};
 
-/// Stands before what is being typed.
+/// It is shown before the typed line.
 const PROMPT: &str = "> ";
 
-/// A window so narrow that the prompt would fill much of it has none.
+/// In a narrower window there is no prompt, because it would fill much of it.
 const MIN_COLUMNS_FOR_PROMPT: usize = 10;
 
-/// What a terminal shows, as far as it matters: its size, and where the cursor stands in what was drawn last.
+/// What is known of the terminal: its size, and where the cursor is in what was drawn last.
 #[derive(Debug)]
 pub(crate) struct Screen {
     columns: usize,
@@ -21,12 +21,12 @@ pub(crate) struct Screen {
     output: String,
 }
 
-/// The typed line as it stands in the window.
+/// The typed line as it is drawn in the window.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Drawn {
-    /// How many columns each row fills.
+    /// How many columns of each row are filled.
     widths: Vec<usize>,
-    /// Where in them the cursor is.
+    /// The row and the column of the cursor.
     row: usize,
     column: usize,
 }
@@ -41,40 +41,40 @@ struct Layout {
 
 #[derive(Debug, Default)]
 struct Row {
-    /// With what it takes to keep the columns right where terminals disagree.
+    /// The text, with sequences that correct the column where terminals disagree.
     text: String,
     width: usize,
 }
 
 impl Screen {
-    /// A window of this size, with the cursor at the start of an empty row.
+    /// Makes a window of this size. The cursor must be at the start of an empty row.
     pub(crate) fn new(columns: usize, rows: usize) -> Screen {
         Screen { columns: columns.max(1), rows: rows.max(1), drawn: None, output: String::new() }
     }
 
-    /// The bytes for the terminal since the last time.
+    /// Returns the bytes for the terminal since the last time.
     pub(crate) fn take_output(&mut self) -> String {
         std::mem::take(&mut self.output)
     }
 
-    /// Shows a finished line above what is being typed, which is to be drawn again after it.
+    /// Shows a line of the conversation. The typed line must be drawn again after it.
     ///
-    /// The terminal itself wraps the line, so that it can be copied whole and flows when the window changes.
+    /// The terminal itself wraps the line, so that it can be copied whole and is wrapped anew when the window changes.
     pub(crate) fn show(&mut self, line: &str) {
         self.erase();
         self.output.push_str(line);
         self.output.push_str("\r\n");
     }
 
-    /// Draws what is being typed, in the place of what was drawn before.
+    /// Draws the typed line, in place of what was drawn before.
     ///
-    /// A text of more rows than the window has is shown in part, around the cursor.
+    /// If the text has more rows than the window, the part around the cursor is shown.
     pub(crate) fn draw(&mut self, text: &str, cursor: usize) {
         self.erase();
         let layout = lay_out(text, cursor, self.columns);
         let hidden = (layout.row + 1).saturating_sub(self.rows);
         let rows = &layout.rows[hidden..layout.rows.len().min(hidden + self.rows)];
-        // Without wrapping, a character that is wider than expected cannot break the row before its end.
+        // The terminal must not wrap here, because a character may be wider than expected.
         self.output.push_str("\x1b[?7l");
         for (at, row) in rows.iter().enumerate() {
             self.output.push_str(if at == 0 { "" } else { "\r\n" });
@@ -88,7 +88,7 @@ impl Screen {
         self.drawn = Some(Drawn { widths, row, column: layout.column });
     }
 
-    /// Takes away what was drawn. The cursor is then at the start of an empty row.
+    /// Erases what was drawn. The cursor is then at the start of an empty row.
     pub(crate) fn erase(&mut self) {
         if let Some(drawn) = self.drawn.take() {
             self.up(drawn.row);
@@ -96,8 +96,8 @@ impl Screen {
         }
     }
 
-    /// Leaves what was drawn where it stands and goes below it.
-    pub(crate) fn leave_standing(&mut self) {
+    /// Keeps what was drawn, and moves the cursor below it.
+    pub(crate) fn keep(&mut self) {
         if let Some(drawn) = self.drawn.take() {
             let below = drawn.widths.len() - 1 - drawn.row;
             (0..=below).for_each(|_| self.output.push_str("\r\n"));
@@ -115,10 +115,10 @@ impl Screen {
         self.output.push('\x07');
     }
 
-    /// The window has a new size; what was typed is to be drawn again.
+    /// Adapts to a new size of the window. The typed line must be drawn again after it.
     ///
-    /// A narrower window has broken each row that no longer fits, as all terminals of today do, and so the cursor is
-    /// further from the first of them than it was.
+    /// In a narrower window today's terminals break each row that no longer fits. So the cursor is on a later row than
+    /// before, counted from the first row of the typed line.
     pub(crate) fn resize(&mut self, columns: usize, rows: usize) {
         self.columns = columns.max(1);
         self.rows = rows.max(1);
@@ -130,6 +130,7 @@ impl Screen {
         }
     }
 
+    /// Moves the cursor up.
     fn up(&mut self, rows: usize) {
         if rows > 0 {
             self.output.push_str(&format!("\x1b[{rows}A"));
@@ -137,7 +138,7 @@ impl Screen {
     }
 }
 
-/// The sequence that puts the cursor into a column, counted from 0.
+/// Returns the sequence that moves the cursor into a column, counted from 0.
 fn to_column(column: usize) -> String {
     format!("\x1b[{}G", column + 1)
 }
@@ -165,29 +166,31 @@ fn lay_out(text: &str, cursor: usize, columns: usize) -> Layout {
 }
 
 impl Layout {
+    /// Returns the last row.
     fn last(&self) -> &Row {
         self.rows.last().expect("a layout begins with one row and loses none")
     }
 
-    /// Begins a new row if the last one has no room for so many columns.
+    /// Begins a new row if the last one has no space for so many columns.
     fn make_room(&mut self, width: usize, columns: usize) {
         if self.last().width > 0 && self.last().width + width > columns {
             self.rows.push(Row::default());
         }
     }
 
-    /// The cursor is where the next cluster will be.
+    /// Puts the cursor where the next cluster will be.
     fn put_cursor(&mut self) {
         self.row = self.rows.len() - 1;
         self.column = self.last().width;
     }
 
+    /// Adds a cluster to the last row.
     fn push(&mut self, cluster: &str, columns: usize) {
         let row = self.rows.last_mut().expect("a layout begins with one row and loses none");
         row.text.push_str(if cluster == "\t" { " " } else { cluster });
         row.width = (row.width + width(cluster)).min(columns);
         if is_disputed(cluster) && row.width < columns {
-            // Back to where the cluster should have ended, and away with what went past it.
+            // Moves back to where the cluster should have ended, and erases what is beyond it.
             row.text.push_str(&to_column(row.width));
             row.text.push_str("\x1b[K");
         }
@@ -322,7 +325,7 @@ mod tests {
     fn how_it_ends() {
         let mut pair = Pair::new(10, 6);
         pair.say("hi", "half a line", 3);
-        pair.screen.leave_standing();
+        pair.screen.keep();
         pair.flush().shows("hi\n> half a l\nine\n", (3, 0));
         pair.draw("gone", 2);
         pair.screen.erase();
@@ -332,7 +335,7 @@ mod tests {
         pair.draw("on", 2).shows("> on", (0, 4));
     }
 
-    /// A long session with everything in it, drawn at random; nothing said is lost or twice, and nothing typed remains.
+    /// A long random session with everything in it. Nothing said is lost or shown twice, and nothing typed remains.
     #[test]
     fn a_long_session() {
         let mut random = fastrand::Rng::with_seed(1);

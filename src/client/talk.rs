@@ -1,4 +1,5 @@
-//! A person at a terminal: keys and lines in, a window out, until the person or the server goes.
+//! A person at a terminal: keys and lines go in, a window comes out, until the person leaves or the server is lost.
+//! Connects the editor, the screen and the link. Knows nothing of sockets.
 
 use std::io;
 
@@ -16,29 +17,32 @@ use crate::text::command::{self, Command};
 use crate::text::line;
 use crate::text::spoken::{Spoken, names_in};
 
-/// Bytes read from the terminal at once; a paste comes in pieces of this size.
+/// Bytes that are read from the terminal at once. A paste comes in pieces of this size.
 const READ: usize = 4096;
 
-/// So many events are shown before the window is drawn again, so that a busy room costs one drawing and not hundreds.
+/// How many events are shown before the window is drawn again, so that a busy room does not cost hundreds of drawings.
 const EVENTS_AT_ONCE: usize = 256;
 
-/// How it ended.
+/// How the conversation ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// The person left, while the server was there to be told or was not.
+    /// The person left. The server is to hear that if there is a connection.
     Left { connected: bool },
-    /// The link has nothing more to tell.
+    /// The link has ended.
     Unlinked,
 }
 
 /// What happens next.
 enum Happening {
+    /// So many bytes were typed.
     Typed(io::Result<usize>),
+    /// The link has an event, or has ended.
     Told(Result<Event, RecvError>),
-    /// The window has changed, or the program was brought back.
+    /// The window has changed its size, or the program was continued.
     Woken,
 }
 
+/// The conversation of a person at a terminal.
 pub(crate) struct Talk<W> {
     terminal: Terminal,
     wakes: W,
@@ -54,7 +58,7 @@ pub(crate) struct Talk<W> {
 }
 
 impl<W: Stream<Item = ()> + Unpin> Talk<W> {
-    /// At this terminal, with a link at the other end of the channels.
+    /// Begins at this terminal. The link is at the other end of the channels.
     pub(crate) fn new(
         terminal: Terminal,
         wakes: W,
@@ -78,7 +82,7 @@ impl<W: Stream<Item = ()> + Unpin> Talk<W> {
         }
     }
 
-    /// Talks until somebody goes. The terminal is then as it was before.
+    /// Runs until the person leaves or the link ends. The terminal is then as it was before.
     ///
     /// # Errors
     /// The terminal cannot be used any more.
@@ -87,8 +91,8 @@ impl<W: Stream<Item = ()> + Unpin> Talk<W> {
         loop {
             self.draw().await?;
             match self.next(&mut buffer).await {
-                // The terminal is gone, and the person with it.
-                Happening::Typed(Ok(0)) | Happening::Typed(Err(_)) => return Ok(self.left()),
+                // The terminal was closed, so the person has left.
+                Happening::Typed(Ok(0)) | Happening::Typed(Err(_)) => return Ok(self.leaving()),
                 Happening::Typed(Ok(read)) => {
                     for key in self.keys.decode(&buffer[..read]) {
                         match self.editor.press(key, &self.names) {
@@ -99,16 +103,16 @@ impl<W: Stream<Item = ()> + Unpin> Talk<W> {
                             Outcome::Suspend => self.suspend().await?,
                             Outcome::Leave => {
                                 self.end().await?;
-                                return Ok(self.left());
+                                return Ok(self.leaving());
                             }
                         }
                     }
                 }
                 Happening::Told(Ok(event)) => {
-                    self.take(event);
+                    self.handle(event);
                     for _ in 1..EVENTS_AT_ONCE {
                         let Ok(event) = self.events.try_recv() else { break };
-                        self.take(event);
+                        self.handle(event);
                     }
                 }
                 Happening::Told(Err(RecvError)) => {
@@ -129,11 +133,12 @@ impl<W: Stream<Item = ()> + Unpin> Talk<W> {
                 None => std::future::pending().await,
             }
         };
-        // By chance, so that neither a long paste nor a busy room can keep the others waiting.
+        // `race` polls in random order, so that neither a long paste nor a busy room keeps the others waiting.
         woken.race(typed.race(told)).await
     }
 
-    fn left(&self) -> End {
+    /// Returns how the conversation ends when the person leaves now.
+    fn leaving(&self) -> End {
         End::Left { connected: self.standing != Standing::Away }
     }
 
@@ -148,13 +153,13 @@ impl<W: Stream<Item = ()> + Unpin> Talk<W> {
         self.terminal.write(&self.screen.take_output()).await
     }
 
-    /// Leaves the window in order: a line that was being typed stays to be read, an empty one goes.
+    /// Ends the use of the window. A typed line stays visible, an empty one is erased.
     async fn end(&mut self) -> io::Result<()> {
         if self.editor.text().is_empty() {
             self.screen.erase();
         } else {
             self.screen.draw(self.editor.text(), self.editor.text().len());
-            self.screen.leave_standing();
+            self.screen.keep();
         }
         self.flush().await?;
         self.terminal.leave();
@@ -169,7 +174,7 @@ impl<W: Stream<Item = ()> + Unpin> Talk<W> {
         self.come_back().await
     }
 
-    /// Takes the terminal over again, as soon as it is ours, in whatever size it is now.
+    /// Continues after a stop or a change of the window's size, as soon as the terminal is ours.
     async fn come_back(&mut self) -> io::Result<()> {
         while !self.terminal.is_ours() {
             if self.wakes.next().await.is_none() {
@@ -184,7 +189,8 @@ impl<W: Stream<Item = ()> + Unpin> Talk<W> {
 
     // ---- what is heard
 
-    fn take(&mut self, event: Event) {
+    /// Does what an event asks for.
+    fn handle(&mut self, event: Event) {
         match event {
             Event::Notice(words) => self.screen.show(&self.painter.notice(&words)),
             Event::Lines(lines) => lines.iter().for_each(|line| self.hear(line)),
@@ -192,6 +198,7 @@ impl<W: Stream<Item = ()> + Unpin> Talk<W> {
         }
     }
 
+    /// Shows a line from the server, and learns from it who is here.
     fn hear(&mut self, line: &str) {
         let spoken = Spoken::read(line);
         let me = match &self.standing {
@@ -224,7 +231,7 @@ impl<W: Stream<Item = ()> + Unpin> Talk<W> {
 
     // ---- what is said
 
-    /// Sends a line and shows it as ours, or says why not and keeps it for Up.
+    /// Sends a line and shows it as ours. If it cannot be sent, the reason is shown and Up recalls the line.
     fn say(&mut self, text: String) {
         let shown = match &self.standing {
             Standing::Here(_) if text.trim().is_empty() => return,
@@ -247,18 +254,19 @@ impl<W: Stream<Item = ()> + Unpin> Talk<W> {
         }
     }
 
+    /// Shows why a line is not sent, and keeps it for Up.
     fn keep(&mut self, text: &str, why: &str) {
         self.editor.remember(text);
         self.screen.show(&self.painter.notice(&format!("-- {why}; not sent. Up brings it back.")));
         self.screen.ring();
     }
 
-    /// How a line of ours looks in the conversation. The server sends it to everybody but us.
+    /// Returns how a line of ours is shown in the conversation. The server sends it to everybody but us.
     fn echo(&self, text: &str, me: &str) -> Option<String> {
         match command::parse(text) {
             Command::Say => Some(self.painter.said(me, text)),
             Command::SayAfterSlash => Some(self.painter.said(me, &text[1..])),
-            // The answer says it all again.
+            // The server's answer shows it.
             Command::Me(_) | Command::Msg(_) | Command::Reply(_) => None,
             _ => Some(self.painter.notice(&format!("> {text}"))),
         }

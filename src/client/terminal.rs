@@ -1,4 +1,4 @@
-//! The terminal: reading keys from it and writing to it without ever waiting in a thread, and giving it back as it was.
+//! The terminal: its modes, and reading and writing without blocking a thread. It is always restored at the end.
 //!
 //! Knows nothing of what is read or written.
 
@@ -12,39 +12,40 @@ use rustix::termios::{
 };
 use smol::Async;
 
-/// Pasted text is marked as such (xterm's mode 2004).
+/// Pasted text is to be marked as such (xterm's mode 2004).
 const ENTER: &str = "\x1b[?2004h";
 
-/// Pastes are not marked, long lines wrap, text is plain.
+/// Pastes are not to be marked, long lines are to wrap, text is to be plain.
 const LEAVE: &str = "\x1b[?2004l\x1b[?7h\x1b[m";
 
-/// Off what stands at the cursor, and away with what may stand below.
+/// Moves below the cursor's row, and erases what is there.
 const BELOW: &str = "\r\n\x1b[J";
 
-/// A window that does not know its size is taken for this one: columns, rows.
+/// The columns and rows that are assumed when a window does not know its size.
 const USUAL_SIZE: (usize, usize) = (80, 24);
 
-/// A terminal that gives its keys one by one. Dropping it, on whatever path, gives the terminal back as it was.
+/// A terminal that sends each key at once. When this is dropped, on whatever path, the terminal is restored.
 pub(crate) struct Terminal {
     tty: Async<File>,
-    /// How the terminal was.
+    /// The modes that the terminal had.
     cooked: Termios,
+    /// Whether it has other modes now.
     raw: bool,
 }
 
 impl Terminal {
-    /// Takes a terminal over. `tty` must have been opened for this alone (`/dev/tty`), not inherited: it is made
-    /// non-blocking, and whoever shares an open file shares that.
-    pub(crate) fn take(tty: File) -> io::Result<Terminal> {
+    /// Begins to use a terminal. `tty` must have been opened for this alone (`/dev/tty`) and not inherited: it is made
+    /// non-blocking, which would affect every process that shares the open file.
+    pub(crate) fn new(tty: File) -> io::Result<Terminal> {
         let cooked = tcgetattr(&tty)?;
         let mut terminal = Terminal { tty: Async::new(tty)?, cooked, raw: false };
         terminal.enter()?;
         Ok(terminal)
     }
 
-    /// Makes the terminal give its keys one by one, all of them, and show none. Does no harm when it already does.
+    /// Sets the terminal's modes so that it sends each key at once and shows none. It may be called again at any time.
     ///
-    /// Output is processed as before, so that whatever else writes there in the meantime can be read.
+    /// Output is processed as before, so that what other programs write there in the meantime is readable.
     pub(crate) fn enter(&mut self) -> io::Result<()> {
         let mut raw = self.cooked.clone();
         raw.local_modes -= LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG | LocalModes::IEXTEN;
@@ -54,32 +55,33 @@ impl Terminal {
         raw.special_codes[SpecialCodeIndex::VTIME] = 0;
         tcsetattr(&self.tty, OptionalActions::Now, &raw)?;
         self.raw = true;
-        self.last_words(ENTER);
+        self.write_at_once(ENTER);
         Ok(())
     }
 
-    /// Gives the terminal back as it was.
+    /// Restores the terminal.
     pub(crate) fn leave(&mut self) {
         if std::mem::take(&mut self.raw) {
-            self.last_words(LEAVE);
-            // Without waiting for what is still to be shown: a terminal that has stopped would keep us here.
+            self.write_at_once(LEAVE);
+            // It does not wait for the output that is not shown yet, because a stopped terminal never shows it.
             let _ = tcsetattr(&self.tty, OptionalActions::Now, &self.cooked);
         }
     }
 
-    /// Stops the program until somebody wants it back, as Ctrl-Z does. The terminal must have been left.
+    /// Stops the program until it is continued, as Ctrl-Z does. The terminal must be restored before.
     ///
-    /// Where no shell could bring the program back the system does not stop it, and this returns at once.
+    /// Where no shell could continue the program, the system does not stop it, and this returns at once.
     pub(crate) fn stop() {
         let _ = kill_current_process_group(Signal::TSTP);
     }
 
-    /// Whether the terminal is ours to use. Using it from the background would stop the program.
+    /// Returns whether the program is in the terminal's foreground. In the background, using the terminal would stop
+    /// it.
     pub(crate) fn is_ours(&self) -> bool {
         tcgetpgrp(&self.tty).map_or(true, |foreground| foreground == getpgrp())
     }
 
-    /// The window's columns and rows.
+    /// Returns the window's columns and rows.
     pub(crate) fn size(&self) -> (usize, usize) {
         match tcgetwinsize(&self.tty) {
             Ok(size) if size.ws_col > 0 && size.ws_row > 0 => (size.ws_col.into(), size.ws_row.into()),
@@ -87,7 +89,7 @@ impl Terminal {
         }
     }
 
-    /// Reads what was typed; nothing means that the terminal is gone.
+    /// Reads what was typed. 0 bytes mean that the terminal was closed.
     pub(crate) async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         (&self.tty).read(buffer).await
     }
@@ -97,17 +99,17 @@ impl Terminal {
         (&self.tty).write_all(output.as_bytes()).await
     }
 
-    /// Writes what can be written at once; a terminal that takes nothing now must not hold anything up.
-    fn last_words(&self, words: &str) {
+    /// Writes what can be written at once. A stopped terminal must not block.
+    fn write_at_once(&self, words: &str) {
         let _ = self.tty.get_ref().write(words.as_bytes());
     }
 }
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // In the background the terminal is the shell's, which has already seen to it.
+        // In the background the terminal is the shell's, which has restored it.
         if self.raw && self.is_ours() {
-            self.last_words(BELOW);
+            self.write_at_once(BELOW);
             self.leave();
         }
     }
@@ -128,7 +130,7 @@ mod tests {
         let modes = || tcgetattr(&back).map(|modes| (modes.input_modes, modes.local_modes)).expect("it is a terminal");
         let before = modes();
         let panicked = std::panic::catch_unwind(|| {
-            let _terminal = Terminal::take(open()).expect("it is a terminal");
+            let _terminal = Terminal::new(open()).expect("it is a terminal");
             assert_ne!(modes(), before);
             panic!("as planned");
         });
