@@ -6,9 +6,9 @@
 //! bytes in → line → session (name, command) → room → outbox → bytes out
 //! ```
 //!
-//! A client's reader task ([`server`]) hands what it read to a [`text::line::Decoder`], which cuts it into lines and
-//! takes out whatever must not reach a terminal. A [`server::session::Session`] says what is to be done about each:
-//! most are said. All that one read brought becomes one [`text::message::Message`], and the [`room`] puts it into
+//! A client's reader task ([`server`]) passes what it read to a [`text::line::Decoder`], which cuts it into lines and
+//! removes whatever must not reach a terminal. A [`server::session::Session`] decides what is to be done about each
+//! line. Most are said. All that one read brought becomes one [`text::message::Message`], and the [`room`] puts it into
 //! everybody's outbox: as one more part of a batch that all share, as long as nobody has begun to read that. Each
 //! client's writer task takes what has gathered in its outbox, and writes it with as few system calls as it needs.
 //!
@@ -16,20 +16,20 @@
 //!
 //! | module | job | knows nothing of |
 //! | --- | --- | --- |
-//! | [`text`] | what may be said | who hears it; sockets, tasks, clocks |
-//! | [`within`] | a limit in time for any future | everything else |
+//! | [`text`] | what may be said, and how it is worded | who hears it; sockets, tasks, clocks |
 //! | [`address`] | what counts as one address | who may come in |
-//! | [`room`] | who hears it | sockets, and the wording |
+//! | [`within`] | a limit in time for any future | what the future does |
+//! | [`room`] | who hears it | sockets, and the wording of what clients hear |
 //! | [`server`] | how they get here: sockets, sessions, the operator's console | the process |
-//! | [`client`] | `dynasti join` | the room and the server: it uses `text` alone |
-//! | `main.rs` | the process: arguments, signals, standard streams, exit status | what is said |
+//! | [`client`] | `dynasti join` | the room and the server |
+//! | `main.rs` and `process/` | the process: arguments, signals, standard streams, exit status | what clients hear |
 //!
-//! A module uses only what stands above it in this table, but for `client`, which stands aside.
+//! A module uses only what is above it in this table. `client` uses neither `room` nor `server`.
 //!
 //! # The laws
 //!
-//! 1. Only [`text::line`] makes a `Line`, only [`text::message`] makes a `Message`, and only a `Message` reaches a client.
-//!    So nothing unclean can reach the room, and no stray wording the wire.
+//! 1. Only [`text::line`] makes a `Line`, only [`text::message`] makes a `Message`, and only a `Message` reaches a
+//!    client. So unclean text cannot reach the room, and a client hears no sentence but those in that module.
 //! 2. Each method of the room takes the lock, works and lets go. No guard leaves `room`, and nothing is awaited under it.
 //! 3. To join is to have the name checked, to be welcomed, announced and inserted, under one guard.
 //! 4. To post to an outbox never waits. A full one ends its own connection and no other.

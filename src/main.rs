@@ -1,6 +1,5 @@
-//! The process: arguments, sockets, the executor, signals, standard input and output, the exit status.
-//!
-//! The only file that prints or exits. What happens in the room is the library's.
+//! The process: it puts together arguments, sockets, the executor, signals, standard streams and the exit status. Only
+//! it and its modules in `process/` print, and only this file exits. What happens in the room is the library's.
 #![allow(clippy::exit)]
 
 mod process;
@@ -28,19 +27,19 @@ use crate::process::drive::drive;
 use crate::process::notify::Manager;
 use crate::process::{interfaces, join, report, stdio};
 
-/// What the room tells the process waits here for a terminal or a log that is slow; what does not fit is lost.
+/// How many of the room's notices may wait for a slow terminal or log. Those beyond are lost.
 const NOTICES: usize = 1024;
 
-/// Descriptors that are not for clients: three standard streams, seven for signals, three of the reactor's, two
-/// listeners and what each is accepting, the transcript and the file that replaces it, the service manager's, are
-/// twenty, with eight to spare; and those of connections that are being refused.
+/// Descriptors that are not for clients: three standard streams, seven for signals, three of the reactor, two listeners
+/// and a connection that each is accepting, the transcript and the file that replaces it, and one to the service
+/// manager. They are twenty; eight are spare. Connections that are being refused come on top.
 const RESERVED: u64 = 28 + server::REFUSED_AT_ONCE as u64;
 
-/// How long the last notices may take to print. With the second and a half that connections have, and the time before
-/// that, it leaves the process within the contract's two seconds.
+/// How long printing the last notices may take. Connections have a second and a half before that, so the process ends
+/// within the contract's two seconds.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
-/// How long a service manager may take to hear that the server is stopping.
+/// How long the notification of the service manager that the server stops may take.
 const LAST_SIGN: Duration = Duration::from_millis(100);
 
 fn main() -> ExitCode {
@@ -67,11 +66,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// Says what is wrong, where anybody reads it.
+/// Prints a line on standard error. If nobody can read it, that is no reason to stop.
 fn complain(words: &str) {
     let _ = std::io::stderr().write_all(format!("{words}\n").as_bytes());
 }
 
+/// Serves the room on an executor.
 fn serve(options: Serve) -> ExitCode {
     let executor = Arc::new(Executor::new());
     match smol::block_on(drive(&executor).or(run(&executor, options))) {
@@ -83,11 +83,15 @@ fn serve(options: Serve) -> ExitCode {
     }
 }
 
+/// Serves the room until a signal or the operator stops it.
+///
+/// # Errors
+/// The server cannot start. The error says what to do.
 async fn run(executor: &Arc<Executor<'static>>, options: Serve) -> Result<(), String> {
     let listeners = listen(&options.listen)?;
     let mut signals = Signals::new([Signal::Int, Signal::Term, Signal::Hup, Signal::Usr1, Signal::Xfsz])
         .map_err(|error| format!("cannot listen for signals: {error}"))?;
-    let (notices, heard) = async_channel::bounded(NOTICES);
+    let (notices, to_print) = async_channel::bounded(NOTICES);
 
     let mut writing = None;
     let mut remembered = room::Options {
@@ -105,7 +109,7 @@ async fn run(executor: &Arc<Executor<'static>>, options: Serve) -> Result<(), St
     }
     let transcript = remembered.transcript.clone();
 
-    let printer = executor.spawn(stdio::print(heard));
+    let printer = executor.spawn(stdio::print(to_print));
     for listener in &listeners {
         let address = listener.local_addr().map_err(|error| format!("cannot tell where it listens: {error}"))?;
         let _ = notices.try_send(Notice::Log(report::listening(address)));
@@ -117,14 +121,14 @@ async fn run(executor: &Arc<Executor<'static>>, options: Serve) -> Result<(), St
     let door = Arc::new(Door::new(fit_descriptors(options.max_clients, &room), options.max_per_address));
 
     let (stop, stopped) = async_channel::bounded::<()>(1);
-    // Held to the end: a second signal is to be heard while the first is being obeyed.
+    // This task is held to the end, so that a second signal is noticed while the server stops after the first.
     let _signals = executor.spawn({
         let stop = stop.clone();
         async move {
             while let Some(Ok(signal)) = signals.next().await {
                 match signal {
                     Signal::Usr1 => transcript.iter().for_each(Transcript::reopen),
-                    // The transcript is as large as a file may be (ulimit -f). It says so itself.
+                    // The transcript is as large as a file may be (ulimit -f). The failing write reports it.
                     Signal::Xfsz => {}
                     _ if stop.close() => {}
                     _ => exit(1),
@@ -135,7 +139,7 @@ async fn run(executor: &Arc<Executor<'static>>, options: Serve) -> Result<(), St
     let console = (!options.no_console).then(|| {
         let (room, door) = (Arc::clone(&room), Arc::clone(&door));
         executor.spawn(async move {
-            // An end or an error of standard input closes the console, and nothing else.
+            // The end of standard input, or an error, closes the console and nothing else.
             if let Ok(Left::Quit) = console::listen(stdio::operator(), &room, &door).await {
                 stop.close();
             }
@@ -152,8 +156,7 @@ async fn run(executor: &Arc<Executor<'static>>, options: Serve) -> Result<(), St
         let _ = stopped.recv().await;
         room.log(report::shutting_down());
         if let Some(manager) = &manager {
-            // It was told that the server is ready; if it is gone since, or takes nothing, that is no reason not to
-            // stop.
+            // The manager may have gone, or not read any more. The server stops all the same.
             let _ = within(LAST_SIGN, manager.stopping()).await;
         }
     };
@@ -173,7 +176,7 @@ async fn run(executor: &Arc<Executor<'static>>, options: Serve) -> Result<(), St
     Ok(())
 }
 
-/// Tells the service manager, if there is one, that the listeners are bound.
+/// Notifies the service manager, if there is one, that the listeners are bound. Returns the manager.
 async fn notify_ready() -> Option<Arc<Manager>> {
     let told = async {
         let manager = Manager::from_env()?;
@@ -188,10 +191,10 @@ async fn notify_ready() -> Option<Arc<Manager>> {
     })
 }
 
-/// Raises the limit on descriptors as far as it goes, and tells how many clients fit under it.
+/// Raises the limit on descriptors as far as possible, and returns how many of the clients asked for fit under it.
 fn fit_descriptors(asked: usize, room: &Room) -> usize {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    // Where it may not be raised it stays as it is, which is looked at next.
+    // If it may not be raised, it stays as it is. It is read next.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
     let Some(descriptors) = getrlimit(Resource::Nofile).current else { return asked };
     let fit = usize::try_from(descriptors.saturating_sub(RESERVED)).unwrap_or(usize::MAX).max(1);
@@ -218,7 +221,7 @@ fn listen(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, String> {
     bound.map_err(|(address, error)| report::cannot_listen(address, &error))
 }
 
-/// Whether an error of binding to `[::]` means that there is no IPv6: not in the kernel, or on no interface.
+/// Returns whether an error of binding to `[::]` means that there is no IPv6, in the kernel or on any interface.
 fn is_without_ipv6(error: &std::io::Error) -> bool {
     error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error())
         || error.kind() == std::io::ErrorKind::AddrNotAvailable

@@ -1,4 +1,4 @@
-//! The command line, and the one text that explains it.
+//! The command line, and the one text that explains it. Knows nothing of what is done with the options.
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use argh::FromArgs;
 use dynasti::client::Address;
 
-/// What `--help` prints, whichever command it is asked of: all of it fits a terminal of 80 columns and 24 lines.
+/// What `--help` prints, whatever command it comes after. All of it fits a terminal of 80 columns and 24 lines.
 const HELP: &str = "\
 dynasti - the chat room for everyone on one network
 
@@ -109,22 +109,26 @@ pub(crate) struct Serve {
     pub(crate) no_console: bool,
 }
 
-/// What is to be printed instead of doing anything.
+/// What is to be printed instead of running a command.
 #[derive(Debug)]
 pub(crate) struct Instead {
+    /// Whole lines, with their line ends.
     pub(crate) text: String,
-    /// Whether the arguments were wrong.
+    /// Whether the arguments are wrong. The text is then for standard error.
     pub(crate) wrong: bool,
 }
 
-/// Reads the command line.
+/// Reads the command line, without the program's name.
+///
+/// # Errors
+/// The arguments are wrong, or ask for a text.
 pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, Instead> {
     let mut words = Vec::new();
     for arg in args {
         let arg = arg
             .into_string()
             .map_err(|arg| wrong(&format!("Argument '{}' is not UTF-8, as all must be.", arg.to_string_lossy())))?;
-        // argh takes `--option value`; people also type `--option=value`.
+        // argh understands `--option value`. People also type `--option=value`.
         match arg.split_once('=') {
             Some((option, value)) if taken(option).is_some() => words.extend([option.to_string(), value.to_string()]),
             Some((switch, _)) if ["--no-console", "--retry", "--no-bell"].contains(&switch) => {
@@ -153,16 +157,16 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, Ins
     }
 }
 
-/// The version, and the commit where the build could tell.
+/// Returns the version, and the commit where the build knew it.
 fn version() -> String {
     let commit = option_env!("DYNASTI_COMMIT").map(|commit| format!(" ({commit})"));
     format!("dynasti {}{}\n", env!("CARGO_PKG_VERSION"), commit.unwrap_or_default())
 }
 
-/// One line about wrong arguments, of what argh or we have to say of them.
+/// Returns one line about wrong arguments, from what argh or this file says of them.
 fn wrong(why: &str) -> Instead {
     let mut why = why.split_whitespace().collect::<Vec<_>>().join(" ");
-    // argh does not tell what a value would have been.
+    // argh does not say what the missing value is.
     let missing = why.strip_prefix("No value provided for option '").and_then(|rest| rest.strip_suffix("'."));
     if let Some(value) = missing.and_then(taken) {
         why += &format!(" It takes {value}");
@@ -170,25 +174,29 @@ fn wrong(why: &str) -> Instead {
     Instead { text: format!("dynasti: {why} (see dynasti --help)\n"), wrong: true }
 }
 
-/// What an option takes, as the help has it; None of what takes nothing, or is no option.
+/// Returns what an option takes, as the help shows it, or `None` if it takes nothing or is no option.
 fn taken(option: &str) -> Option<&'static str> {
     let rest = HELP.lines().find_map(|line| line.trim_start().strip_prefix(option)?.strip_prefix(' '))?;
     rest.split(' ').next().filter(|value| option.starts_with("--") && !value.is_empty())
 }
 
+/// Reads an address to listen on.
 fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "it takes ADDR:PORT, such as 0.0.0.0:4000 or [::]:4000".to_string())
 }
 
+/// Reads a number that is not zero.
 fn positive(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "it takes a number from 1 up".to_string())
 }
 
+/// Reads a number.
 fn number(text: &str) -> Result<u32, String> {
     text.parse().map_err(|_| format!("it takes a number from 0 to {}", u32::MAX))
 }
 
-/// Lines are kept in memory, so there is a limit to them: a hundred thousand of 4 KiB would be 400 MB.
+/// Reads a number of lines to keep. There is a limit because they are kept in memory: a hundred thousand lines of 4 KiB
+/// are 400 MB.
 fn lines(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|n| *n <= 100_000).ok_or_else(|| "it takes a number from 0 to 100000".to_string())
 }
@@ -197,7 +205,7 @@ fn lines(text: &str) -> Result<usize, String> {
 mod tests {
     use super::*;
 
-    /// What argh itself tells of a command.
+    /// What argh itself says of a command.
     fn told(words: &[&str]) -> String {
         Args::from_args(&["dynasti"], words).expect_err("help is no command").output
     }

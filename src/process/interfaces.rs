@@ -1,16 +1,17 @@
-//! Under which addresses the local network can reach this machine: what to print after `Join with: nc`.
+//! The addresses at which the local network can reach this machine. Knows nothing of what is done with them.
 //!
-//! Neither std nor rustix lists interfaces, but Linux tells in files: proc_net(5). Elsewhere nothing is found, and
-//! nothing is promised.
+//! Neither std nor rustix lists interfaces, but Linux has files that do: proc_net(5). On other systems nothing is
+//! found.
 
 use std::collections::HashMap;
 use std::fs::read_to_string;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// Addresses that are worth printing: a machine with more networks than this is a router, and its owner knows them.
+/// How many addresses are returned at most. A machine with more networks is a router, and its owner knows its
+/// addresses.
 const MOST: usize = 3;
 
-/// How somebody on the network joins what listens here, best first.
+/// Returns the addresses at which somebody on the network reaches what listens here, best first.
 pub(crate) fn join_addresses(listening: SocketAddr) -> Vec<IpAddr> {
     let ip = listening.ip();
     if !ip.is_unspecified() {
@@ -19,7 +20,7 @@ pub(crate) fn join_addresses(listening: SocketAddr) -> Vec<IpAddr> {
     let read = |path| read_to_string(path).unwrap_or_default();
     let physical = |interface: &str| std::path::Path::new("/sys/class/net").join(interface).join("device").exists();
     let files = Files {
-        // Under self, where a service manager leaves them to a service that it shows nothing else of /proc.
+        // Under `self`, because a service manager may hide the rest of /proc from a service.
         fib_trie: &read("/proc/self/net/fib_trie"),
         route: &read("/proc/self/net/route"),
         if_inet6: &read("/proc/self/net/if_inet6"),
@@ -27,21 +28,23 @@ pub(crate) fn join_addresses(listening: SocketAddr) -> Vec<IpAddr> {
     choose(&files, physical, ip.is_ipv6())
 }
 
+/// The contents of the files.
 struct Files<'a> {
     fib_trie: &'a str,
     route: &'a str,
     if_inet6: &'a str,
 }
 
-/// A route of `/proc/net/route`: to where, through which interface.
+/// A route of `/proc/net/route`: to which network, through which interface.
 struct Route<'a> {
     interface: &'a str,
     network: u32,
     mask: u32,
 }
 
-/// One address for each network: of the real interfaces if there are any (not of bridges, containers and tunnels), else
-/// of the one that leads to the world, else of all. IPv4 where there is a choice: it is easier to type.
+/// Chooses one address for each network. They are those of the real interfaces (not of bridges, containers and tunnels)
+/// if there are any, else that of the interface with the default route, else all. IPv4 is preferred because it is
+/// easier to type.
 fn choose(files: &Files<'_>, physical: impl Fn(&str) -> bool, v6: bool) -> Vec<IpAddr> {
     let routes: Vec<Route<'_>> = files.route.lines().skip(1).filter_map(route).collect();
     let mut found: Vec<(&str, IpAddr)> = Vec::new();
@@ -62,7 +65,7 @@ fn choose(files: &Files<'_>, physical: impl Fn(&str) -> bool, v6: bool) -> Vec<I
     } else if found.iter().any(|(interface, _)| leads_out(interface)) {
         found.retain(|(interface, _)| leads_out(interface));
     }
-    // Stable: the first of an interface is IPv4 if it has one.
+    // The sort is stable, so the first address of an interface is IPv4 if it has one.
     found.sort_by_key(|(interface, _)| !leads_out(interface));
     let mut seen = HashMap::new();
     found.retain(|(interface, _)| seen.insert(interface.to_string(), ()).is_none());
@@ -70,7 +73,7 @@ fn choose(files: &Files<'_>, physical: impl Fn(&str) -> bool, v6: bool) -> Vec<I
     found.into_iter().map(|(_, address)| address).collect()
 }
 
-/// The addresses that `fib_trie` calls the host's own.
+/// Returns the addresses that are the host's own, according to `fib_trie`.
 fn local_addresses(fib_trie: &str) -> Vec<Ipv4Addr> {
     let mut addresses = Vec::new();
     let mut last = None;
@@ -84,15 +87,15 @@ fn local_addresses(fib_trie: &str) -> Vec<Ipv4Addr> {
     addresses
 }
 
-/// Addresses and masks stand in hexadecimal as they lie in memory.
+/// Reads a line of `/proc/net/route`. Addresses and masks are hexadecimal, in the byte order of memory.
 fn route(line: &str) -> Option<Route<'_>> {
     let fields: Vec<&str> = line.split_whitespace().collect();
     let hex = |n: usize| Some(u32::from_be(u32::from_str_radix(fields.get(n)?, 16).ok()?));
     Some(Route { interface: fields.first()?, network: hex(1)?, mask: hex(7)? })
 }
 
-/// An address of `if_inet6` that others can use: not one for this link alone, of which they would need their own name
-/// for the interface, and not one that changes every day or is about to go.
+/// Reads a line of `if_inet6`, if others can use its address. They cannot use a link-local one, for which they would
+/// need the name of their own interface, nor one that changes every day or is deprecated.
 fn inet6(line: &str) -> Option<(&str, Ipv6Addr)> {
     const GLOBAL: &str = "00";
     const TEMPORARY_OR_DEPRECATED: u8 = 0x01 | 0x20;

@@ -1,4 +1,5 @@
-//! The process as a client: its terminal or its pipes, its signals, its environment, handed to the library.
+//! The process as a client: passes its terminal or its pipes, its signals and its environment to the library. Knows
+//! nothing of the conversation.
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
@@ -11,13 +12,13 @@ use smol::Unblock;
 /// Joins until the person leaves or the input ends.
 ///
 /// # Errors
-/// What is to be told on standard error; the exit status is then 1.
+/// The error is to be printed on standard error, and the exit status is 1.
 pub(crate) fn join(options: &Options, bell: bool) -> Result<(), JoinError> {
     match terminal() {
         Some(tty) => smol::block_on(at_terminal(options, tty, bell)),
         None => {
-            // A terminal's end of input is no lasting state, and whoever reads on after it waits for a second Ctrl-D;
-            // what is chained remembers that the first part has ended.
+            // After the end of input a terminal can be read again, and a second Ctrl-D would be needed. `Chain`
+            // remembers the end.
             let input = Unblock::new(io::stdin().chain(io::empty()));
             let (output, reports) = (Unblock::new(io::stdout()), Unblock::new(io::stderr()));
             smol::block_on(join_with_pipes(options, input, output, reports, io::stdin().is_terminal()))
@@ -25,14 +26,15 @@ pub(crate) fn join(options: &Options, bell: bool) -> Result<(), JoinError> {
     }
 }
 
-/// The terminal, if a person sits at it and it can do more than a typewriter. Opened anew, since what is inherited is
-/// shared with the shell.
+/// Returns the terminal, if a person uses it and it understands escape sequences. It is opened anew, because the
+/// inherited descriptors are shared with the shell.
 fn terminal() -> Option<File> {
     let capable = std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb");
     let both = io::stdin().is_terminal() && io::stdout().is_terminal();
     if capable && both { File::options().read(true).write(true).open("/dev/tty").ok() } else { None }
 }
 
+/// Joins at a terminal.
 async fn at_terminal(options: &Options, tty: File, bell: bool) -> Result<(), JoinError> {
     let signals = |wanted: &[Signal]| Signals::new(wanted).map_err(JoinError::Terminal);
     let mut stops = signals(&[Signal::Int, Signal::Term, Signal::Hup, Signal::Quit])?;

@@ -1,7 +1,8 @@
-//! What systemd is told, or whoever else started the server and set `NOTIFY_SOCKET`: that it is ready, how many are
-//! here, that it is still alive, that it is stopping. sd_notify(3) says how: lines of `KEY=value` in a Unix datagram.
+//! Notifications for the service manager: systemd, or whoever else started the server and set `NOTIFY_SOCKET`. It hears
+//! that the server is ready, how many are here, that the server is alive, and that it is stopping. The protocol is that
+//! of sd_notify(3): lines of `KEY=value` in a Unix datagram.
 //!
-//! Knows the protocol and when to speak; where nobody asked to be told, nothing here runs.
+//! Knows the protocol and when something is sent. Without `NOTIFY_SOCKET` nothing here runs.
 
 use std::env;
 use std::ffi::OsString;
@@ -18,85 +19,86 @@ use smol::Timer;
 
 use super::report;
 
-/// At most so often it is told how many are here: often enough for somebody who looks.
+/// The shortest time between two states of the room, which is short enough for a person who looks.
 const STATUS_EVERY: Duration = Duration::from_secs(2);
 
-/// How long to wait when the socket is full, which it is while a machine starts everything at once.
+/// How long to wait when the socket is full, as it may be while a machine starts everything at once.
 const TRY_AGAIN: Duration = Duration::from_millis(20);
 
-/// Who is told.
+/// The service manager.
 #[derive(Debug)]
 pub(crate) struct Manager {
     socket: UnixDatagram,
     address: SocketAddr,
-    /// How often to give a sign of life, if it wants any.
+    /// How often it is to hear that the server is alive, if it wants that.
     watchdog: Option<Duration>,
 }
 
 impl Manager {
-    /// Who asked to be told, by the process's environment; nobody, usually.
+    /// Returns the service manager that the process's environment names, if there is one.
     ///
     /// # Errors
-    /// When `NOTIFY_SOCKET` is no address, or there is no socket to be had.
+    /// When `NOTIFY_SOCKET` is not an address, or no socket can be opened.
     pub(crate) fn from_env() -> io::Result<Option<Manager>> {
         let Some(name) = env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty()) else { return Ok(None) };
         let address = address(&name)?;
         let socket = UnixDatagram::unbound()?;
         socket.set_nonblocking(true)?;
         let number = |key| env::var(key).ok().and_then(|value| value.parse().ok());
-        let watchdog = signs_of_life(number("WATCHDOG_USEC"), number("WATCHDOG_PID"));
+        let watchdog = watchdog_pings(number("WATCHDOG_USEC"), number("WATCHDOG_PID"));
         Ok(Some(Manager { socket, address, watchdog }))
     }
 
-    /// Tells that the server is ready.
+    /// Notifies that the server is ready.
     ///
     /// # Errors
     /// When nobody listens there any more.
     pub(crate) async fn ready(&self) -> io::Result<()> {
-        self.tell("READY=1").await
+        self.send("READY=1").await
     }
 
-    /// Tells that the server is stopping.
+    /// Notifies that the server is stopping.
     ///
     /// # Errors
     /// When nobody listens there any more.
     pub(crate) async fn stopping(&self) -> io::Result<()> {
-        self.tell("STOPPING=1").await
+        self.send("STOPPING=1").await
     }
 
-    /// Tells how many are here whenever that changes, and that the server lives for as long as it does. Never ends.
+    /// Notifies how many are here whenever that changes, and that the server is alive. Never returns.
     pub(crate) async fn keep_informed(&self, room: &Room) {
         let status = async {
-            let mut told = String::new();
+            let mut sent = String::new();
             loop {
                 let (stats, changed) = room.follow().await;
                 let status = report::status(stats.here, stats.lines);
-                if status != told {
-                    // What could not be told now is out of date soon.
-                    let _ = self.tell(&format!("STATUS={status}")).await;
-                    told = status;
+                if status != sent {
+                    // If this fails there is a newer state soon.
+                    let _ = self.send(&format!("STATUS={status}")).await;
+                    sent = status;
                 }
                 Timer::after(STATUS_EVERY).await;
-                // It closes without a word.
+                // The channel is closed when the state changes. Nothing is ever sent.
                 let _ = changed.recv().await;
             }
         };
         let alive = async {
             let Some(every) = self.watchdog else { return std::future::pending().await };
             loop {
-                // An executor that is stuck does not get here, and a room that is stuck does not answer.
+                // If the executor or the room is stuck, this is not reached.
                 room.stats().await;
-                let _ = self.tell("WATCHDOG=1").await;
+                let _ = self.send("WATCHDOG=1").await;
                 Timer::after(every).await;
             }
         };
         status.or(alive).await
     }
 
-    async fn tell(&self, what: &str) -> io::Result<()> {
+    /// Sends lines of `KEY=value`.
+    async fn send(&self, what: &str) -> io::Result<()> {
         loop {
             match self.socket.send_to_addr(what.as_bytes(), &self.address) {
-                // A socket that is connected to nobody cannot be waited for.
+                // A full socket cannot be waited for, because this one is not connected.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => Timer::after(TRY_AGAIN).await,
                 sent => return sent.map(drop),
             };
@@ -104,7 +106,7 @@ impl Manager {
     }
 }
 
-/// A path, or with `@` before it a name in the abstract namespace: unix(7).
+/// Reads an address: a path, or with `@` before it a name in the abstract namespace (unix(7)).
 fn address(name: &OsString) -> io::Result<SocketAddr> {
     match name.as_bytes() {
         [b'@', name @ ..] => SocketAddr::from_abstract_name(name),
@@ -113,9 +115,9 @@ fn address(name: &OsString) -> io::Result<SocketAddr> {
     }
 }
 
-/// How often to give a sign of life: at half of the time after which the server would be given up,
-/// sd_watchdog_enabled(3). Never when that is asked of another process.
-fn signs_of_life(microseconds: Option<u64>, process: Option<u64>) -> Option<Duration> {
+/// Returns how often to notify that the server is alive: at half of the time after which it is killed, as
+/// sd_watchdog_enabled(3) recommends. `None` if nothing, or another process, is to do so.
+fn watchdog_pings(microseconds: Option<u64>, process: Option<u64>) -> Option<Duration> {
     let ours = process.is_none_or(|id| id == u64::from(process::id()));
     microseconds.filter(|time| *time > 1 && ours).map(|time| Duration::from_micros(time / 2))
 }
@@ -135,13 +137,13 @@ mod tests {
     }
 
     #[test]
-    fn signs_of_life_are_given_at_half_time_by_whom_they_are_asked_of() {
+    fn watchdog_pings_are_given_at_half_time_by_whom_they_are_asked_of() {
         let ours = u64::from(process::id());
         let second = Some(Duration::from_secs(1));
-        assert_eq!(signs_of_life(Some(2_000_000), None), second);
-        assert_eq!(signs_of_life(Some(2_000_000), Some(ours)), second);
-        assert_eq!(signs_of_life(Some(2_000_000), Some(ours + 1)), None);
-        assert_eq!(signs_of_life(None, Some(ours)), None);
-        assert_eq!(signs_of_life(Some(0), None), None);
+        assert_eq!(watchdog_pings(Some(2_000_000), None), second);
+        assert_eq!(watchdog_pings(Some(2_000_000), Some(ours)), second);
+        assert_eq!(watchdog_pings(Some(2_000_000), Some(ours + 1)), None);
+        assert_eq!(watchdog_pings(None, Some(ours)), None);
+        assert_eq!(watchdog_pings(Some(0), None), None);
     }
 }

@@ -1,5 +1,5 @@
-//! The process's standard streams: what the room tells goes out, what the operator types comes in. Blocking work, done
-//! on a thread of its own, so that no terminal and no log can hold up the room.
+//! The process's standard streams: the room's notices go out, what the operator types comes in. Both block, so they are
+//! done on other threads, and no slow terminal or log delays the room. Knows nothing of what is said.
 
 use std::io::{self, Read, Write};
 use std::time::Duration;
@@ -11,10 +11,11 @@ use rustix::io::retry_on_intr;
 use rustix::termios::{isatty, tcgetpgrp};
 use smol::{Unblock, unblock};
 
-/// How often a server in the background looks whether it has been brought back to its terminal.
+/// How often a server in the background checks whether it is in the foreground again.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// Prints what the room tells, until it tells no more: all that waits in one go, for each takes a thread's attention.
+/// Prints the room's notices, until their channel is closed. All that wait are printed at once, because each time
+/// another thread must be woken.
 pub(crate) async fn print(notices: Receiver<Notice>) {
     while let Ok(first) = notices.recv().await {
         let (mut log, mut warnings) = (String::new(), String::new());
@@ -26,7 +27,7 @@ pub(crate) async fn print(notices: Receiver<Notice>) {
             output.push_str(&words);
             output.push('\n');
         }
-        // A closed or full output is no reason for anything: the room goes on.
+        // When the output is closed or full the room goes on, and nobody could be told.
         unblock(move || {
             let mut stdout = io::stdout().lock();
             let _ = stdout.write_all(log.as_bytes()).and_then(|()| stdout.flush());
@@ -36,25 +37,25 @@ pub(crate) async fn print(notices: Receiver<Notice>) {
     }
 }
 
-/// Standard input, as long as it is the operator's.
+/// Returns standard input, to be read while the process is in the foreground.
 pub(crate) fn operator() -> Unblock<impl Read> {
-    // A terminal's end of input is no lasting state, and `Unblock` reads on after one that follows a line: what is
-    // chained remembers it.
+    // After the end of input a terminal can be read again, and `Unblock` does so if the end came right after a line.
+    // `Chain` remembers the end.
     Unblock::with_capacity(1024, Foreground(io::stdin()).chain(io::empty()))
 }
 
-/// Reads standard input, but no terminal that this process is in the background of: to read that would stop it.
+/// Reads standard input, but not a terminal while this process is in its background: that read would stop the process.
 struct Foreground(io::Stdin);
 
 impl Read for Foreground {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            // Waiting is no reading: only when there is something to read is it decided whose it is.
-            // A signal, which any thread may be the one to get, is no reason to close the console.
+            // It waits by `poll`, which is allowed in the background, and only then decides whether to read. Any thread
+            // may get a signal, so an interrupted call is tried again.
             retry_on_intr(|| poll(&mut [PollFd::new(&self.0, PollFlags::IN)], None))?;
             let background = isatty(&self.0) && tcgetpgrp(&self.0).ok() != Some(rustix::process::getpgrp());
             if !background {
-                // Past the buffer of `Stdin`: what waited there would be waited for on the descriptor, in vain.
+                // This bypasses the buffer of `Stdin`. `poll` does not know of data in there.
                 return Ok(retry_on_intr(|| rustix::io::read(&self.0, &mut *buffer))?);
             }
             std::thread::sleep(LOOK_AGAIN);
