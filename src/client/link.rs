@@ -64,6 +64,7 @@ enum Ended {
     Refused(String),
 }
 
+/// The link, over all its connections.
 pub(crate) struct Link<'a> {
     options: &'a Options,
     /// Whether there is a person who can choose another name.
@@ -117,7 +118,7 @@ impl<'a> Link<'a> {
                 }
                 Err(unreachable) => JoinError::Unreachable(unreachable),
             };
-            self.send(Event::Standing(Standing::Away)).await;
+            self.show(Event::Standing(Standing::Away)).await;
             // When the input has ended, it is not known whether its last lines were delivered, and a new connection
             // could not find that out.
             if !self.options.retry || self.outgoing.finished {
@@ -162,10 +163,10 @@ impl<'a> Link<'a> {
     }
 
     async fn notice(&self, words: String) {
-        self.send(Event::Notice(words)).await;
+        self.show(Event::Notice(words)).await;
     }
 
-    async fn send(&self, event: Event) {
+    async fn show(&self, event: Event) {
         // This fails only when nobody reads the events any more.
         let _ = self.events.send(event).await;
     }
@@ -211,13 +212,13 @@ impl Hearing {
                     continue;
                 }
                 let line = batch.last().cloned().unwrap_or_default();
-                self.send(Event::Lines(std::mem::take(&mut batch))).await;
+                self.show(Event::Lines(std::mem::take(&mut batch))).await;
                 if !self.act(step).await {
                     return Ok(Some(line));
                 }
             }
             if !batch.is_empty() {
-                self.send(Event::Lines(batch)).await;
+                self.show(Event::Lines(batch)).await;
             }
             if read == 0 {
                 return Ok(None);
@@ -239,12 +240,12 @@ impl Hearing {
             Step::Refused if !self.asks => return false,
             Step::Ask | Step::Refused => {
                 self.permit(Permit::All);
-                self.send(Event::Standing(Standing::Naming)).await;
+                self.show(Event::Standing(Standing::Naming)).await;
             }
             Step::Called(name) => {
                 self.permit(Permit::All);
                 self.called = Some(name.clone());
-                self.send(Event::Standing(Standing::Here(name))).await;
+                self.show(Event::Standing(Standing::Here(name))).await;
             }
         }
         true
@@ -255,7 +256,7 @@ impl Hearing {
         let _ = self.permits.try_send(permit);
     }
 
-    async fn send(&self, event: Event) {
+    async fn show(&self, event: Event) {
         let _ = self.events.send(event).await;
     }
 }
