@@ -37,7 +37,7 @@ pub(crate) enum Key {
     Suspend,
 }
 
-/// More parameter bytes than any key has. Those beyond are dropped, and the sequence is no key.
+/// More parameter bytes than any key has. Those beyond are dropped.
 const MAX_PARAMETERS: usize = 16;
 
 /// A decoder that gets what was read, in pieces of any size.
