@@ -40,7 +40,12 @@ pub(crate) struct Room {
 impl Room {
     /// Starts `peer`, with nobody in it.
     pub(crate) fn open(peer: &Peer) -> Result<Self> {
-        let (server, crowd, arrivals) = (peer.start()?, Generator::new()?, Arrivals::new(peer.manners()));
+        Self::of(peer, Process::start(peer.command()?)?)
+    }
+
+    /// The room of `server`, which is `peer` and has nobody in it.
+    pub(crate) fn of(peer: &Peer, server: Process) -> Result<Self> {
+        let (crowd, arrivals) = (Generator::new()?, Arrivals::new(peer.manners()));
         Ok(Self { server, crowd, arrivals, strict: peer.is_ours() || peer.is_floor(), wave: peer.wave(), runs: 0 })
     }
 
