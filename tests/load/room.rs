@@ -67,6 +67,20 @@ impl Room {
         self.check()
     }
 
+    /// Lets clients come one after the other until there are `clients`, so that it is the same every time.
+    pub(crate) fn fill_singly(&mut self, clients: usize) -> Result<()> {
+        while self.crowd.len() < clients {
+            self.admit(1, None, "u")?;
+        }
+        self.check()
+    }
+
+    /// Asks the server to end, and waits until it has. Its clients are still there, so that it need not tell of any who
+    /// leave.
+    pub(crate) fn end(self) -> Result<()> {
+        self.server.end()
+    }
+
     /// Lets the last to come leave until `clients` are left.
     pub(crate) fn shrink(&mut self, clients: usize) -> Result<()> {
         if self.crowd.len() <= clients {
