@@ -132,7 +132,8 @@ impl Generator {
         }
     }
 
-    fn flush(&mut self) -> Result<()> {
+    /// Sends what is to be said, as far as there is room for it.
+    pub(crate) fn flush(&mut self) -> Result<()> {
         let clients = &mut self.clients;
         let mut fault = None;
         self.unflushed.retain(|number| {

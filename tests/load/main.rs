@@ -10,6 +10,7 @@ mod arrivals;
 mod fault;
 mod floor;
 mod generator;
+mod instructions;
 mod peers;
 mod plan;
 mod process;
@@ -32,10 +33,11 @@ Usage: cargo bench [-- OPTIONS]
 
 Measures dynasti beside a floor (a bare loop that only copies bytes) and, where they are
 installed, `ncat --chat` and a Node.js server, and prints medians and ratios to the floor.
+Counts system calls where perf or strace is installed, and instructions where valgrind is.
 Exit status 1 if any line was lost, doubled, damaged or out of order.
 
     --quick            seconds, no ncat and no Node.js: only whether all is right
-    --only WORKLOAD    one, busy, rush, idle, latency or stopped; repeatable
+    --only WORKLOAD    one, busy, rush, idle, latency, stopped or instructions; repeatable
     --rounds N         rounds that the medians are taken of
     --binary PATH      measure this program too, called as dynasti is; repeatable
     --no-peers         neither ncat nor Node.js

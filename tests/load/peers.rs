@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::fault::{Fault, Result};
-use crate::process::Process;
 
 /// The argument that makes this program the floor.
 pub(crate) const FLOOR: &str = "--be-the-floor";
@@ -85,8 +84,8 @@ impl Peer {
         if matches!(self.source, Source::Ncat(_)) { 10 } else { 100 }
     }
 
-    /// Starts it on a free port of 127.0.0.1.
-    pub(crate) fn start(&self) -> Result<Process> {
+    /// What starts it on a free port of 127.0.0.1.
+    pub(crate) fn command(&self) -> Result<Command> {
         let mut command;
         match &self.source {
             Source::Floor => {
@@ -109,7 +108,7 @@ impl Peer {
                 command.args(["-e", include_str!("sketch.js")]);
             }
         }
-        Process::start(command)
+        Ok(command)
     }
 }
 

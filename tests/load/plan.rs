@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::fault::{Fault, Result};
+use crate::instructions::{self, Count};
 use crate::peers::Peer;
+use crate::process::Process;
 use crate::report::{Figure, Report};
 use crate::room::Room;
 use crate::syscalls::{self, Counter};
@@ -23,6 +25,7 @@ pub(crate) enum Kind {
     Idle,
     Latency,
     Stopped,
+    Instructions,
 }
 
 impl FromStr for Kind {
@@ -36,7 +39,11 @@ impl FromStr for Kind {
             "idle" => Self::Idle,
             "latency" => Self::Latency,
             "stopped" => Self::Stopped,
-            _ => return Err(format!("{name}: no such workload; one, busy, rush, idle, latency, stopped")),
+            "instructions" => Self::Instructions,
+            _ => {
+                let known = "one, busy, rush, idle, latency, stopped, instructions";
+                return Err(format!("{name}: no such workload; {known}"));
+            }
         })
     }
 }
@@ -56,6 +63,8 @@ pub(crate) struct Scale {
     /// How long system calls are counted.
     counted: Duration,
     idling: Duration,
+    /// Whether instructions are counted, even if nobody asks for that alone.
+    instructions: bool,
     /// When there must be no more rounds, so that all is done in three minutes on a slow machine too.
     budget: Option<Budget>,
 }
@@ -67,12 +76,14 @@ struct Budget {
     rush: Duration,
     huge: Duration,
     large: Duration,
+    /// None of its rows is begun later.
+    instructions: Duration,
 }
 
 impl Budget {
     fn full() -> Self {
-        let [small, rush, huge, large] = [58, 72, 112, 150].map(Duration::from_secs);
-        Self { small, rush, huge, large }
+        let [small, rush, huge, large, instructions] = [58, 72, 112, 144, 165].map(Duration::from_secs);
+        Self { small, rush, huge, large, instructions }
     }
 }
 
@@ -95,6 +106,7 @@ impl Scale {
             latency: Duration::from_secs(2),
             counted: Duration::from_millis(250),
             idling: Duration::from_secs(2),
+            instructions: true,
             budget: Some(Budget::full()),
         }
     }
@@ -111,10 +123,15 @@ impl Scale {
             latency: Duration::from_secs(1),
             counted: Duration::from_millis(100),
             idling: Duration::from_millis(500),
+            instructions: false,
             ..Self::full()
         }
     }
 }
+
+/// What is said while instructions are counted, and how many lines of it in a short run and in a long one.
+const COUNTED: [(Talk, (usize, usize)); 3] =
+    [(Talk::OneAtATime, (100, 1100)), (Talk::Busy(10), (640, 12_800)), (Talk::Busy(64), (640, 12_800))];
 
 /// One workload of a room, and how many clients it takes.
 #[derive(Clone, Copy)]
@@ -147,6 +164,10 @@ impl Job {
             Self::Stopped => format!("one stopped reader, {clients} clients, 10 talkers"),
         }
     }
+}
+
+fn instructions_name(talk: Talk, clients: usize) -> String {
+    format!("instructions, {}", Job::Closed(talk).name(clients))
 }
 
 fn rush_name(clients: usize) -> String {
@@ -204,10 +225,14 @@ impl Bench {
         let rooms = self.idles(idle);
         self.together(rooms, large, &in_large, counter);
 
+        self.until = budget.map(|budget| self.begun + budget.instructions);
+        self.instructions(small);
+
         let mut order: Vec<String> = in_small[..3].iter().map(|job| job.name(small)).collect();
         order.extend(in_large.iter().map(|job| job.name(large)));
         order.extend([Job::Stopped.name(small), rush_name(large), idle_name(idle)]);
         order.extend(huge.map(idle_name));
+        order.extend(COUNTED.map(|(talk, _)| instructions_name(talk, small)));
         self.report.arrange(&order);
         eprintln!("{:4} s  done", self.begun.elapsed().as_secs());
         self.report
@@ -250,6 +275,35 @@ impl Bench {
                         self.done(&job.name(clients), server, 0, Err(fault));
                         *open = None;
                     }
+                }
+            }
+            eprintln!();
+        }
+    }
+
+    /// Counts instructions in rooms of `clients`. They hardly vary, so once is enough.
+    fn instructions(&mut self, clients: usize) {
+        if !self.wants(Kind::Instructions) || self.only.is_empty() && !self.scale.instructions {
+            return;
+        }
+        if !instructions::available() {
+            self.report.note("Instructions were not counted: valgrind is not there, or cannot.".into());
+            return;
+        }
+        for (talk, lines) in COUNTED {
+            let name = instructions_name(talk, clients);
+            if self.is_over() {
+                self.report.note(format!("There was no time left for {name}; --only instructions takes it."));
+                continue;
+            }
+            self.progress(None, &name);
+            for server in 0..self.servers.len() {
+                if !self.is_judged(server) {
+                    continue;
+                }
+                match instructions_each(&self.servers[server], clients, talk, lines) {
+                    Err(Fault::Unable(why)) => self.report.note(format!("Instructions were not counted: {why}")),
+                    found => self.done(&name, server, 0, found),
                 }
             }
             eprintln!();
@@ -396,6 +450,21 @@ impl Bench {
             }
         }
     }
+}
+
+/// The instructions of `peer` per delivery: what a long run has more of both than a short one, so that neither its start
+/// and end count nor the joining.
+fn instructions_each(peer: &Peer, clients: usize, talk: Talk, (short, long): (usize, usize)) -> Result<Figures> {
+    let run = |lines| {
+        let count = Count::new();
+        let mut room = Room::of(peer, Process::start(count.command(&peer.command()?))?)?;
+        room.fill_singly(clients)?;
+        let deliveries = workloads::deliveries_of(&mut room, clients, talk, lines)?;
+        room.end()?;
+        Ok((count.read()? as f64, deliveries as f64))
+    };
+    let ((short, few), (long, many)) = (run(short)?, run(long)?);
+    Ok(vec![(Figure::Instructions, (long - short) / (many - few))])
 }
 
 /// Allows this process and those it starts as many descriptors as they may have, and returns how many that is.

@@ -1,6 +1,7 @@
 //! A server that is being measured, as a process: how it is started and ended, what it has used. Knows nothing of chat.
 
 use std::fs::{self, File};
+use std::io;
 use std::net::SocketAddrV4;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -8,10 +9,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+
 use crate::fault::{Fault, Result};
 
-/// How long a server may take until it listens.
-const START: Duration = Duration::from_secs(5);
+/// How long a server may take until it listens; under valgrind it takes its time.
+const START: Duration = Duration::from_secs(20);
+/// How long it may take to end, once it is asked to.
+const END: Duration = Duration::from_secs(20);
 
 /// A running server; dropping it ends it.
 pub(crate) struct Process {
@@ -48,6 +53,33 @@ impl Process {
             thread::sleep(Duration::from_millis(2));
         }
         Err(Fault::unable(format!("starting {name}"), "it does not say where it listens"))
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub(crate) fn end(mut self) -> Result<()> {
+        let failed = |error: io::Error| Fault::unable("ending a server", error);
+        kill_process(Pid::from_child(&self.child), Signal::TERM).map_err(|error| failed(error.into()))?;
+        let asked = Instant::now();
+        while self.child.try_wait().map_err(failed)?.is_none() {
+            if asked.elapsed() > END {
+                return Err(Fault::Stalled(format!("asked to end, it has not after {} s", END.as_secs())));
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+        Ok(())
+    }
+
+    /// Stops it where it is, and waits until it stands still.
+    pub(crate) fn pause(&self) -> Result<()> {
+        let id = Pid::from_child(&self.child);
+        let paused = kill_process(id, Signal::STOP).and_then(|()| waitid(WaitId::Pid(id), WaitIdOptions::STOPPED));
+        paused.map(drop).map_err(|error| Fault::Wrong(format!("the server is gone: {error}")))
+    }
+
+    /// Lets it go on.
+    pub(crate) fn resume(&self) -> Result<()> {
+        let resumed = kill_process(Pid::from_child(&self.child), Signal::CONT);
+        resumed.map_err(|error| Fault::unable("resuming a server", error))
     }
 
     /// Its process id.

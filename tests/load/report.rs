@@ -13,6 +13,8 @@ pub(crate) enum Figure {
     Cpu,
     /// The server's system calls per line heard.
     Syscalls,
+    /// The server's own instructions, without the kernel's, per line heard.
+    Instructions,
     /// Seconds until everybody was told of everybody.
     Rush,
     /// The server's processor time for that, in seconds.
@@ -47,6 +49,7 @@ impl Figure {
             Self::Deliveries => "deliveries/s",
             Self::Cpu => "server's CPU per delivery, µs",
             Self::Syscalls => "system calls per delivery",
+            Self::Instructions => "per delivery",
             Self::Rush => "seconds",
             Self::RushCpu => "server's CPU, seconds",
             Self::Empty => "resident before anyone came, MiB",
@@ -82,6 +85,7 @@ impl Figure {
         match self {
             Self::Deliveries | Self::PerClient => thousands(value),
             Self::RateLeft | Self::CostThen => format!("{value:.0}"),
+            Self::Instructions if value >= 99.95 => thousands(value),
             Self::Syscalls => format!("{value:.3}"),
             _ => format!("{value:.*}", if value < 9.995 { 2 } else { 1 }),
         }

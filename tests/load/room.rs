@@ -40,7 +40,12 @@ pub(crate) struct Room {
 impl Room {
     /// Starts `peer`, with nobody in it.
     pub(crate) fn open(peer: &Peer) -> Result<Self> {
-        let (server, crowd, arrivals) = (peer.start()?, Generator::new()?, Arrivals::new(peer.manners()));
+        Self::of(peer, Process::start(peer.command()?)?)
+    }
+
+    /// The room of `server`, which is `peer` and has nobody in it.
+    pub(crate) fn of(peer: &Peer, server: Process) -> Result<Self> {
+        let (crowd, arrivals) = (Generator::new()?, Arrivals::new(peer.manners()));
         Ok(Self { server, crowd, arrivals, strict: peer.is_ours() || peer.is_floor(), wave: peer.wave(), runs: 0 })
     }
 
@@ -60,6 +65,20 @@ impl Room {
             }
         }
         self.check()
+    }
+
+    /// Lets clients come one after the other until there are `clients`, so that it is the same every time.
+    pub(crate) fn fill_singly(&mut self, clients: usize) -> Result<()> {
+        while self.crowd.len() < clients {
+            self.admit(1, None, "u")?;
+        }
+        self.check()
+    }
+
+    /// Asks the server to end, and waits until it has. Its clients are still there, so that it need not tell of any who
+    /// leave.
+    pub(crate) fn end(self) -> Result<()> {
+        self.server.end()
     }
 
     /// Lets the last to come leave until `clients` are left.

@@ -12,6 +12,8 @@ use crate::tally::{PASTED, TYPED, Tally};
 const UNDER_WAY: usize = 64;
 /// How long nothing may arrive, in place of [`STALL`], in a room in which a client has stopped reading: that everybody stops is a result, and is soon clear.
 const STOPPED_STALL: Duration = Duration::from_millis(1500);
+/// How long nothing may arrive, in place of [`STALL`], where callgrind counts, which makes a server fifty times as slow.
+const COUNTED_STALL: Duration = Duration::from_secs(30);
 /// More than the kernel holds for a client that does not read, in bytes: 4 MiB is the default limit of Linux.
 const HELD_BY_KERNEL: usize = 5 << 20;
 /// Lines a second while latency is measured.
@@ -21,7 +23,7 @@ const LINES_A_SECOND: u32 = 10;
 pub(crate) type Figures = Vec<(Figure, f64)>;
 
 /// How long a room is loaded.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Span {
     /// Before anything counts.
     pub(crate) warm_up: Duration,
@@ -83,38 +85,57 @@ pub(crate) fn deliveries(room: &mut Room, clients: usize, talk: Talk, window: Du
     Ok(closed_loop(room, clients, Manner::typed(talk, span))?.in_all)
 }
 
+/// All deliveries of a closed loop of so many lines; for whoever counts what hardly depends on time, and slows the server
+/// down by counting.
+pub(crate) fn deliveries_of(room: &mut Room, clients: usize, talk: Talk, lines: usize) -> Result<u64> {
+    let manner = Manner { until: Until::Said(lines), stall: COUNTED_STALL, ..Manner::typed(talk, Span::default()) };
+    Ok(closed_loop(room, clients, manner)?.in_all)
+}
+
 /// How a closed loop is run.
 #[derive(Clone, Copy)]
 struct Manner {
     talk: Talk,
-    span: Span,
+    until: Until,
     /// Of a line, in bytes.
     length: usize,
-    /// How much each client must have heard, in bytes, before the window ends, however slow the server.
-    volume: usize,
     /// How long nothing may arrive before the wait for it is given up.
     stall: Duration,
+}
+
+/// When the window of a closed loop ends; nothing more is said then.
+#[derive(Clone, Copy)]
+enum Until {
+    /// After a time, and when each client has heard so much, in bytes, however slow the server.
+    Over(Span, usize),
+    /// When so many lines have been said, from the beginning, however long that takes. All that is under way is heard by
+    /// all before more is said, and the server finds all of it there at once.
+    Said(usize),
 }
 
 impl Manner {
     /// What people type; all that is under way is heard once at least.
     fn typed(talk: Talk, span: Span) -> Self {
-        Self { talk, span, length: TYPED, volume: TYPED * talk.under_way(), stall: STALL }
+        Self { talk, until: Until::Over(span, TYPED * talk.under_way()), length: TYPED, stall: STALL }
     }
 }
 
 fn closed_loop(room: &mut Room, clients: usize, manner: Manner) -> Result<Throughput> {
-    let Manner { talk, span, length, volume, stall } = manner;
-    let enough = (volume * clients / length) as u64;
+    let Manner { talk, until, length, stall } = manner;
+    let (span, enough, lines) = match until {
+        Until::Over(span, volume) => (span, (volume * clients / length) as u64, usize::MAX),
+        Until::Said(lines) => (Span::default(), u64::MAX, lines),
+    };
     let talkers = match talk {
         Talk::OneAtATime => clients,
         Talk::Busy(talkers) => talkers,
     };
     let mut tally = room.tally(talkers, clients, length);
-    let mut finished = Vec::new();
-    for line in 0..talk.under_way() {
-        say(room, &mut tally, line % talkers);
-    }
+    // A line on its own is always found at once.
+    let at_once = matches!(until, Until::Said(_)) && talk.under_way() > 1;
+    let mut said = talk.under_way().min(lines);
+    let mut next: Vec<usize> = (0..said).map(|line| line % talkers).collect();
+    say_all(room, &mut tally, &mut next, at_once)?;
     let begun = Instant::now();
     let (mut start, mut end, mut progress, mut silence) = (None, None, begun, Duration::ZERO);
     while tally.open > 0 {
@@ -122,7 +143,7 @@ fn closed_loop(room: &mut Room, clients: usize, manner: Manner) -> Result<Throug
         room.crowd.turn(Duration::from_millis(10), |receiver, lines| {
             tally.receive(receiver, lines, |talker, by_all| {
                 if by_all {
-                    finished.push(talker);
+                    next.push(if matches!(talk, Talk::OneAtATime) { (talker + 1) % talkers } else { talker });
                 }
             })
         })?;
@@ -136,16 +157,17 @@ fn closed_loop(room: &mut Room, clients: usize, manner: Manner) -> Result<Throug
         if start.is_none() && now - begun >= span.warm_up {
             start = Some((now, tally.deliveries, room.server.cpu()?));
         }
-        let heard_enough = start.as_ref().is_some_and(|start| tally.deliveries >= start.1 + enough);
-        if end.is_none() && heard_enough && now - begun >= span.warm_up + span.window {
+        let heard_enough = start.as_ref().is_some_and(|start| tally.deliveries - start.1 >= enough);
+        let is_over = heard_enough && now - begun >= span.warm_up + span.window;
+        if end.is_none() && (is_over || said == lines) {
             end = Some((now, tally.deliveries, room.server.cpu()?));
         }
-        for talker in finished.drain(..) {
-            let next = if matches!(talk, Talk::OneAtATime) { (talker + 1) % talkers } else { talker };
-            if end.is_none() {
-                say(room, &mut tally, next);
-            }
+        if at_once && tally.open > 0 {
+            continue;
         }
+        next.truncate(if end.is_none() { lines - said } else { 0 });
+        said += next.len();
+        say_all(room, &mut tally, &mut next, at_once)?;
     }
     room.quiet(|receiver, lines| tally.receive(receiver, lines, |_, _| {}))?;
     let (Some((start, first, cpu_before)), Some((end, last, cpu_after))) = (start, end) else {
@@ -153,6 +175,23 @@ fn closed_loop(room: &mut Room, clients: usize, manner: Manner) -> Result<Throug
     };
     let cpu = cpu_after.saturating_sub(cpu_before);
     Ok(Throughput { deliveries: last - first, window: end - start, cpu, in_all: tally.deliveries, silence })
+}
+
+/// Has each of `talkers` say a line, and leaves none of them. What is said `at_once` is there, in one order, before the
+/// server sees any of it; otherwise how much it finds depends on who is quicker.
+fn say_all(room: &mut Room, tally: &mut Tally, talkers: &mut Vec<usize>, at_once: bool) -> Result<()> {
+    if at_once {
+        talkers.sort_unstable();
+        room.server.pause()?;
+    }
+    for talker in talkers.drain(..) {
+        say(room, tally, talker);
+    }
+    if at_once {
+        room.crowd.flush()?;
+        room.server.resume()?;
+    }
+    Ok(())
 }
 
 fn say(room: &mut Room, tally: &mut Tally, talker: usize) {
@@ -216,11 +255,12 @@ fn percentile(sorted: &[Duration], percent: usize) -> f64 {
 /// What of the throughput is left to the others once a client has stopped reading. It goes on until the kernel can hold
 /// no more for that client and the server must do something; the lines are long, so that this is soon.
 pub(crate) fn stopped_reader(room: &mut Room, clients: usize, span: Span) -> Result<Figures> {
-    let manner = Manner { talk: Talk::Busy(10), span, length: PASTED, volume: PASTED, stall: STALL };
+    let until = Until::Over(span, PASTED);
+    let manner = Manner { talk: Talk::Busy(10), until, length: PASTED, stall: STALL };
     let without = closed_loop(room, clients, manner)?;
     room.add_stopped_reader()?;
     let span = Span { window: 2 * span.window, ..span };
-    let then = Manner { span, volume: HELD_BY_KERNEL, stall: STOPPED_STALL, ..manner };
+    let then = Manner { until: Until::Over(span, HELD_BY_KERNEL), stall: STOPPED_STALL, ..manner };
     let with = match closed_loop(room, clients, then) {
         Err(Fault::Stalled(_)) => return Err(Fault::Stalled("one stops reading, and everybody stops".into())),
         found => found?,
