@@ -4,40 +4,44 @@
 
 mod process;
 
+use std::cell::Cell;
 use std::io::{IsTerminal, Write};
 use std::net::{SocketAddr, TcpListener};
+use std::pin::Pin;
 use std::process::{ExitCode, exit};
 use std::sync::Arc;
-use std::time::Duration;
+use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use async_signal::{Signal, Signals};
 use dynasti::client::Options;
 use dynasti::room::transcript::{self, Transcript};
-use dynasti::room::{self, Notice, Room};
+use dynasti::room::{self, Room};
 use dynasti::server;
+use dynasti::server::admission::Admission;
 use dynasti::server::console::{self, Left};
-use dynasti::server::door::Door;
 use dynasti::within::within;
-use futures_lite::{FutureExt, StreamExt};
+use futures_lite::{FutureExt, StreamExt, future};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use smol::Executor;
+use smol::{Executor, Task};
 
 use crate::process::args::{self, Command, Serve};
 use crate::process::drive::drive;
 use crate::process::notify::Manager;
 use crate::process::{interfaces, join, report, stdio};
 
-/// How many of the room's notices may wait for a slow terminal or log. Those beyond are lost.
-const NOTICES: usize = 1024;
+/// Descriptors that are not for clients: three standard streams, seven for signals, three of the reactor, the transcript
+/// and the file that replaces it, and one to the service manager. They are sixteen; eight are spare. Connections that are
+/// being refused come on top.
+const RESERVED: u64 = 24 + server::REFUSED_AT_ONCE as u64;
 
-/// Descriptors that are not for clients: three standard streams, seven for signals, three of the reactor, two listeners
-/// and a connection that each is accepting, the transcript and the file that replaces it, and one to the service
-/// manager. They are twenty; eight are spare. Connections that are being refused come on top.
-const RESERVED: u64 = 28 + server::REFUSED_AT_ONCE as u64;
+/// Descriptors for each listener: its own, and that of a connection which it is accepting.
+const PER_LISTENER: u64 = 2;
 
-/// How long printing the last notices may take. Connections have a second and a half before that, so the process ends
-/// within the contract's two seconds.
-const LAST_WORDS: Duration = Duration::from_millis(200);
+/// How long the transcript has to reach the disk, counted from the signal to stop, and how long the last lines may then
+/// take to print. Together they leave the process within the contract's two seconds.
+const FINISHING: Duration = Duration::from_millis(1800);
+const LAST_WORDS: Duration = Duration::from_millis(100);
 
 /// How long the notification of the service manager that the server stops may take.
 const LAST_SIGN: Duration = Duration::from_millis(100);
@@ -91,39 +95,44 @@ async fn run(executor: &Arc<Executor<'static>>, options: Serve) -> Result<(), St
     let listeners = listen(&options.listen)?;
     let mut signals = Signals::new([Signal::Int, Signal::Term, Signal::Hup, Signal::Usr1, Signal::Xfsz])
         .map_err(|error| format!("cannot listen for signals: {error}"))?;
-    let (notices, to_print) = async_channel::bounded(NOTICES);
+    let (warnings, warned) = room::warnings();
+    let mut warner = executor.spawn(stdio::warn(warned));
 
-    let mut writing = None;
     let mut remembered = room::Options {
         history: options.history,
         replay: options.replay,
         watch: std::io::stdout().is_terminal(),
         ..room::Options::default()
     };
+    let mut file = None;
     if let Some(path) = &options.transcript {
-        let (transcript, writer, earlier) = transcript::open(path, options.history, notices.clone())
+        let (transcript, writer, earlier) = transcript::open(path, options.history, warnings.clone())
             .map_err(|error| report::cannot_open_transcript(path, &error))?;
-        writing = Some((transcript.clone(), executor.spawn(writer.run())));
-        remembered.transcript = Some(transcript);
-        remembered.earlier = earlier;
+        (remembered.transcript, remembered.earlier) = (true, earlier);
+        file = Some((path, transcript, writer));
     }
-    let transcript = remembered.transcript.clone();
-
-    let printer = executor.spawn(stdio::print(to_print));
+    let (room, outputs) = Room::new(warnings.clone(), remembered);
+    let room = Arc::new(room);
+    let mut printer = executor.spawn(stdio::print(outputs.output));
+    let mut writing = file.zip(outputs.transcript).map(|((path, transcript, writer), reader)| {
+        let writer = executor.spawn(writer.run(reader));
+        (path, transcript, writer)
+    });
     for listener in &listeners {
         let address = listener.local_addr().map_err(|error| format!("cannot tell where it listens: {error}"))?;
-        let _ = notices.try_send(Notice::Log(report::listening(address)));
+        room.print(report::listening(address)).await;
         for join in interfaces::join_addresses(address) {
-            let _ = notices.try_send(Notice::Log(report::join_with(join, address.port())));
+            room.print(report::join_with(join, address.port())).await;
         }
     }
-    let room = Arc::new(Room::new(notices, remembered));
-    let door = Arc::new(Door::new(fit_descriptors(options.max_clients, &room), options.max_per_address));
+    let max_clients = fit_descriptors(options.max_clients, listeners.len(), &room);
+    let admission = Arc::new(Admission::new(max_clients, options.max_per_address));
 
     let (stop, stopped) = async_channel::bounded::<()>(1);
     // This task is held to the end, so that a second signal is noticed while the server stops after the first.
-    let _signals = executor.spawn({
+    let mut signalled = executor.spawn({
         let stop = stop.clone();
+        let transcript = writing.as_ref().map(|(_, transcript, _)| transcript.clone());
         async move {
             while let Some(Ok(signal)) = signals.next().await {
                 match signal {
@@ -136,44 +145,64 @@ async fn run(executor: &Arc<Executor<'static>>, options: Serve) -> Result<(), St
             }
         }
     });
-    let console = (!options.no_console).then(|| {
-        let (room, door) = (Arc::clone(&room), Arc::clone(&door));
+    let mut console = (!options.no_console).then(|| {
+        let (room, admission) = (Arc::clone(&room), Arc::clone(&admission));
         executor.spawn(async move {
             // The end of standard input, or an error, closes the console and nothing else.
-            if let Ok(Left::Quit) = console::listen(stdio::operator(), &room, &door).await {
+            if let Ok(Left::Quit) = console::listen(stdio::operator(), &room, &admission).await {
                 stop.close();
             }
         })
     });
 
     let manager = notify_ready().await;
-    let informed = manager.clone().map(|manager| {
+    let mut informed = manager.clone().map(|manager| {
         let room = Arc::clone(&room);
         executor.spawn(async move { manager.keep_informed(&room).await })
     });
 
+    let since = Cell::new(None);
     let shutdown = async {
         let _ = stopped.recv().await;
-        room.log(report::shutting_down());
+        since.set(Some(Instant::now()));
+        room.print(report::shutting_down()).await;
         if let Some(manager) = &manager {
             // The manager may have gone, or not read any more. The server stops all the same.
             let _ = within(LAST_SIGN, manager.stopping()).await;
         }
     };
-    let served = server::run(executor, listeners, &room, &door, options.rate, shutdown);
-    served.await.map_err(|error| format!("cannot serve: {error}"))?;
+    let served = server::run(executor, listeners, &room, &admission, options.rate, shutdown);
+    // A panic in one of these tasks is this one's: the server ends with it, and its supervisor starts it again.
+    let mut tasks = vec![&mut warner, &mut printer, &mut signalled];
+    tasks.extend(console.as_mut());
+    tasks.extend(informed.as_mut());
+    tasks.extend(writing.as_mut().map(|(_, _, writer)| writer));
+    served.or(never(tasks)).await.map_err(|error| format!("cannot serve: {error}"))?;
     drop((console, informed));
-    drop(room);
-    let finish = async {
-        if let Some((transcript, writer)) = writing {
-            transcript.close();
-            writer.await;
+
+    let deadline = since.get().unwrap_or_else(Instant::now) + FINISHING;
+    let remaining = || deadline.saturating_duration_since(Instant::now());
+    room.end_outputs().await;
+    if let Some((path, transcript, writer)) = writing {
+        // What is not written by then is lost, and said to be.
+        let _ = within(remaining(), writer).await;
+        let missing = transcript.unwritten() + room.transcript_behind().await;
+        if missing > 0 {
+            warnings.warn(report::unwritten(path, missing));
         }
-        printer.await;
-    };
-    // What is not printed by then is lost.
-    let _ = within(LAST_WORDS, finish).await;
+    }
+    warnings.close();
+    let _ = within(remaining() + LAST_WORDS, async { (printer.await, warner.await) }).await;
     Ok(())
+}
+
+/// Polls these tasks for ever, so that a panic in one of them comes to light.
+async fn never<T>(mut tasks: Vec<&mut Task<()>>) -> T {
+    future::poll_fn(|cx| {
+        tasks.retain_mut(|task| Pin::new(&mut **task).poll(cx).is_pending());
+        Poll::Pending
+    })
+    .await
 }
 
 /// Notifies the service manager, if there is one, that the listeners are bound. Returns the manager.
@@ -192,12 +221,13 @@ async fn notify_ready() -> Option<Arc<Manager>> {
 }
 
 /// Raises the limit on descriptors as far as possible, and returns how many of the clients asked for fit under it.
-fn fit_descriptors(asked: usize, room: &Room) -> usize {
+fn fit_descriptors(asked: usize, listeners: usize, room: &Room) -> usize {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     // If it may not be raised, it stays as it is. It is read next.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
     let Some(descriptors) = getrlimit(Resource::Nofile).current else { return asked };
-    let fit = usize::try_from(descriptors.saturating_sub(RESERVED)).unwrap_or(usize::MAX).max(1);
+    let reserved = RESERVED + PER_LISTENER * listeners as u64;
+    let fit = usize::try_from(descriptors.saturating_sub(reserved)).unwrap_or(usize::MAX).max(1);
     if asked > fit {
         room.warn(report::fewer_clients(asked, fit, descriptors));
     }

@@ -23,6 +23,21 @@ pub(crate) fn shutting_down() -> String {
     "Shutting down server...".into()
 }
 
+/// Standard output took too little for too long.
+pub(crate) fn not_printed(lines: u64) -> String {
+    format!("-- lines that are missing here, because this output took too little: {lines}")
+}
+
+/// Standard error took too little for too long.
+pub(crate) fn not_warned(warnings: u64) -> String {
+    format!("dynasti: warnings that are missing here, because this output took too little: {warnings}")
+}
+
+/// The server stops while its disk does not take the end of the transcript.
+pub(crate) fn unwritten(path: &Path, lines: u64) -> String {
+    format!("dynasti: the transcript {} was not written to its end; lines missing from it: {lines}", path.display())
+}
+
 /// How the server does, for a service manager.
 pub(crate) fn status(here: usize, lines: u64) -> String {
     format!("{here} here, {lines} lines")

@@ -4,34 +4,49 @@
 use std::io::{self, Read, Write};
 use std::time::Duration;
 
-use async_channel::Receiver;
-use dynasti::room::Notice;
+use dynasti::room::{Reader, Warned, Written};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::retry_on_intr;
 use rustix::termios::{isatty, tcgetpgrp};
 use smol::{Unblock, unblock};
 
+use super::report;
+
 /// How often a server in the background checks whether it is in the foreground again.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// Prints the room's notices, until their channel is closed. All that wait are printed at once, because each time
-/// another thread must be woken.
-pub(crate) async fn print(notices: Receiver<Notice>) {
-    while let Ok(first) = notices.recv().await {
-        let (mut log, mut warnings) = (String::new(), String::new());
-        for notice in std::iter::once(first).chain(std::iter::from_fn(|| notices.try_recv().ok())) {
-            let (output, words) = match notice {
-                Notice::Log(words) => (&mut log, words),
-                Notice::Warning(words) => (&mut warnings, words),
-            };
-            output.push_str(&words);
-            output.push('\n');
+/// Prints what the room has for the operator, until the room ends it. All that there is is printed at once, because each
+/// time another thread must be woken.
+pub(crate) async fn print(mut output: Reader) {
+    loop {
+        let _ = output.news().await;
+        let mut text = Vec::new();
+        let lost = output.lost();
+        if lost > 0 {
+            // Only a write to memory, which does not fail.
+            let _ = writeln!(text, "{}", report::not_printed(lost));
         }
-        // When the output is closed or full the room goes on, and nobody could be told.
+        let written = output.write(&mut text);
+        // Whoever has stopped their terminal may let it stand so for days.
+        output.park();
+        // A closed or full output is no reason for anything: the room goes on.
         unblock(move || {
             let mut stdout = io::stdout().lock();
-            let _ = stdout.write_all(log.as_bytes()).and_then(|()| stdout.flush());
-            let _ = io::stderr().write_all(warnings.as_bytes());
+            let _ = stdout.write_all(&text).and_then(|()| stdout.flush());
+        })
+        .await;
+        if let Ok(Written::End(_)) | Err(_) = written {
+            return;
+        }
+    }
+}
+
+/// Prints warnings, until there will be no more.
+pub(crate) async fn warn(warned: Warned) {
+    while let Some((warning, lost)) = warned.next().await {
+        unblock(move || {
+            let lost = if lost > 0 { format!("{}\n", report::not_warned(lost)) } else { String::new() };
+            let _ = io::stderr().write_all(format!("{lost}{warning}\n").as_bytes());
         })
         .await;
     }

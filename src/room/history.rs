@@ -3,8 +3,7 @@
 use std::collections::VecDeque;
 use std::time::SystemTime;
 
-use super::Id;
-use super::batch::Size;
+use super::log::{Id, Size};
 use crate::text::message::Message;
 
 /// What marks a recalled line takes about so many bytes.
@@ -14,57 +13,76 @@ const MARK: usize = 24;
 #[derive(Debug, Default)]
 pub(super) struct History {
     max: usize,
-    lines: VecDeque<Line>,
+    /// Oldest first. The oldest may hold some lines more than are to be kept.
+    said: VecDeque<Said>,
+    lines: usize,
 }
 
+/// What was said at one time: one line, or some of one paste.
 #[derive(Debug)]
-struct Line {
+struct Said {
     at: SystemTime,
     /// The member who said it, as long as that is known.
     by: Option<Id>,
-    text: String,
+    lines: usize,
+    text: Vec<u8>,
 }
 
 impl History {
     /// Keeps up to `max` lines, the last of these to begin with.
     pub(super) fn new(max: usize, earlier: Vec<(SystemTime, String)>) -> History {
-        let surplus = earlier.len().saturating_sub(max);
-        let earlier = earlier.into_iter().skip(surplus);
-        History { max, lines: earlier.map(|(at, text)| Line { at, by: None, text }).collect() }
+        let mut history = History { max, ..History::default() };
+        for (at, text) in earlier {
+            history.push(at, None, 1, format!("{text}\n").as_bytes());
+        }
+        history
     }
 
     pub(super) fn keep(&mut self, at: SystemTime, by: Option<Id>, said: &Message) {
-        let surplus = said.lines().saturating_sub(self.max);
-        for new in said.texts().skip(surplus) {
-            // The oldest line's memory becomes the newest's: a full history allocates nothing.
-            let oldest = if self.lines.len() < self.max { None } else { self.lines.pop_front() };
-            let mut text = oldest.map(|line| line.text).unwrap_or_default();
-            text.clear();
-            text.push_str(new);
-            self.lines.push_back(Line { at, by, text });
+        self.push(at, by, said.lines(), said.bytes());
+    }
+
+    /// Keeps whole lines. On the path of every line, so it looks into none.
+    fn push(&mut self, at: SystemTime, by: Option<Id>, lines: usize, bytes: &[u8]) {
+        if self.max == 0 {
+            return;
         }
+        self.lines += lines;
+        let mut text = Vec::new();
+        while let Some(oldest) = self.said.front().filter(|oldest| self.lines - oldest.lines >= self.max) {
+            self.lines -= oldest.lines;
+            // The oldest one's memory becomes the newest's: a full history allocates nothing.
+            text = self.said.pop_front().map(|oldest| oldest.text).unwrap_or_default();
+        }
+        text.clear();
+        text.extend_from_slice(bytes);
+        self.said.push_back(Said { at, by, lines, text });
     }
 
     /// The last `n` lines but those of whom the reader ignores, each marked as old; as many of the newest as the limit
     /// allows, and how many that leaves out.
     pub(super) fn recall(&self, n: usize, limit: Size, ignored: &[Id], now: SystemTime) -> Message {
-        let heard = |line: &&Line| line.by.is_none_or(|by| !ignored.contains(&by));
-        let (mut newest, mut bytes, mut left_out) = (Vec::new(), 0, 0);
-        for line in self.lines.iter().rev().filter(heard).take(n) {
-            bytes += line.text.len() + MARK;
-            if newest.len() < limit.lines && bytes <= limit.bytes {
-                newest.push(line);
-            } else {
+        let kept = self.said.iter().rev().flat_map(|said| {
+            let lines = said.text.rsplit(|byte| *byte == b'\n').skip(1);
+            lines.map(move |line| (said, line))
+        });
+        let heard = kept.take(self.max).filter(|(said, _)| said.by.is_none_or(|by| !ignored.contains(&by)));
+        let (mut newest, mut size, mut left_out) = (Vec::new(), Size::default(), 0);
+        for (said, line) in heard.take(n) {
+            size += Size { lines: 1, bytes: (line.len() + MARK) as u64 };
+            if size.exceeds(limit) {
                 left_out += 1;
+            } else {
+                newest.push((said.at, line));
             }
         }
         let mut recalled = Message::default();
         if left_out > 0 {
             recalled.recall_left_out(left_out);
         }
-        for line in newest.into_iter().rev() {
+        for (at, line) in newest.into_iter().rev() {
             // A clock that was set back makes an old line new.
-            recalled.recall(now.duration_since(line.at).unwrap_or_default(), &line.text);
+            recalled.recall(now.duration_since(at).unwrap_or_default(), &String::from_utf8_lossy(line));
         }
         recalled
     }
@@ -75,10 +93,12 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::room::tests::message;
+    use crate::room::tests::{id, message};
+
+    const NO_LIMIT: Size = Size { lines: u64::MAX, bytes: u64::MAX };
 
     fn recall(history: &History, n: usize, at: SystemTime) -> Vec<String> {
-        history.recall(n, Size::MAX, &[], at).texts().map(String::from).collect()
+        history.recall(n, NO_LIMIT, &[], at).texts().map(String::from).collect()
     }
 
     #[test]
@@ -117,7 +137,7 @@ mod tests {
         let recall = |n, limit| history.recall(n, limit, &[], SystemTime::UNIX_EPOCH);
         let limit = Size { lines: 9, bytes: 16 * 1024 };
         let recalled = recall(500, limit);
-        assert!(recalled.lines() == 9 && recalled.bytes().len() <= limit.bytes);
+        assert!(recalled.lines() == 9 && recalled.bytes().len() as u64 <= limit.bytes);
         assert_eq!(recalled.texts().next(), Some("-- … older lines that do not fit here: 492"));
         assert!(recalled.texts().last().unwrap().ends_with("499"));
         let limit = Size { lines: 3, ..limit };
@@ -129,10 +149,10 @@ mod tests {
     fn who_is_ignored_is_not_recalled() {
         let mut history = History::new(9, vec![]);
         for (n, text) in ["a", "b", "c", "d"].iter().enumerate() {
-            history.keep(SystemTime::UNIX_EPOCH, Some(Id(n as u64 % 2)), &message(text));
+            history.keep(SystemTime::UNIX_EPOCH, Some(id(1 + n as u64 % 2)), &message(text));
         }
         history.keep(SystemTime::UNIX_EPOCH, None, &message("e"));
-        let recalled = history.recall(2, Size::MAX, &[Id(1)], SystemTime::UNIX_EPOCH);
+        let recalled = history.recall(2, NO_LIMIT, &[id(2)], SystemTime::UNIX_EPOCH);
         assert_eq!(recalled.texts().collect::<Vec<_>>(), ["-- [0 s ago] c", "-- [0 s ago] e"]);
     }
 }

@@ -1,4 +1,4 @@
-//! What the room counts, and what it knows of a member, for whoever shows it. Knows nothing of how that is done.
+//! The room's figures.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -6,36 +6,36 @@ use std::time::Duration;
 
 use crate::text::name::Name;
 
-/// A member, as the operator sees one.
+/// What the operator is shown of one member.
 #[derive(Debug)]
 pub struct Presence {
     /// The name.
     pub name: Name,
-    /// The address it comes from.
+    /// Where from.
     pub address: SocketAddr,
-    /// The time since it came.
+    /// Time here.
     pub here: Duration,
-    /// How many lines wait to be read.
-    pub queued: usize,
-    /// Whether the operator lets nobody hear it.
+    /// Lines that are not read yet.
+    pub queued: u64,
+    /// Whether nobody hears them.
     pub muted: bool,
 }
 
 /// How the room does.
 #[derive(Clone, Debug, Default)]
 pub struct Stats {
-    /// The time since the room was opened.
+    /// Since the room was opened.
     pub uptime: Duration,
-    /// How many members there are.
+    /// Members now.
     pub here: usize,
-    /// How many members there were at most.
+    /// Members at most.
     pub most: usize,
-    /// How many lines were said.
+    /// Lines said.
     pub lines: u64,
-    /// How many lines were put into queues.
+    /// Lines that somebody was to hear, each counted once for each.
     pub deliveries: u64,
-    /// How many members left for each cause.
+    /// Members who left for a cause, and how many for each.
     pub drops: BTreeMap<&'static str, u64>,
-    /// How many bytes wait in queues.
-    pub queued: usize,
+    /// Bytes that are not read yet.
+    pub queued: u64,
 }

@@ -1,32 +1,35 @@
 //! The transcript: every public line with its time, appended to a file that the room never waits for.
 //!
-//! The room hands lines over and goes on; a [`Writer`] of its own puts them into the file on a thread that may block. A
-//! power cut costs at most the last second. A line that one cut in two is recognised when the file is opened again.
+//! The [`Writer`] is a reader of the log like any other, on a thread that may block. One that is too far behind skips what
+//! it has not read, and says how many lines that were. A power cut costs at most the last second. A line that it cut in
+//! two is recognised when the file is opened again.
 
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::mem;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant, SystemTime};
 
 use async_channel::{Receiver, Sender};
 use futures_lite::FutureExt;
 use smol::{Timer, unblock};
 
-use super::Notice;
+use super::log::Size;
+use super::outputs::Warnings;
+use super::reader::{Reader, Written};
 use crate::text::line::clean;
-use crate::text::message::Message;
 use crate::text::name::Name;
 use crate::text::time::{Span, Utc};
 use crate::within::within;
 
-/// What may wait for a disk that does not keep up; what is said beyond that is not written.
-const MAX_WAITING: usize = 4 * 1024 * 1024;
+/// How far the transcript may be behind the room: a slow disk's worst minute. What is said beyond that is not written.
+pub(super) const MAX_BACKLOG: Size = Size { lines: 16 * 1024, bytes: 4 * 1024 * 1024 };
 
-/// What is written in one go.
+/// What is written in one go, in bytes.
 const CHUNK: usize = 256 * 1024;
 
 /// How long what is written may stay in the system's memory alone.
@@ -47,37 +50,26 @@ const CUT_SHORT: &[u8] = b" [cut short]\n";
 /// What was said before, oldest first.
 pub type Earlier = Vec<(SystemTime, String)>;
 
-/// The room's end: takes lines and never waits. Cheap to clone.
+/// The operator's end. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Transcript {
-    jobs: Sender<Job>,
-    backlog: Arc<Backlog>,
+    reopen: Sender<()>,
+    unwritten: Arc<AtomicU64>,
 }
 
 /// The file's end.
 #[derive(Debug)]
 pub struct Writer {
-    jobs: Receiver<Job>,
-    backlog: Arc<Backlog>,
+    reopen: Receiver<()>,
+    /// Lines that are read and not on the disk, or lost.
+    unwritten: Arc<AtomicU64>,
     path: PathBuf,
     file: Option<Arc<File>>,
-    /// Whether the operator has been told that something is wrong, and not yet that it is well again.
+    /// Whether the file ends in a line that was cut in two.
+    torn: bool,
+    /// Whether the operator has been warned that something is wrong, and not yet that it is well again.
     failing: bool,
-    notices: Sender<Notice>,
-}
-
-#[derive(Debug)]
-enum Job {
-    Lines(Vec<u8>),
-    Reopen,
-}
-
-#[derive(Debug, Default)]
-struct Backlog {
-    /// Bytes handed over and not written yet.
-    waiting: AtomicUsize,
-    /// Lines that were not taken because too many bytes waited.
-    lost: AtomicU64,
+    warnings: Warnings,
 }
 
 /// What the operator is warned of.
@@ -115,106 +107,111 @@ impl Trouble {
 ///
 /// # Errors
 /// When the file cannot be opened for reading and appending.
-pub fn open(path: &Path, lines: usize, notices: Sender<Notice>) -> io::Result<(Transcript, Writer, Earlier)> {
+pub fn open(path: &Path, lines: usize, warnings: Warnings) -> io::Result<(Transcript, Writer, Earlier)> {
     let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
     let (earlier, torn) = recall(&file, lines)?;
-    let (put, jobs) = async_channel::unbounded();
-    let backlog = Arc::new(Backlog::default());
-    if torn {
-        // The first thing that is written ends the line that is there.
-        backlog.waiting.store(CUT_SHORT.len(), Ordering::Relaxed);
-        let _ = put.try_send(Job::Lines(CUT_SHORT.to_vec()));
-    }
-    let transcript = Transcript { jobs: put, backlog: Arc::clone(&backlog) };
-    let writer = Writer { jobs, backlog, path: path.into(), file: Some(Arc::new(file)), failing: false, notices };
-    Ok((transcript, writer, earlier))
+    let (put, reopen) = async_channel::bounded(1);
+    let unwritten = Arc::new(AtomicU64::new(0));
+    let transcript = Transcript { reopen: put, unwritten: Arc::clone(&unwritten) };
+    let (path, file) = (path.into(), Some(Arc::new(file)));
+    Ok((transcript, Writer { reopen, unwritten, path, file, torn, failing: false, warnings }, earlier))
 }
 
 impl Transcript {
-    /// Hands a public message over.
-    pub(super) fn write(&self, at: SystemTime, message: &Message) {
-        let size = message.bytes().len();
-        if self.backlog.waiting.load(Ordering::Relaxed) + size > MAX_WAITING {
-            self.backlog.lost.fetch_add(message.lines() as u64, Ordering::Relaxed);
-            return;
-        }
-        let time = Utc::from(at).to_string();
-        let mut lines = Vec::with_capacity(size + message.lines() * (time.len() + 1));
-        for text in message.texts() {
-            lines.extend_from_slice(time.as_bytes());
-            lines.push(b' ');
-            lines.extend_from_slice(text.as_bytes());
-            lines.push(b'\n');
-        }
-        self.backlog.waiting.fetch_add(lines.len(), Ordering::Relaxed);
-        // Fails only when the writer is gone, and with it the process's wish for a transcript.
-        let _ = self.jobs.try_send(Job::Lines(lines));
-    }
-
     /// Opens the file anew, which has perhaps been moved away.
     pub fn reopen(&self) {
-        let _ = self.jobs.try_send(Job::Reopen);
+        let _ = self.reopen.try_send(());
     }
 
-    /// No more lines are taken: the writer finishes.
-    pub fn close(&self) {
-        self.jobs.close();
+    /// How many lines the writer has taken from the room, or skipped, and not put into the file.
+    pub fn unwritten(&self) -> u64 {
+        self.unwritten.load(Relaxed)
     }
 }
 
+/// What a writer does next.
+enum Next {
+    Write,
+    Reopen,
+    Sync,
+}
+
 impl Writer {
-    /// Writes until the transcript is closed and all of it is on the disk.
-    pub async fn run(mut self) {
+    /// Writes what is read until the room ends it, and all of it is on the disk.
+    pub async fn run(mut self, mut reader: Reader) {
         let mut unsynced: Option<Instant> = None;
         loop {
-            let next = async { Some(self.jobs.recv().await) };
-            let due = async {
+            let write = async {
+                let _ = reader.news().await;
+                Next::Write
+            };
+            let reopen = async {
+                match self.reopen.recv().await {
+                    Ok(()) => Next::Reopen,
+                    Err(_closed) => std::future::pending().await,
+                }
+            };
+            let sync = async {
                 match unsynced {
                     Some(since) => Timer::at(since + SYNC_EVERY).await,
                     None => std::future::pending().await,
                 };
-                None
+                Next::Sync
             };
-            match next.or(due).await {
-                Some(Ok(job)) => {
-                    let since = *unsynced.get_or_insert_with(Instant::now);
-                    self.work(job).await;
-                    // Where there is always more to write, the timer above never gets its turn.
-                    if since.elapsed() < SYNC_EVERY {
-                        continue;
-                    }
+            let next = write.or(reopen).or(sync).await;
+            let mut written = Written::All;
+            if !matches!(next, Next::Sync) {
+                unsynced.get_or_insert_with(Instant::now);
+                written = self.write_all(&mut reader, &mut unsynced).await;
+            }
+            // Where there is always more to write, the timer above never gets its turn.
+            let due = unsynced.is_some_and(|since| since.elapsed() >= SYNC_EVERY);
+            if due || matches!(next, Next::Reopen) || matches!(written, Written::End(_)) {
+                self.sync().await;
+                unsynced = None;
+            }
+            match (next, written) {
+                (_, Written::End(_)) => return,
+                // The old file's last second is on the disk by now.
+                (Next::Reopen, _) => self.file = None,
+                _ => {}
+            }
+        }
+    }
+
+    /// Writes all that there is to read.
+    async fn write_all(&mut self, reader: &mut Reader, unsynced: &mut Option<Instant>) -> Written {
+        loop {
+            let mut lines = if mem::take(&mut self.torn) { CUT_SHORT.to_vec() } else { Vec::new() };
+            let mut count = 0;
+            let written = reader.entries(CHUNK, |at, text| {
+                let time = Utc::from(at).to_string();
+                for line in text.split_inclusive(|byte| *byte == b'\n') {
+                    lines.extend_from_slice(time.as_bytes());
+                    lines.push(b' ');
+                    lines.extend_from_slice(line);
+                    count += 1;
                 }
-                Some(Err(_closed)) => return self.sync().await,
-                None => {}
+            });
+            // The disk may take as long as it likes.
+            reader.park();
+            self.unwritten.fetch_add(count + reader.lost(), Relaxed);
+            if self.write(lines, reader).await {
+                self.unwritten.fetch_sub(count, Relaxed);
             }
-            self.sync().await;
-            unsynced = None;
+            if unsynced.is_some_and(|since| since.elapsed() >= SYNC_EVERY) {
+                self.sync().await;
+                *unsynced = Some(Instant::now());
+            }
+            // While it waited for the disk, the writer may have been woken by what is said since.
+            if written != Written::Part && count == 0 {
+                return written;
+            }
         }
     }
 
-    /// Does a job and what else waits, in one go as long as that is not too much.
-    async fn work(&mut self, job: Job) {
-        let (mut lines, mut reopen) = match job {
-            Job::Lines(lines) => (lines, false),
-            Job::Reopen => (Vec::new(), true),
-        };
-        while lines.len() < CHUNK && !reopen {
-            match self.jobs.try_recv() {
-                Ok(Job::Lines(more)) => lines.extend_from_slice(&more),
-                Ok(Job::Reopen) => reopen = true,
-                Err(_) => break,
-            }
-        }
-        self.write(lines).await;
-        if reopen {
-            // The old file's last second is worth as much as any other.
-            self.sync().await;
-            self.file = None;
-        }
-    }
-
-    /// Writes these lines, however long that takes; gives up only when the transcript is closed.
-    async fn write(&mut self, lines: Vec<u8>) {
+    /// Writes these lines, however long that takes. Gives up, and returns false, only when the room ends meanwhile.
+    async fn write(&mut self, lines: Vec<u8>, reader: &Reader) -> bool {
         let size = lines.len();
         let lines = Arc::new(lines);
         let mut written = 0;
@@ -238,14 +235,13 @@ impl Writer {
                     self.fails(&Trouble::Fails(error));
                     // Perhaps the file is moved away and another takes its place.
                     self.file = None;
-                    if self.jobs.is_closed() {
-                        break;
+                    if within(TRY_AGAIN, reader.ending()).await.is_some() {
+                        return false;
                     }
-                    Timer::after(TRY_AGAIN).await;
                 }
             }
         }
-        self.backlog.waiting.fetch_sub(size, Ordering::Relaxed);
+        true
     }
 
     /// Puts what is written on the disk. Only then is a disk that failed well again.
@@ -258,8 +254,9 @@ impl Writer {
                 self.fails(&Trouble::Fails(error));
             }
             _ => {
-                let missing = self.backlog.lost.swap(0, Ordering::Relaxed);
-                if std::mem::take(&mut self.failing) || missing > 0 {
+                // All that was taken is written by now, so these are lines that were skipped.
+                let missing = self.unwritten.swap(0, Relaxed);
+                if mem::take(&mut self.failing) || missing > 0 {
                     self.warn(&Trouble::Over { missing });
                 }
             }
@@ -278,13 +275,13 @@ impl Writer {
 
     /// Something is wrong. It is told once, whatever is wrong with it next.
     fn fails(&mut self, trouble: &Trouble) {
-        if !std::mem::replace(&mut self.failing, true) {
+        if !mem::replace(&mut self.failing, true) {
             self.warn(trouble);
         }
     }
 
     fn warn(&self, trouble: &Trouble) {
-        let _ = self.notices.try_send(Notice::Warning(trouble.in_words(&self.path)));
+        self.warnings.warn(trouble.in_words(&self.path));
     }
 }
 
@@ -326,8 +323,17 @@ fn read(line: &str) -> Option<(SystemTime, String)> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+    use std::pin::Pin;
+
+    use futures_lite::future::{poll_once, yield_now};
+    use smol::block_on;
+
     use super::*;
+    use crate::room::outputs::{Warned, warnings};
+    use crate::room::state::{Now, Options, State};
     use crate::room::tests::message;
+    use crate::text::message::Message;
 
     #[test]
     fn what_was_said_is_read_back_and_nothing_else() {
@@ -360,14 +366,78 @@ mod tests {
 
     impl Drop for Scratch {
         fn drop(&mut self) {
-            let _ = std::fs::remove_file(&self.0);
+            let _ = std::fs::remove_file(&self.0).or_else(|_| std::fs::remove_dir_all(&self.0));
         }
     }
 
     fn earlier(path: &Path, lines: usize) -> Vec<String> {
-        let (_, _, earlier) = open(path, lines, async_channel::bounded(1).0).unwrap();
+        let (_, _, earlier) = open(path, lines, warnings().0).unwrap();
         earlier.into_iter().map(|(_, text)| text).collect()
     }
+
+    /// A room that is transcribed.
+    struct Transcribed {
+        state: State,
+        transcript: Transcript,
+        warned: Warned,
+        warnings: RefCell<Vec<String>>,
+    }
+
+    impl Transcribed {
+        fn new(path: &Path) -> (Transcribed, Writer, Reader) {
+            let (warnings, warned) = warnings();
+            let (transcript, writer, _) = open(path, 0, warnings).unwrap();
+            let options = Options { transcript: true, ..Options::default() };
+            let (state, outputs) = State::new(options, async_channel::bounded(1).0, Now::read());
+            let room = Transcribed { state, transcript, warned, warnings: RefCell::default() };
+            (room, writer, outputs.transcript.unwrap())
+        }
+
+        /// Somebody says something, at this time.
+        fn says(&mut self, at: SystemTime, text: &str) {
+            self.say(at, message(text));
+        }
+
+        fn say(&mut self, at: SystemTime, said: Message) {
+            self.state.say(said, None, Now { system: at, ..Now::read() });
+            // Whether several speak or not: nobody waits here.
+            self.state.publish_due(Now { instant: Instant::now() + Duration::from_secs(1), ..Now::read() });
+        }
+
+        fn ends(&mut self) {
+            self.state.end_outputs(Now::read());
+        }
+
+        /// The warnings so far.
+        fn warnings(&self) -> Vec<String> {
+            let mut warnings = self.warnings.borrow_mut();
+            while let Some(Some((warning, _))) = block_on(poll_once(self.warned.next())) {
+                warnings.push(warning);
+            }
+            warnings.clone()
+        }
+    }
+
+    /// Runs a writer until something is so.
+    fn run_until(writer: &mut Pin<Box<impl Future<Output = ()>>>, so: impl Fn() -> bool) {
+        let (writing, seen) = (writer.as_mut(), async {
+            while !so() {
+                yield_now().await;
+            }
+        });
+        let writing = async {
+            writing.await;
+            panic!("the writer has ended");
+        };
+        let seen = smol::block_on(within(Duration::from_secs(10), seen.or(writing)));
+        assert!(seen.is_some(), "in vain");
+    }
+
+    fn content(path: &Path) -> String {
+        std::fs::read_to_string(path).unwrap_or_default()
+    }
+
+    const START: SystemTime = SystemTime::UNIX_EPOCH;
 
     #[test]
     fn lines_are_appended_and_recalled_and_a_torn_one_is_not() {
@@ -377,14 +447,44 @@ mod tests {
             "2026-11-22T19:04:05Z Ann: one\n2026-11-22T19:04:06Z Ann: two\n2026-11-22T19:04:07Z A",
         )
         .unwrap();
-        let (transcript, writer, before) = open(&scratch.0, 1, async_channel::bounded(1).0).unwrap();
+        let (_, _, before) = open(&scratch.0, 1, warnings().0).unwrap();
         assert_eq!(before[0].1, "Ann: two");
-        transcript.write(SystemTime::UNIX_EPOCH, &message("Bob: three"));
-        transcript.close();
-        smol::block_on(writer.run());
-        let written = std::fs::read_to_string(&scratch.0).unwrap();
+        let (mut room, writer, reader) = Transcribed::new(&scratch.0);
+        room.says(START, "Bob: three");
+        room.ends();
+        block_on(writer.run(reader));
+        let written = content(&scratch.0);
         assert!(written.ends_with("07Z A [cut short]\n1970-01-01T00:00:00Z Bob: three\n"), "{written}");
         assert_eq!(earlier(&scratch.0, 9), ["Ann: one", "Ann: two", "Bob: three"]);
+        assert_eq!((room.transcript.unwritten(), room.warnings()), (0, vec![]));
+    }
+
+    #[test]
+    fn each_line_is_written_once_in_its_order_and_with_its_own_time() {
+        let scratch = Scratch::new("times");
+        let (mut room, writer, reader) = Transcribed::new(&scratch.0);
+        let (mut expected, mut seconds) = (String::new(), 0);
+        let mut says = |room: &mut Transcribed, texts: &[&str]| {
+            seconds += 1;
+            let at = START + Duration::from_secs(seconds);
+            let mut block = Message::default();
+            for text in texts {
+                block.append(&message(text));
+                expected += &format!("{} {text}\n", Utc::from(at));
+            }
+            room.say(at, block);
+        };
+        let mut writer = Box::pin(writer.run(reader));
+        // More than one chunk before the writer looks, and then some more.
+        let long = format!("Ann: {}", "x".repeat(4000));
+        (0..CHUNK / 4000 * 2).for_each(|_| says(&mut room, &[&long]));
+        says(&mut room, &["Bob: a block", "Bob: of two lines"]);
+        run_until(&mut writer, || content(&scratch.0).ends_with("Bob: of two lines\n"));
+        says(&mut room, &["Ann: and more"]);
+        room.ends();
+        block_on(writer);
+        assert!(content(&scratch.0) == expected);
+        assert_eq!((room.transcript.unwritten(), room.warnings()), (0, vec![]));
     }
 
     #[test]
@@ -402,28 +502,102 @@ mod tests {
     #[test]
     fn a_file_that_was_moved_away_is_begun_anew() {
         let (scratch, moved) = (Scratch::new("rotated"), Scratch::new("moved"));
-        let (transcript, writer, _) = open(&scratch.0, 1, async_channel::bounded(1).0).unwrap();
-        transcript.write(SystemTime::UNIX_EPOCH, &message("Ann: one"));
-        transcript.reopen();
-        transcript.write(SystemTime::UNIX_EPOCH, &message("Ann: two"));
-        transcript.close();
+        let (mut room, writer, reader) = Transcribed::new(&scratch.0);
+        let mut writer = Box::pin(writer.run(reader));
+        room.says(START, "Ann: one");
+        run_until(&mut writer, || content(&scratch.0).ends_with("Ann: one\n"));
         std::fs::rename(&scratch.0, &moved.0).unwrap();
-        smol::block_on(writer.run());
+        room.transcript.reopen();
+        run_until(&mut writer, || room.transcript.reopen.is_empty());
+        room.says(START, "Ann: two");
+        room.ends();
+        block_on(writer);
         assert_eq!(earlier(&moved.0, 9), ["Ann: one"]);
         assert_eq!(earlier(&scratch.0, 9), ["Ann: two"]);
     }
 
     #[test]
-    fn a_disk_that_is_full_is_reported_once_and_holds_nobody_up() {
-        let (notices, told) = async_channel::bounded(9);
-        let (transcript, writer, _) = open(Path::new("/dev/full"), 0, notices).unwrap();
-        for _ in 0..10 {
-            transcript.write(SystemTime::UNIX_EPOCH, &message(&"x".repeat(MAX_WAITING / 5)));
+    fn a_disk_that_is_full_is_reported_once_and_given_up_only_at_the_end() {
+        let (mut room, writer, reader) = Transcribed::new(Path::new("/dev/full"));
+        let mut writer = Box::pin(writer.run(reader));
+        room.says(START, "Ann: one");
+        run_until(&mut writer, || room.transcript.unwritten() == 1);
+        (0..9).for_each(|_| room.says(START, &"x".repeat(MAX_BACKLOG.bytes as usize / 10)));
+        run_until(&mut writer, || !room.warnings().is_empty());
+        assert!(block_on(poll_once(&mut writer)).is_none());
+        room.ends();
+        block_on(writer);
+        let warnings = room.warnings();
+        assert!(warnings.len() == 1 && warnings[0].contains("/dev/full"), "{warnings:?}");
+        assert_eq!(room.transcript.unwritten(), 10);
+    }
+
+    #[test]
+    fn what_a_disk_is_too_slow_for_is_left_out_and_counted_once() {
+        for (lines, text) in [(MAX_BACKLOG.lines, "x".into()), (MAX_BACKLOG.bytes / 4001, "x".repeat(4000))] {
+            let scratch = Scratch::new(&format!("behind{}", text.len()));
+            let (mut room, writer, reader) = Transcribed::new(&scratch.0);
+            let behind = |room: &Transcribed| room.state.transcript_behind();
+            (0..lines).for_each(|_| room.says(START, &text));
+            assert_eq!(behind(&room), lines);
+            (0..99).for_each(|_| room.says(START, &text));
+            room.says(START, "Ann: last");
+            assert_eq!(behind(&room), lines + 100, "whether it is to skip them or not");
+            let mut writer = Box::pin(writer.run(reader));
+            run_until(&mut writer, || content(&scratch.0).ends_with("Ann: last\n"));
+            assert_eq!(behind(&room), 0);
+            room.says(START, "Ann: and more");
+            room.ends();
+            block_on(writer);
+            let written = content(&scratch.0).lines().count() as u64;
+            assert!((99..=101).contains(&written), "{written}");
+            let missing = lines + 101 - written;
+            let path = scratch.0.display();
+            let expected = format!("dynasti: the transcript {path} is written again; lines missing from it: {missing}");
+            assert_eq!(room.warnings(), [expected]);
+            assert_eq!(room.transcript.unwritten(), 0);
         }
-        transcript.close();
-        smol::block_on(writer.run());
-        let Notice::Warning(first) = told.try_recv().unwrap() else { panic!() };
-        assert!(first.contains("/dev/full"));
+    }
+
+    #[test]
+    fn what_is_said_while_a_disk_fails_is_written_as_soon_as_it_is_well() {
+        let scratch = Scratch::new("well");
+        let (mut room, mut writer, reader) = Transcribed::new(Path::new("/dev/null"));
+        (writer.path, writer.file) = (scratch.0.join("in no directory"), None);
+        let mut writer = Box::pin(writer.run(reader));
+        room.says(START, "Ann: one");
+        run_until(&mut writer, || !room.warnings().is_empty());
+        room.says(START, "Ann: two");
+        // The writer has heard of it, and waits for its disk all the same.
+        assert!(block_on(poll_once(&mut writer)).is_none());
+        std::fs::create_dir(&scratch.0).unwrap();
+        let file = scratch.0.join("in no directory");
+        run_until(&mut writer, || content(&file).ends_with("Ann: two\n"));
+        assert_eq!(content(&file).lines().count(), 2);
+    }
+
+    #[test]
+    fn a_disk_that_is_stuck_keeps_no_more_of_the_log_in_memory_than_the_backlog() {
+        let (mut room, writer, reader) = Transcribed::new(Path::new("/dev/full"));
+        let mut writer = Box::pin(writer.run(reader));
+        room.says(START, "Ann: one");
+        let kept = reader_at_the_head(&mut room.state);
+        run_until(&mut writer, || !room.warnings().is_empty());
+        let much = "x".repeat(MAX_BACKLOG.bytes as usize / 10);
+        (0..9).for_each(|_| room.says(START, &much));
+        assert!(kept(), "as long as it is not too much");
+        (0..9).for_each(|_| room.says(START, &much));
+        assert!(!kept());
+        assert!(room.state.transcript_behind() < 20, "{}", room.state.transcript_behind());
+    }
+
+    /// Whether what is said from now on is kept in memory.
+    fn reader_at_the_head(state: &mut State) -> impl Fn() -> bool + use<> {
+        let now = Now::read();
+        let mut reader = state.enter(([127, 0, 0, 1], 1).into(), now).unwrap();
+        state.join(reader.id(), &Name::parse("Ann").unwrap(), now).unwrap();
+        reader.write(&mut Vec::new()).unwrap();
+        reader.segment()
     }
 
     #[test]

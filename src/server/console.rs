@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use futures_lite::{AsyncRead, AsyncReadExt};
 
+use super::admission::Admission;
 use super::answers;
-use super::door::Door;
 use crate::room::{Nobody, Room};
 use crate::text::command::{self, Order};
 use crate::text::line::{Decoder, Input, Line};
@@ -27,20 +27,20 @@ pub enum Left {
 ///
 /// # Errors
 /// When the reader fails. The room goes on all the same.
-pub async fn listen(mut lines: impl AsyncRead + Unpin, room: &Room, door: &Door) -> io::Result<Left> {
+pub async fn listen(mut lines: impl AsyncRead + Unpin, room: &Room, admission: &Admission) -> io::Result<Left> {
     let mut decoder = Decoder::default();
     let mut buffer = [0; 1024];
     loop {
         let n = lines.read(&mut buffer).await?;
         let mut input = &buffer[..n];
         while let Some(next) = decoder.next(&mut input) {
-            if let Some(left) = obey(next, room, door).await {
+            if let Some(left) = obey(next, room, admission).await {
                 return Ok(left);
             }
         }
         if n == 0 {
             let left = match decoder.end() {
-                Some(last) => obey(last, room, door).await,
+                Some(last) => obey(last, room, admission).await,
                 None => None,
             };
             return Ok(left.unwrap_or(Left::Ended));
@@ -48,16 +48,16 @@ pub async fn listen(mut lines: impl AsyncRead + Unpin, room: &Room, door: &Door)
     }
 }
 
-async fn obey(input: Input<'_>, room: &Room, door: &Door) -> Option<Left> {
+async fn obey(input: Input<'_>, room: &Room, admission: &Admission) -> Option<Left> {
     let line = match input {
         Input::Line(line) => line,
         Input::TooLong => {
-            room.log(Message::line_too_long());
+            room.print(Message::line_too_long()).await;
             return None;
         }
         // The decoder says nothing more: an operator who is not heard is to know it.
         Input::Endless => {
-            room.log(Message::line_endless());
+            room.print(Message::line_endless()).await;
             return Some(Left::Ended);
         }
         // No terminal and no pipe speaks telnet: these are stray bytes.
@@ -81,35 +81,35 @@ async fn obey(input: Input<'_>, room: &Room, door: &Door) -> Option<Left> {
             let (members, unnamed) = room.presences().await;
             answers::who(&members, unnamed)
         }
-        Order::Kick(typed) => match room.kick(line.last(typed.len())).await {
+        Order::Kick(typed) => match room.kick(&line.last(typed.len())).await {
             Ok(name) => answers::done("ended the connection of", &name),
             Err(Nobody) => nobody_called(&line, typed),
         },
-        Order::Ban(address, minutes) => ban(room, door, address, minutes).await,
+        Order::Ban(address, minutes) => ban(room, admission, address, minutes).await,
         Order::BanName(typed) => match room.address_of(typed).await {
             Ok((name, address, rest)) => match command::minutes(rest) {
-                Some(minutes) => ban(room, door, address, minutes).await,
+                Some(minutes) => ban(room, admission, address, minutes).await,
                 None => answers::not_minutes(&name, rest),
             },
             Err(Nobody) => nobody_called(&line, typed),
         },
-        Order::Unban(address) if door.unban(address) => answers::unbanned(address),
+        Order::Unban(address) if admission.unban(address) => answers::unbanned(address),
         Order::Unban(address) => answers::not_banned(address),
-        Order::Bans => answers::bans(&door.bans()),
+        Order::Bans => answers::bans(&admission.bans()),
         Order::Mute(typed) => mute(room, &line, typed, true).await,
         Order::Unmute(typed) => mute(room, &line, typed, false).await,
         Order::Stats => answers::stats(&room.stats().await, resident()),
         Order::Misused(usage) => Message::misused(&usage).to_string(),
         Order::Unknown(word) => Message::unknown_command(word).to_string(),
     };
-    room.log(told);
+    room.print(told).await;
     None
 }
 
-async fn ban(room: &Room, door: &Door, address: IpAddr, minutes: Option<NonZeroU32>) -> String {
+async fn ban(room: &Room, admission: &Admission, address: IpAddr, minutes: Option<NonZeroU32>) -> String {
     let time = minutes.map(|minutes| Duration::from_secs(u64::from(minutes.get()) * 60));
-    let banned = door.ban(address, time);
-    room.ban(|address| door.is_banned(address), &Message::banned(time)).await;
+    let banned = admission.ban(address, time);
+    room.ban(|address| admission.is_banned(address), &Message::banned(time)).await;
     answers::ban(banned, time)
 }
 
@@ -134,18 +134,17 @@ fn resident() -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::room::{Notice, Options};
+    use crate::room::{Options, warnings};
     use crate::text::line::MAX_UNENDED;
 
     #[test]
     fn a_line_without_end_closes_the_console_and_is_told() {
-        let (notices, told) = async_channel::unbounded();
-        let room = Room::new(notices, Options::default());
+        let (room, mut outputs) = Room::new(warnings().0, Options::default());
         let typed = ["x".repeat(MAX_UNENDED), "\n/who\n".into()].concat();
-        let left = smol::block_on(listen(typed.as_bytes(), &room, &Door::new(9, 9)));
+        let left = smol::block_on(listen(typed.as_bytes(), &room, &Admission::new(9, 9)));
         assert_eq!(left.unwrap(), Left::Ended);
-        let Ok(Notice::Log(message)) = told.try_recv() else { panic!("nothing is told") };
-        assert_eq!(message, "-- 64 KiB without a line end. Bye!");
-        assert!(told.is_empty());
+        let mut printed = Vec::new();
+        outputs.output.write(&mut printed).unwrap();
+        assert_eq!(printed, b"-- 64 KiB without a line end. Bye!\n");
     }
 }

@@ -38,6 +38,11 @@ impl Pace {
         self.spent().then(|| Duration::from_secs_f32((1.0 - self.left) / self.rate))
     }
 
+    /// When it was last asked how long to wait.
+    pub(super) fn now(&self) -> Instant {
+        self.since
+    }
+
     /// Counts input that was read: a whole line or a piece of one, of so many bytes.
     pub(super) fn spend(&mut self, line: bool, bytes: usize) {
         let pieces = bytes as f32 / BYTES_PER_LINE;

@@ -2,7 +2,8 @@
 //! what the others hear; see `soak` for that.
 
 use crate::fuzz::{pieces, sent};
-use crate::random::Random;
+use crate::random::Chance;
+use fastrand::Rng;
 use rustix::io::{read, retry_on_intr};
 use rustix::net::{AddressFamily, SendFlags, SocketType, sockopt};
 use std::io::{self, Read, Write};
@@ -37,14 +38,14 @@ const DEEDS: [fn(&mut Vandal) -> io::Result<()>; 16] = [
 pub(crate) struct Vandal {
     address: SocketAddr,
     name: String,
-    random: Random,
+    random: Rng,
     /// Connections made.
     pub(crate) connections: u64,
 }
 
 impl Vandal {
     /// The name is shared with others, who therefore often find it taken.
-    pub(crate) fn new(address: SocketAddr, name: String, random: Random) -> Vandal {
+    pub(crate) fn new(address: SocketAddr, name: String, random: Rng) -> Vandal {
         Vandal { address, name, random, connections: 0 }
     }
 
@@ -85,19 +86,19 @@ impl Vandal {
 
     /// To stall is what most of them are for.
     fn pause(&mut self, at_most_ms: usize) {
-        thread::sleep(Duration::from_millis(self.random.below(at_most_ms) as u64));
+        thread::sleep(Duration::from_millis(self.random.usize(..at_most_ms) as u64));
     }
 
     fn lines(&mut self, at_most: usize) -> Vec<u8> {
-        let filler = "z".repeat(self.random.below(80));
-        (0..self.random.below(at_most)).flat_map(|n| format!("{n} {filler}\n").into_bytes()).collect()
+        let filler = "z".repeat(self.random.usize(..80));
+        (0..self.random.usize(..at_most)).flat_map(|n| format!("{n} {filler}\n").into_bytes()).collect()
     }
 
     // ---- what they do
 
     fn chat_and_leave(&mut self) -> io::Result<()> {
         let mut stream = self.join()?;
-        for _ in 0..self.random.below(5) {
+        for _ in 0..self.random.usize(..5) {
             let lines = self.lines(4);
             stream.write_all(&lines)?;
             self.pause(50);
@@ -128,7 +129,7 @@ impl Vandal {
     fn stop_reading(&mut self) -> io::Result<()> {
         let mut stream = self.connect_with_small_window()?;
         stream.write_all(format!("{}\n", self.name).as_bytes())?;
-        for _ in 0..self.random.below(8) {
+        for _ in 0..self.random.usize(..8) {
             stream.write_all(&self.lines(20))?;
             self.pause(500);
         }
@@ -143,7 +144,7 @@ impl Vandal {
             let _ = stream.read(&mut [0; 3]);
             self.pause(20);
         }
-        for _ in 0..self.random.below(100) {
+        for _ in 0..self.random.usize(..100) {
             let _ = stream.read(&mut [0; 100]);
             self.pause(10);
         }
@@ -167,7 +168,7 @@ impl Vandal {
 
     fn garbage(&mut self) -> io::Result<()> {
         let mut stream = if self.random.one_in(3) { self.connect()? } else { self.join()? };
-        for _ in 0..self.random.below(20) {
+        for _ in 0..self.random.usize(..20) {
             let bytes = sent(&mut self.random);
             for piece in pieces(&mut self.random, &bytes).into_iter().take(50) {
                 stream.write_all(piece)?;
@@ -178,9 +179,9 @@ impl Vandal {
 
     fn command(&mut self) -> io::Result<()> {
         let mut stream = self.join()?;
-        for _ in 0..self.random.below(30) {
-            let whom = self.random.below(8);
-            let command = match self.random.below(9) {
+        for _ in 0..self.random.usize(..30) {
+            let whom = self.random.usize(..8);
+            let command = match self.random.usize(..9) {
                 0 => "/who".into(),
                 1 => "/history 1000".into(),
                 2 => format!("/msg well{whom} psst"),
@@ -200,7 +201,7 @@ impl Vandal {
         let mut stream = self.connect_with_small_window()?;
         stream.set_read_timeout(Some(Duration::from_millis(5)))?;
         stream.write_all(format!("{}\n", self.name).as_bytes())?;
-        for _ in 0..self.random.below(10) {
+        for _ in 0..self.random.usize(..10) {
             stream.write_all("/history 100\n".repeat(100).as_bytes())?;
             self.pause(240);
             let mut chunk = [0; 64 * 1024];
@@ -233,7 +234,7 @@ impl Vandal {
     }
 
     fn knock_and_run(&mut self) -> io::Result<()> {
-        for _ in 0..self.random.below(20) {
+        for _ in 0..self.random.usize(..20) {
             let stream = self.connect()?;
             reset(stream)?;
         }

@@ -7,27 +7,28 @@
 //!
 //! A failure tells the seed of its case; `DYNASTI_FUZZ_SEED` begins with that case.
 
-use crate::random::{Random, fresh_seed, number_from};
+use crate::random::{Chance, number_from};
 use crate::reference::{Said, clean as reference_clean, is_forbidden, said as reference_said};
 use dynasti::server::session::{Act, MAX_TRIES, Session, Step};
 use dynasti::text::line::{Decoder, Input, Line, MAX_LINE, clean};
 use dynasti::text::message::Message;
 use dynasti::text::name::{Key, Name};
+use fastrand::Rng;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 /// Runs cases one after another until the time is over, each from a seed of its own.
 #[expect(clippy::print_stdout)]
-fn fuzz(what: &str, case: impl Fn(&mut Random)) {
+fn fuzz(what: &str, case: impl Fn(&mut Rng)) {
     let seconds = number_from("DYNASTI_FUZZ_SECONDS");
     // Without being asked for more, the same cases every time: a commit's tests say the same tomorrow.
-    let first = number_from("DYNASTI_FUZZ_SEED").unwrap_or_else(|| seconds.map_or(1, |_| fresh_seed()));
+    let first = number_from("DYNASTI_FUZZ_SEED").unwrap_or_else(|| seconds.map_or(1, |_| fastrand::u64(..)));
     let (begun, end) = (Instant::now(), Duration::from_secs(seconds.unwrap_or(1)));
     let mut seed = first;
     while begun.elapsed() < end {
         // A case is a few microseconds; to look at the clock for each would be most of them.
         for _ in 0..100 {
-            let passed = catch_unwind(AssertUnwindSafe(|| case(&mut Random::new(seed)))).is_ok();
+            let passed = catch_unwind(AssertUnwindSafe(|| case(&mut Rng::with_seed(seed)))).is_ok();
             assert!(passed, "fuzzing {what} failed as told above; this case again: DYNASTI_FUZZ_SEED={seed}");
             seed = seed.wrapping_add(1);
         }
@@ -65,10 +66,10 @@ const WORDS: [&str; 60] = [
 ];
 
 /// Runs of one thing, about as long as something may be.
-fn run(random: &mut Random, bytes: &mut Vec<u8>) {
+fn run(random: &mut Rng, bytes: &mut Vec<u8>) {
     let about = random.pick(&[16, 24, 40, 327, MAX_LINE / 3, MAX_LINE, MAX_LINE, 16_384, 65_536]);
-    let length = (about + random.below(7)).saturating_sub(4);
-    let what: &[u8] = match random.below(10) {
+    let length = (about + random.usize(..7)).saturating_sub(4);
+    let what: &[u8] = match random.usize(..10) {
         0 => b"\xff\xff",
         1 => b"\xff\xfd\x01",
         2 => b"\xff\xf1",
@@ -81,18 +82,18 @@ fn run(random: &mut Random, bytes: &mut Vec<u8>) {
 }
 
 /// Any character; most from where the trouble is.
-fn char(random: &mut Random) -> char {
+fn char(random: &mut Rng) -> char {
     let end = random.pick(&[0x20, 0x80, 0xa0, 0x250, 0x800, 0x2100, 0x1_0000, 0xe_0100, 0x11_0000]);
-    char::from_u32(random.below(end) as u32).unwrap_or('\u{202e}')
+    char::from_u32(random.usize(..end) as u32).unwrap_or('\u{202e}')
 }
 
 /// What some client might send.
-pub(crate) fn sent(random: &mut Random) -> Vec<u8> {
+pub(crate) fn sent(random: &mut Rng) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let kind = random.below(4);
-    for _ in 0..random.below(40) {
-        match random.below(12) {
-            0 => bytes.push(random.byte()),
+    let kind = random.usize(..4);
+    for _ in 0..random.usize(..40) {
+        match random.usize(..12) {
+            0 => bytes.push(random.u8(..)),
             1 => bytes.extend(char(random).encode_utf8(&mut [0; 4]).bytes()),
             2 if random.one_in(30) => run(random, &mut bytes),
             2..=4 if kind > 0 => bytes.extend(random.pick(&WORDS).bytes()),
@@ -103,23 +104,23 @@ pub(crate) fn sent(random: &mut Random) -> Vec<u8> {
     }
     // A line that was right until one byte of it was lost, doubled or turned.
     if !bytes.is_empty() && random.one_in(3) {
-        let at = random.below(bytes.len());
-        match random.below(3) {
+        let at = random.usize(..bytes.len());
+        match random.usize(..3) {
             0 => drop(bytes.remove(at)),
             1 => bytes.insert(at, bytes[at]),
-            _ => bytes[at] ^= 1 << random.below(8),
+            _ => bytes[at] ^= 1 << random.usize(..8),
         }
     }
     bytes
 }
 
 /// How it may arrive: in pieces, every byte of it.
-pub(crate) fn pieces<'a>(random: &mut Random, mut bytes: &'a [u8]) -> Vec<&'a [u8]> {
+pub(crate) fn pieces<'a>(random: &mut Rng, mut bytes: &'a [u8]) -> Vec<&'a [u8]> {
     let longest = random.pick(&[1, 2, 9, 100, 16_384, usize::MAX]);
     let mut pieces = Vec::new();
     while !bytes.is_empty() {
         let longest = longest.min(bytes.len());
-        let (piece, rest) = bytes.split_at(1 + random.below(longest));
+        let (piece, rest) = bytes.split_at(1 + random.usize(..longest));
         pieces.push(piece);
         bytes = rest;
     }
@@ -183,13 +184,13 @@ fn lines_are_what_the_contract_says_however_they_arrive() {
 #[test]
 fn cleaning_any_text_is_what_the_contract_says_and_is_done_once() {
     fuzz("cleaning", |random| {
-        let text: String = match random.below(3) {
-            0 => (0..random.below(30)).map(|_| char(random)).collect(),
+        let text: String = match random.usize(..3) {
+            0 => (0..random.usize(..30)).map(|_| char(random)).collect(),
             1 => String::from_utf8_lossy(&sent(random)).into_owned(),
             // Sequences over and in one another.
             _ => {
                 let parts: Vec<char> = "\x1b[]P\\m0; ?\x07\x18\u{9b}\u{9d}\u{9c}\u{90}x\u{202e}".chars().collect();
-                (0..random.below(30)).map(|_| random.pick(&parts)).collect()
+                (0..random.usize(..30)).map(|_| random.pick(&parts)).collect()
             }
         };
         let cleaned = clean(&text);
@@ -317,19 +318,11 @@ fn a_session_says_nothing_unclean_and_keeps_its_rules_whatever_is_typed() {
                 }
                 Act::Join(_) => {}
                 Act::Who => assert!(typed.get(..4).is_some_and(|word| word.eq_ignore_ascii_case("/who")), "{typed:?}"),
-                Act::Emote(line) | Act::Whisper(line) | Act::Reply(line) | Act::Ignore(line) => {
+                Act::Command(line) => {
                     assert!(in_room && typed.starts_with('/') && !line.is_empty(), "{typed:?}");
                     assert_part(line, &typed);
                     assert_sayable(&Message::nobody_called(line));
                 }
-                Act::Rename(name) => {
-                    assert!(in_room);
-                    assert_name(name);
-                    if random.one_in(2) {
-                        session.named(name.clone());
-                    }
-                }
-                Act::Recall(_) => assert!(in_room),
             }
         }
     });

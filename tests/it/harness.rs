@@ -258,6 +258,12 @@ impl Program {
         }
     }
 
+    /// Types a line on its standard input if it still takes one, which may not be for long.
+    pub(crate) fn may_be_typed(&mut self, line: &str) {
+        self.story.tell(&self.name, "may be typed", line.as_bytes());
+        let _ = self.stdin.as_mut().map(|stdin| stdin.write_all(format!("{line}\n").as_bytes()));
+    }
+
     /// Ends its standard input.
     pub(crate) fn close_stdin(&mut self) {
         self.story.tell(&self.name, "has no more input", b"");
@@ -408,6 +414,15 @@ impl Server {
     /// The story that this server is in.
     pub(crate) fn story(&self) -> &Story {
         &self.program.story
+    }
+
+    /// A figure of the server's `/proc/PID/status`, in KiB.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn memory_kib(&self, field: &str) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid().as_raw_nonzero()));
+        let status = status.expect("the server runs");
+        let line = status.lines().find_map(|line| line.strip_prefix(field)).expect("the field is there");
+        line.trim_start_matches(':').trim().trim_end_matches(" kB").parse().expect("the field is a number")
     }
 
     /// The operator types a line.

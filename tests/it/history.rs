@@ -3,6 +3,7 @@
 use crate::harness::{Client, GOODBYE, PATIENCE, Program, STOPS_WITHIN, Scratch, Server, dynasti, dynasti_through_sh};
 use rustix::process::Signal;
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 use std::time::Instant;
@@ -382,6 +383,39 @@ fn a_disk_that_is_stuck_is_reported_once_and_holds_nobody_up() {
     reader.stdout.find("the last line", |line| line.ends_with("Ann: and on we talk"));
     assert_eq!(complaints(&server), [complaint, well]);
     stops(server);
+}
+
+#[test]
+fn how_many_lines_a_stuck_disk_leaves_out_is_told_when_the_server_stops() {
+    const SAID: usize = 40;
+    let scratch = Scratch::new("left-out");
+    let path = scratch.path("room.log");
+    make_fifo(&path);
+    // Keeps in the pipe what it holds when the server is gone.
+    let pipe = fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    let mut server = Server::start(&["--rate", "0", "--transcript", &path]);
+    let [mut ann, mut bob] = server.room(["Ann", "Bob"]);
+    let text = "x".repeat(4000);
+    for _ in 0..SAID {
+        ann.says(&text);
+        bob.hears(&format!("Ann: {text}"));
+    }
+    server.signal(Signal::TERM);
+    assert_eq!(server.exits_within(STOPS_WITHIN).code(), Some(0));
+    let mut rest = fs::File::open(&path).unwrap();
+    drop(pipe);
+    let mut written = Vec::new();
+    rest.read_to_end(&mut written).unwrap();
+    // Two came and talked. How much of its last write the pipe has taken is not for the server to know.
+    let said = SAID + 2;
+    let left_out = said - written.iter().filter(|byte| **byte == b'\n').count();
+    let complaints = server.stderr.whole();
+    let numbers = complaints.iter().filter(|line| line.contains(&path)).flat_map(|line| {
+        let rest = line.replace(&path, "");
+        rest.split(|char: char| !char.is_ascii_digit()).filter_map(|word| word.parse().ok()).collect::<Vec<usize>>()
+    });
+    let told = numbers.filter(|number| (left_out..=said).contains(number)).count();
+    assert_eq!(told, 1, "{left_out} lines or some more are missing: {complaints:?}");
 }
 
 #[test]

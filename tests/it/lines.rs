@@ -1,6 +1,8 @@
 //! Lines: what makes one, what it may hold, and what is left of it when it reaches somebody else.
 
 use crate::harness::{PROMPT, Server};
+use crate::random::Chance;
+use fastrand::Rng;
 
 const TOO_LONG: &str = "-- Line too long (4096 bytes at most); not sent.";
 
@@ -257,14 +259,11 @@ fn nothing_that_anybody_sends_reads_as_anything_but_theirs() {
         "\u{2028}".as_bytes(),
         "\u{202e}".as_bytes(),
     ];
-    let mut random = 0x2545_f491_4f6c_dd1d_u64;
+    let mut random = Rng::with_seed(1);
     for round in 0..500 {
         let mut line = Vec::new();
         for _ in 0..round % 12 {
-            random ^= random << 13;
-            random ^= random >> 7;
-            random ^= random << 17;
-            line.extend_from_slice(pieces[(random % pieces.len() as u64) as usize]);
+            line.extend_from_slice(random.pick(&pieces));
         }
         // Ends what may still be open: a telnet sequence does not end with its line.
         line.extend_from_slice(b"\n\0\n\xff\xf0\n");

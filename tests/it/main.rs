@@ -4,12 +4,15 @@
 //! so every transcript also shows what was *not* said.
 
 mod chaos;
+mod crowd;
 mod emulator;
 mod harness;
 mod random;
 mod reference;
 mod seat;
 
+mod backpressure;
+mod bounds;
 mod commands;
 mod fuzz;
 mod history;

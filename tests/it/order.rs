@@ -1,6 +1,8 @@
 //! Order: everybody sees the room's lines in the same order, and each sender's in theirs.
 
-use crate::harness::Server;
+use crate::harness::{Client, PROMPT, Server};
+use rustix::process::Signal;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 const LINES: usize = 200;
@@ -64,4 +66,88 @@ fn nobody_hears_anything_from_before_they_came_or_misses_anything_after() {
         bob.hears("Cid has left the chat.");
         ann.hears_each(["Cid has joined the chat.", "Cid has left the chat."]);
     }
+}
+
+#[test]
+fn who_quits_hears_all_that_was_said_before_and_nothing_that_was_said_after() {
+    let server = Server::start(&["--rate", "0"]);
+    let [mut bob, mut cid] = server.room(["Bob", "Cid"]);
+    let over = AtomicBool::new(false);
+    let (visits, heard) = thread::scope(|scope| {
+        let listen = scope.spawn(|| cid.hears_until("Bob: the end"));
+        scope.spawn(|| {
+            let numbers = (0..100_000).take_while(|_| !over.load(Ordering::SeqCst));
+            numbers.for_each(|number| bob.says(&number.to_string()));
+            bob.says("the end");
+        });
+        let visits: Vec<Vec<String>> = (0..20)
+            .map(|_| {
+                let mut ann = server.join("Ann");
+                let mut heard: Vec<String> = (0..3).filter_map(|_| ann.next_line()).collect();
+                ann.says("/quit");
+                heard.extend(ann.hears_out());
+                assert_eq!(heard.pop().as_deref(), Some("-- Bye!"), "the last word");
+                heard
+            })
+            .collect();
+        over.store(true, Ordering::SeqCst);
+        (visits, listen.join().expect("Cid hears everything"))
+    });
+    let mut rest = heard.iter();
+    for visit in visits {
+        rest.find(|line| *line == "Ann has joined the chat.").expect("Cid hears Ann come");
+        let meanwhile: Vec<&String> = rest.by_ref().take_while(|line| *line != "Ann has left the chat.").collect();
+        assert_eq!(visit.iter().collect::<Vec<_>>(), meanwhile, "Ann heard just what was said while she was here");
+    }
+}
+
+#[test]
+fn who_quits_while_many_talk_at_once_hears_nothing_that_was_said_after() {
+    let server = Server::start(&["--rate", "0"]);
+    let mut cid = server.join("Cid");
+    for round in 0..20 {
+        // Half of them are taken before Ann when all have something to say, whatever the order is.
+        let mut talkers: Vec<Client> = (0..5).map(|number| server.join(&format!("a{number}"))).collect();
+        let mut ann = server.join("Ann");
+        talkers.extend((0..5).map(|number| server.join(&format!("z{number}"))));
+        ann.hears_until("z4 has joined the chat.");
+        cid.hears_until("z4 has joined the chat.");
+        server.signal(Signal::STOP);
+        let (before, after) = talkers.split_at_mut(5);
+        before.iter_mut().for_each(|talker| talker.says("good night"));
+        ann.says("/quit");
+        after.iter_mut().for_each(|talker| talker.says("good night"));
+        server.signal(Signal::CONT);
+        let mut heard = ann.hears_out();
+        assert_eq!(heard.pop().as_deref(), Some("-- Bye!"), "the last word");
+        assert_eq!(heard, cid.hears_until("Ann has left the chat."), "in round {round}");
+        for talker in talkers {
+            talker.leaves();
+        }
+        (0..20 - heard.len()).for_each(|_| drop(cid.next_line()));
+    }
+}
+
+#[test]
+fn who_quits_with_much_unread_hears_all_of_it_and_nothing_that_was_said_after() {
+    let server = Server::start(&["--rate", "0"]);
+    let [mut bob, mut cid] = server.room(["Bob", "Cid"]);
+    let mut ann = server.dial_with_small_window();
+    ann.hears(PROMPT);
+    ann.joins("Ann");
+    for other in [&mut bob, &mut cid] {
+        other.hears("Ann has joined the chat.");
+    }
+    // More than her kernel takes, and less than she may be behind.
+    let said: Vec<String> = (0..110).map(|number| format!("{number} {:1000}|", "")).collect();
+    bob.sends(said.join("\n") + "\n");
+    let said: Vec<String> = said.iter().map(|line| format!("Bob: {line}")).collect();
+    cid.hears_each(&said);
+    ann.says("/quit");
+    cid.hears("Ann has left the chat.");
+    bob.says("has she gone?");
+    cid.hears("Bob: has she gone?");
+    ann.hears_each(&said);
+    ann.hears("-- Bye!");
+    ann.hears_the_end();
 }

@@ -9,8 +9,9 @@
 
 use crate::chaos::Vandal;
 use crate::harness::{Client, STOPS_WITHIN, Server};
-use crate::random::{Random, fresh_seed, number_from};
+use crate::random::{Chance, number_from};
 use crate::reference::is_forbidden;
+use fastrand::Rng;
 use rustix::process::Signal;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -78,8 +79,8 @@ struct Heard {
 #[cfg(target_os = "linux")]
 fn soak() {
     let seconds = number_from("DYNASTI_SOAK_SECONDS").unwrap_or(60);
-    let seed = number_from("DYNASTI_SOAK_SEED").unwrap_or_else(fresh_seed);
-    let mut random = Random::new(seed);
+    let seed = number_from("DYNASTI_SOAK_SEED").unwrap_or_else(|| fastrand::u64(..));
+    let mut random = Rng::with_seed(seed);
     // Without a limit pastes come as fast as they can, with one they wait in the server.
     let rate = random.pick(&["0", "0", "100"]);
     println!("soaking for {seconds} s at --rate {rate}, seed {seed}");
@@ -102,7 +103,7 @@ fn soak() {
         for (number, client) in healthy.into_iter().enumerate() {
             let stream = client.into_stream();
             if number < TALKERS {
-                let (mouth, random) = (stream.try_clone().unwrap(), Random::new(random.number()));
+                let (mouth, random) = (stream.try_clone().unwrap(), Rng::with_seed(random.u64(..)));
                 talking.push(scope.spawn(move || talk(number, mouth, random, begun, end)));
             }
             listening.push(scope.spawn(move || listen(number, stream, begun)));
@@ -111,7 +112,7 @@ fn soak() {
         for number in 0..VANDALS {
             // Two for each name.
             let name = format!("Imp{}", number / 2);
-            let vandal = Vandal::new(server.addresses()[0], name, Random::new(random.number()));
+            let vandal = Vandal::new(server.addresses()[0], name, Rng::with_seed(random.u64(..)));
             raging.push(scope.spawn(move || vandal.rage(end)));
         }
         // So long before the talkers' last lines that the operator's last one comes before them.
@@ -197,7 +198,7 @@ fn name(number: usize) -> String {
 }
 
 /// Says numbered lines until the time has come, in all the ways in which a line may be sent.
-fn talk(number: usize, mut mouth: TcpStream, mut random: Random, begun: Instant, end: Instant) -> Talk {
+fn talk(number: usize, mut mouth: TcpStream, mut random: Rng, begun: Instant, end: Instant) -> Talk {
     let words = ["tea", "Ümlaut", "日本", "🙂", "a\tb", "//", "supper is ready", "שלום", "e\u{301}"];
     mouth.set_write_timeout(Some(PATIENCE)).expect("a timeout is to be had");
     let mut talk = Talk::default();
@@ -206,14 +207,14 @@ fn talk(number: usize, mut mouth: TcpStream, mut random: Random, begun: Instant,
         let lines = match number {
             0..TYPISTS => 1,
             _ if random.one_in(200) => 100,
-            _ => random.below(3),
+            _ => random.usize(..3),
         };
         let mut bytes = Vec::new();
         for _ in 0..lines {
-            let filler: Vec<&str> = (0..random.below(10)).map(|_| random.pick(&words)).collect();
-            let text = format!("{} t={} {}x", random.number(), begun.elapsed().as_micros(), filler.join(" "));
+            let filler: Vec<&str> = (0..random.usize(..10)).map(|_| random.pick(&words)).collect();
+            let text = format!("{} t={} {}x", random.u64(..), begun.elapsed().as_micros(), filler.join(" "));
             if random.one_in(20) {
-                let to = random.below(HEALTHY);
+                let to = random.usize(..HEALTHY);
                 if to != number {
                     bytes.extend(format!("/msg {} {text}\n", name(to)).bytes());
                     talk.whispered[to].push(Mark::of(number, &format!("{} (private): {text}", name(number))));
@@ -232,11 +233,11 @@ fn talk(number: usize, mut mouth: TcpStream, mut random: Random, begun: Instant,
                 b"\x1b[0m\n",
             ]));
         }
-        let (first, second) = bytes.split_at(random.below(bytes.len() + 1));
+        let (first, second) = bytes.split_at(random.usize(..bytes.len() + 1));
         for piece in [first, second] {
             mouth.write_all(piece).expect("a healthy client can always talk");
         }
-        let pause = if number < TYPISTS { 300 + random.below(500) } else { random.below(50) };
+        let pause = if number < TYPISTS { 300 + random.usize(..500) } else { random.usize(..50) };
         thread::sleep(Duration::from_millis(pause as u64));
     }
     says(LAST);

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 const WELCOME_CID: &str = "Welcome, Cid! You can now chat. Type messages and press Enter.";
 
 /// Whether this tool is installed, and is the one that is meant: what it prints for `argument` holds `mark`.
-fn installed(tool: &str, argument: &str, mark: &str) -> bool {
+pub(crate) fn installed(tool: &str, argument: &str, mark: &str) -> bool {
     let output = Command::new(tool).arg(argument).stdin(Stdio::null()).output();
     let found = output.is_ok_and(|output| {
         let printed = [output.stdout, output.stderr].concat();

@@ -41,7 +41,6 @@ const NOTICES: [&str; 3] = ["has joined the chat", "has left the chat", "is now 
 #[derive(Debug, Clone)]
 pub struct Name {
     typed: Arc<str>,
-    key: Key,
 }
 
 /// What two names have in common when they count as the same. It is not shown to anybody.
@@ -98,7 +97,7 @@ impl Name {
         if NOTICES.iter().any(|words| key.0.contains(words)) {
             return Err(Refusal::Notice);
         }
-        Ok(Self { typed: name.into(), key })
+        Ok(Self { typed: name.into() })
     }
 
     /// Returns the name as it is shown.
@@ -108,7 +107,7 @@ impl Name {
 
     /// Returns what this name has in common with all that count as the same.
     pub fn key(&self) -> Key {
-        self.key.clone()
+        Key::of(&self.typed)
     }
 }
 

@@ -3,7 +3,7 @@
 //! Counts connections; knows nothing of what they do.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use crate::address::home;
 
 /// Counts who is in.
 #[derive(Debug)]
-pub struct Door {
+pub struct Admission {
     max: usize,
     max_per_address: usize,
     inside: Mutex<Inside>,
@@ -25,16 +25,16 @@ struct Inside {
     bans: HashMap<IpAddr, Option<Instant>>,
 }
 
-/// A place inside; it is free again when this is dropped.
+/// Lets one client be in. Dropping it makes room for another.
 #[derive(Debug)]
-pub struct Place {
-    door: Arc<Door>,
-    address: IpAddr,
+pub struct Permit {
+    admission: Arc<Admission>,
+    address: SocketAddr,
 }
 
-/// Why there is no place.
+/// Why a client is not let in.
 #[derive(Debug, PartialEq, Eq)]
-pub enum NoPlace {
+pub enum Refused {
     /// So many are in.
     Full(usize),
     /// So many are in from one address.
@@ -43,38 +43,38 @@ pub enum NoPlace {
     Banned(Option<Duration>),
 }
 
-impl Door {
-    /// A door that lets in so many, and so many from one address; loopback is exempt from the latter.
-    pub fn new(max: usize, max_per_address: usize) -> Door {
-        Door { max, max_per_address, inside: Mutex::default() }
+impl Admission {
+    /// Lets in so many clients, and so many from one address. Loopback is exempt from the latter.
+    pub fn new(max: usize, max_per_address: usize) -> Admission {
+        Admission { max, max_per_address, inside: Mutex::default() }
     }
 
-    /// Takes a place for a client from this address.
+    /// Lets a client in from this address.
     ///
     /// # Errors
-    /// When there is none.
-    pub fn enter(self: &Arc<Door>, address: IpAddr) -> Result<Place, NoPlace> {
-        let address = home(address);
+    /// When there is no room for it, or the address is banned.
+    pub fn admit(self: &Arc<Admission>, from: SocketAddr) -> Result<Permit, Refused> {
+        let address = home(from.ip());
         let mut inside = self.inside();
         if let Some(left) = inside.ban_left(address, Instant::now()) {
-            return Err(NoPlace::Banned(left));
+            return Err(Refused::Banned(left));
         }
         if inside.all >= self.max {
-            return Err(NoPlace::Full(self.max));
+            return Err(Refused::Full(self.max));
         }
         // Loopback is the operator's own machine.
         if !address.is_loopback() {
             let here = inside.by_address.entry(address).or_default();
             if *here >= self.max_per_address {
-                return Err(NoPlace::FullForAddress(self.max_per_address));
+                return Err(Refused::FullForAddress(self.max_per_address));
             }
             *here += 1;
         }
         inside.all += 1;
-        Ok(Place { door: Arc::clone(self), address })
+        Ok(Permit { admission: Arc::clone(self), address: from })
     }
 
-    /// Lets nobody in from this address any more, for so long or for good. Tells what counts as that address.
+    /// Lets nobody in from this address any more, for so long or for good. Returns what counts as that address.
     pub fn ban(&self, address: IpAddr, time: Option<Duration>) -> IpAddr {
         let (address, now) = (home(address), Instant::now());
         // So long that no clock gets there is for good.
@@ -123,21 +123,27 @@ impl Inside {
     }
 }
 
-impl Place {
-    /// How long the address is banned still, if it has been since the place was taken; None within is for good.
+impl Permit {
+    /// Where the client connects from.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// How long the address is banned still, if it has been since the client was let in; None within is for good.
     pub(super) fn banned(&self) -> Option<Option<Duration>> {
-        self.door.inside().ban_left(self.address, Instant::now())
+        self.admission.inside().ban_left(home(self.address.ip()), Instant::now())
     }
 }
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
-        let mut inside = self.door.inside();
+        let mut inside = self.admission.inside();
         inside.all -= 1;
-        if let Some(here) = inside.by_address.get_mut(&self.address) {
+        let address = home(self.address.ip());
+        if let Some(here) = inside.by_address.get_mut(&address) {
             *here -= 1;
             if *here == 0 {
-                inside.by_address.remove(&self.address);
+                inside.by_address.remove(&address);
             }
         }
     }
@@ -147,52 +153,58 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
+    fn from(text: &str) -> SocketAddr {
+        SocketAddr::new(address(text), 50112)
+    }
+
     fn address(text: &str) -> IpAddr {
         text.parse().unwrap()
     }
 
     #[test]
     fn a_place_is_free_again_when_its_holder_is_gone() {
-        let door = Arc::new(Door::new(1, 1));
-        let place = door.enter(address("192.0.2.1")).unwrap();
-        assert_eq!(door.enter(address("192.0.2.2")).unwrap_err(), NoPlace::Full(1));
-        drop(place);
-        assert!(door.enter(address("192.0.2.2")).is_ok());
-        assert!(door.inside().by_address.is_empty());
+        let admission = Arc::new(Admission::new(1, 1));
+        let permit = admission.admit(from("192.0.2.1")).unwrap();
+        assert_eq!(admission.admit(from("192.0.2.2")).unwrap_err(), Refused::Full(1));
+        drop(permit);
+        assert!(admission.admit(from("192.0.2.2")).is_ok());
+        assert!(admission.inside().by_address.is_empty());
     }
 
     #[test]
     fn one_address_is_one_however_it_is_written() {
-        let door = Arc::new(Door::new(9, 1));
-        let _v4 = door.enter(address("192.0.2.1")).unwrap();
-        assert_eq!(door.enter(address("::ffff:192.0.2.1")).unwrap_err(), NoPlace::FullForAddress(1));
-        let _v6 = door.enter(address("2001:db8:0:1::1")).unwrap();
-        assert_eq!(door.enter(address("2001:db8:0:1:ffff::2")).unwrap_err(), NoPlace::FullForAddress(1));
-        assert!(door.enter(address("2001:db8:0:2::1")).is_ok());
+        let admission = Arc::new(Admission::new(9, 1));
+        let _v4 = admission.admit(from("192.0.2.1")).unwrap();
+        assert_eq!(admission.admit(from("::ffff:192.0.2.1")).unwrap_err(), Refused::FullForAddress(1));
+        let _v6 = admission.admit(from("2001:db8:0:1::1")).unwrap();
+        assert_eq!(admission.admit(from("2001:db8:0:1:ffff::2")).unwrap_err(), Refused::FullForAddress(1));
+        assert!(admission.admit(from("2001:db8:0:2::1")).is_ok());
     }
 
     #[test]
     fn loopback_is_exempt() {
-        let door = Arc::new(Door::new(9, 1));
-        let places = ["127.0.0.1", "127.0.0.1", "::1", "::1", "::ffff:127.0.0.1"].map(|a| door.enter(address(a)));
-        assert!(places.iter().all(Result::is_ok));
+        let admission = Arc::new(Admission::new(9, 1));
+        let permits = ["127.0.0.1", "127.0.0.1", "::1", "::1", "::ffff:127.0.0.1"].map(|a| admission.admit(from(a)));
+        assert!(permits.iter().all(Result::is_ok));
     }
 
     #[test]
     fn a_ban_ends_by_itself_or_by_the_operator() {
-        let door = Arc::new(Door::new(9, 9));
+        let admission = Arc::new(Admission::new(9, 9));
         let one = address("192.0.2.1");
-        door.ban(address("::ffff:192.0.2.1"), None);
-        assert_eq!(door.enter(one).unwrap_err(), NoPlace::Banned(None));
-        assert_eq!(door.bans(), [(one, None)]);
-        assert!(door.enter(address("192.0.2.2")).is_ok());
-        assert!(door.unban(one) && !door.unban(one));
-        assert!(door.enter(one).is_ok());
-        door.ban(one, Some(Duration::ZERO));
-        assert!(door.enter(one).is_ok());
-        door.ban(one, Some(Duration::from_secs(60)));
-        assert!(matches!(door.enter(one), Err(NoPlace::Banned(Some(left))) if left > Duration::from_secs(50)));
-        door.ban(address("2001:db8::1"), None);
-        assert!(door.is_banned(address("2001:db8::2")));
+        admission.ban(address("::ffff:192.0.2.1"), None);
+        assert_eq!(admission.admit(SocketAddr::new(one, 1)).unwrap_err(), Refused::Banned(None));
+        assert_eq!(admission.bans(), [(one, None)]);
+        assert!(admission.admit(from("192.0.2.2")).is_ok());
+        assert!(admission.unban(one) && !admission.unban(one));
+        assert!(admission.admit(SocketAddr::new(one, 1)).is_ok());
+        admission.ban(one, Some(Duration::ZERO));
+        assert!(admission.admit(SocketAddr::new(one, 1)).is_ok());
+        admission.ban(one, Some(Duration::from_secs(60)));
+        assert!(
+            matches!(admission.admit(SocketAddr::new(one, 1)), Err(Refused::Banned(Some(left))) if left > Duration::from_secs(50))
+        );
+        admission.ban(address("2001:db8::1"), None);
+        assert!(admission.is_banned(address("2001:db8::2")));
     }
 }

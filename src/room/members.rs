@@ -1,0 +1,238 @@
+//! The client list: who is here and under which name, who does not hear whom, who wrote to whom.
+//!
+//! Knows names; what it takes to be told something is the reader's.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::backpressure::Patience;
+use super::log::Id;
+use super::reader::Handle;
+use crate::text::command::addressees;
+use crate::text::name::{Key, Name};
+
+/// Whom one member may ignore: each is looked for whenever somebody leaves.
+pub(super) const MAX_IGNORED: usize = 100;
+
+/// A connection, with a name or without one yet.
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) id: Id,
+    pub(super) address: SocketAddr,
+    pub(super) reader: Handle,
+    /// Since when it has its name, or else has none.
+    pub(super) since: Instant,
+    pub(super) name: Option<Name>,
+    pub(super) muted: bool,
+    pub(super) patience: Patience,
+    relations: Relations,
+}
+
+/// What a member has to do with others. Boxed, because most have to do with all alike.
+#[derive(Debug, Default)]
+struct Relations(Option<Box<Related>>);
+
+#[derive(Debug, Default)]
+struct Related {
+    /// Who ignores this member.
+    ignored_by: Option<Arc<[Id]>>,
+    /// Whom this member ignores.
+    ignores: Vec<Id>,
+    /// Who wrote to this member alone last.
+    last_writer: Option<Id>,
+}
+
+impl Client {
+    /// Who else but themselves does not hear what this member says.
+    pub(super) fn unheard_by(&self) -> Option<Arc<[Id]>> {
+        self.relations.0.as_ref()?.ignored_by.clone()
+    }
+
+    /// Whom this member ignores.
+    pub(super) fn ignores(&self) -> &[Id] {
+        self.relations.0.as_ref().map_or(&[], |related| &related.ignores)
+    }
+
+    /// Who wrote to this member alone last, if they are still here.
+    pub(super) fn last_writer(&self) -> Option<Id> {
+        self.relations.0.as_ref()?.last_writer
+    }
+
+    /// Somebody has written to this member alone.
+    pub(super) fn written_to_by(&mut self, writer: Id) {
+        self.related().last_writer = Some(writer);
+    }
+
+    fn related(&mut self) -> &mut Related {
+        self.relations.0.get_or_insert_default()
+    }
+}
+
+/// See the module's head.
+#[derive(Debug)]
+pub(super) struct Members {
+    /// In the order in which they came, which is that of their numbers. Boxed, for the list has room for twice as many as
+    /// it holds.
+    #[expect(clippy::vec_box, reason = "as said")]
+    clients: Vec<Box<Client>>,
+    names: HashMap<Key, Id>,
+    next: NonZeroU64,
+}
+
+/// A member that a text begins with, and the rest of the text.
+pub(super) struct Found<'a> {
+    pub(super) id: Id,
+    pub(super) name: Name,
+    pub(super) address: IpAddr,
+    pub(super) rest: &'a str,
+}
+
+/// What came of wanting to ignore somebody, or to hear them again.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Ignored {
+    Oneself,
+    Now,
+    NotAnyMore,
+    TooMany,
+}
+
+impl Members {
+    /// Nobody. The first number given to a client is the one after `last`.
+    pub(super) fn new(last: Id) -> Members {
+        Members { clients: Vec::new(), names: HashMap::new(), next: last.0.saturating_add(1) }
+    }
+
+    /// The number that the next connection gets.
+    pub(super) fn next_id(&self) -> Id {
+        Id(self.next)
+    }
+
+    /// Puts a connection on the list that has no name yet. Its number is the next one.
+    pub(super) fn enter(&mut self, address: SocketAddr, reader: Handle, now: Instant) {
+        let id = Id(self.next);
+        self.next = self.next.saturating_add(1);
+        self.clients.push(Box::new(Client {
+            id,
+            address,
+            reader,
+            since: now,
+            name: None,
+            muted: false,
+            patience: Patience::default(),
+            relations: Relations::default(),
+        }));
+    }
+
+    /// Takes a connection off the list. Its name is free, and nobody ignores it or answers it any more.
+    pub(super) fn remove(&mut self, id: Id) -> Option<Box<Client>> {
+        let gone = self.clients.remove(self.position(id)?);
+        let Some(name) = &gone.name else { return Some(gone) };
+        self.names.remove(&name.key());
+        for other in &mut self.clients {
+            let Some(related) = &mut other.relations.0 else { continue };
+            if gone.ignores().contains(&other.id) {
+                related.ignored_by = without(&related.ignored_by, id);
+            }
+            related.ignores.retain(|ignored| *ignored != id);
+            if related.last_writer == Some(id) {
+                related.last_writer = None;
+            }
+        }
+        Some(gone)
+    }
+
+    /// Gives a client this name, its first or another. False when somebody else has it.
+    pub(super) fn give(&mut self, id: Id, name: &Name) -> bool {
+        if self.names.get(&name.key()).is_some_and(|holder| *holder != id) {
+            return false;
+        }
+        let Some(at) = self.position(id) else { return false };
+        if let Some(old) = self.clients[at].name.replace(name.clone()) {
+            self.names.remove(&old.key());
+        }
+        self.names.insert(name.key(), id);
+        true
+    }
+
+    /// Lets a member not hear another member any more, or hear them again.
+    pub(super) fn ignore(&mut self, id: Id, other: Id) -> Ignored {
+        let (Some(at), Some(of)) = (self.position(id), self.position(other)) else { return Ignored::Oneself };
+        if at == of {
+            return Ignored::Oneself;
+        }
+        let ignores = &mut self.clients[at].related().ignores;
+        let ignored = ignores.iter().position(|ignored| *ignored == other);
+        if ignored.is_none() && ignores.len() == MAX_IGNORED {
+            return Ignored::TooMany;
+        }
+        match ignored {
+            Some(ignored) => drop(ignores.swap_remove(ignored)),
+            None => ignores.push(other),
+        }
+        let by = &mut self.clients[of].related().ignored_by;
+        match ignored {
+            Some(_) => {
+                *by = without(by, id);
+                Ignored::NotAnyMore
+            }
+            None => {
+                *by = Some(by.iter().flat_map(|by| by.iter().copied()).chain([id]).collect());
+                Ignored::Now
+            }
+        }
+    }
+
+    fn position(&self, id: Id) -> Option<usize> {
+        self.clients.binary_search_by_key(&id, |client| client.id).ok()
+    }
+
+    pub(super) fn get(&self, id: Id) -> Option<&Client> {
+        self.position(id).map(|at| &*self.clients[at])
+    }
+
+    pub(super) fn get_mut(&mut self, id: Id) -> Option<&mut Client> {
+        self.position(id).map(|at| &mut *self.clients[at])
+    }
+
+    /// The member who is called this.
+    pub(super) fn named(&self, key: &Key) -> Option<&Client> {
+        self.get(*self.names.get(key)?)
+    }
+
+    /// The member that a text begins with: the longest name that fits, because names have spaces.
+    pub(super) fn find<'a>(&self, text: &'a str) -> Option<Found<'a>> {
+        addressees(text).find_map(|(key, rest)| {
+            let client = self.named(&key)?;
+            Some(Found { id: client.id, name: client.name.clone()?, address: client.address.ip(), rest })
+        })
+    }
+
+    /// Every connection, with a name or without.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Client> {
+        self.clients.iter().map(|client| &**client)
+    }
+
+    /// Every member, with its name.
+    pub(super) fn members(&self) -> impl Iterator<Item = (&Client, &Name)> {
+        self.all().filter_map(|client| Some((client, client.name.as_ref()?)))
+    }
+
+    /// Every member.
+    pub(super) fn members_mut(&mut self) -> impl Iterator<Item = &mut Client> {
+        self.clients.iter_mut().map(|client| &mut **client).filter(|client| client.name.is_some())
+    }
+
+    /// How many members there are.
+    pub(super) fn count(&self) -> usize {
+        self.names.len()
+    }
+}
+
+/// The same list without this one; None when that was the last.
+fn without(list: &Option<Arc<[Id]>>, id: Id) -> Option<Arc<[Id]>> {
+    let rest: Arc<[Id]> = list.iter().flat_map(|list| list.iter().copied()).filter(|other| *other != id).collect();
+    (!rest.is_empty()).then_some(rest)
+}

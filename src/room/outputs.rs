@@ -1,0 +1,101 @@
+//! What the process is told: lines for its standard output, warnings for its standard error. The room waits for neither:
+//! what is too much is counted instead, and the count is said when there is room again.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use async_channel::{Receiver, Sender};
+
+use super::log::Size;
+use crate::text::name::Name;
+
+/// How far standard output may be behind the room: some screens of chat, and the comings and goings of a crowd.
+pub(super) const MAX_OUTPUT: Size = Size { lines: 4096, bytes: 512 * 1024 };
+
+/// How many warnings may wait. Each kind comes once a minute at most, or once until it is over.
+const MAX_WARNINGS: usize = 64;
+
+/// Who comes and goes, as the server's output says it.
+#[derive(Debug)]
+pub(super) enum Traffic<'a> {
+    Connected(&'a Name, SocketAddr),
+    Disconnected(&'a Name),
+}
+
+impl fmt::Display for Traffic<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Traffic::Connected(name, from) => write!(f, "{name} connected from {from}"),
+            Traffic::Disconnected(name) => write!(f, "{name} disconnected."),
+        }
+    }
+}
+
+/// Takes warnings. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Warnings {
+    put: Sender<String>,
+    lost: Arc<AtomicU64>,
+}
+
+/// Hands warnings on to whoever prints them.
+#[derive(Debug)]
+pub struct Warned {
+    take: Receiver<String>,
+    lost: Arc<AtomicU64>,
+}
+
+/// Makes both ends of a queue of warnings.
+pub fn warnings() -> (Warnings, Warned) {
+    let (put, take) = async_channel::bounded(MAX_WARNINGS);
+    let lost = Arc::new(AtomicU64::new(0));
+    (Warnings { put, lost: Arc::clone(&lost) }, Warned { take, lost })
+}
+
+impl Warnings {
+    /// Puts one line, without its end.
+    pub fn warn(&self, line: String) {
+        if self.put.try_send(line).is_err() {
+            self.lost.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// No more warnings are taken: whoever prints them finishes.
+    pub fn close(&self) {
+        self.put.close();
+    }
+}
+
+impl Warned {
+    /// The next warning, and how many before it were lost. None once the queue is closed and empty.
+    pub async fn next(&self) -> Option<(String, u64)> {
+        let warning = self.take.recv().await.ok()?;
+        Some((warning, self.lost.swap(0, Relaxed)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_lite::future::block_on;
+
+    use super::*;
+
+    #[test]
+    fn the_contracts_texts_are_to_the_letter() {
+        let ann = Name::parse("Ann").unwrap();
+        let from = SocketAddr::from(([192, 168, 1, 7], 50112));
+        assert_eq!(Traffic::Connected(&ann, from).to_string(), "Ann connected from 192.168.1.7:50112");
+        assert_eq!(Traffic::Disconnected(&ann).to_string(), "Ann disconnected.");
+    }
+
+    #[test]
+    fn warnings_that_find_no_room_are_counted() {
+        let (warnings, warned) = warnings();
+        (0..MAX_WARNINGS + 3).for_each(|n| warnings.warn(n.to_string()));
+        warnings.close();
+        assert_eq!(block_on(warned.next()), Some(("0".to_string(), 3)));
+        assert_eq!(block_on(warned.next()), Some(("1".to_string(), 0)));
+    }
+}

@@ -1,0 +1,288 @@
+//! The reader task: takes what a client sends to the room, at the pace that the client and the others allow.
+
+use std::cell::RefCell;
+use std::io::{self, Read};
+use std::mem;
+use std::net::TcpStream;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Instant;
+
+use futures_lite::future;
+use rustix::net::sockopt;
+use smol::{Async, Timer};
+
+use super::Context;
+use super::connection::Ending;
+use super::pace::Pace;
+use super::ready::{readable, uninterrupted};
+use super::session::{self, Act, Session, Step};
+use crate::room::{Acted, Id, NotJoined, Sending};
+use crate::text::line::Decoder;
+use crate::text::message::Message;
+use crate::text::name::Name;
+
+/// What one read takes at most, and so the budget of one turn: a flood is read in pieces, between which everybody else
+/// has their turn.
+const READ: usize = 16 * 1024;
+
+/// What one turn says at most. With a line that is as long as it can be, it is little beside the half of what a reader
+/// may be behind.
+const SAID: usize = 16 * 1024;
+const SAID_LINES: usize = 128;
+
+/// What may be read and not yet decoded, of all clients together. Past this each read takes little.
+const MAX_HELD: usize = 4 * 1024 * 1024;
+const LITTLE: usize = 1024;
+
+/// What a TLS handshake begins with (RFC 8446, 5.1): no keyboard does, and what follows may hold anything.
+const TLS: [u8; 2] = [22, 3];
+
+thread_local! {
+    /// Where every connection reads to: none holds a buffer while there is nothing to read.
+    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ]);
+}
+
+/// See the module's head.
+pub(super) struct Reading<'a> {
+    id: Id,
+    stream: &'a Async<TcpStream>,
+    context: &'a Context,
+    session: Session,
+    decoder: Decoder,
+    held: Option<Box<Held<'a>>>,
+    /// Whether nothing has come yet.
+    fresh: bool,
+    pace: Pace,
+    sending: Sending,
+}
+
+/// What was read and is yet to be decoded.
+struct Held<'a> {
+    bytes: Vec<u8>,
+    /// How many of them are decoded.
+    decoded: usize,
+    /// How much all clients hold.
+    total: &'a AtomicUsize,
+}
+
+impl<'a> Held<'a> {
+    /// None where nothing is to be held.
+    fn new(bytes: &[u8], total: &'a AtomicUsize) -> Option<Box<Held<'a>>> {
+        total.fetch_add(bytes.len(), Relaxed);
+        (!bytes.is_empty()).then(|| Box::new(Held { bytes: bytes.to_vec(), decoded: 0, total }))
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.total.fetch_sub(self.bytes.len(), Relaxed);
+    }
+}
+
+/// What remains to be done of a turn, until the connection is to end or the next turn is to begin.
+type Rest<'a> = Pin<Box<dyn Future<Output = Option<Ending>> + Send + 'a>>;
+
+/// What came of the input that one turn may look at.
+#[derive(Default)]
+struct Turn {
+    /// What the others are to hear.
+    said: Message,
+    /// What is to be done after that, if anything.
+    act: Option<Act>,
+    /// Whether there may be more to read at once.
+    more: bool,
+    /// Whether this was the end of input.
+    end: bool,
+}
+
+impl Turn {
+    fn add(&mut self, step: Step<'_>, name: Option<&Name>) {
+        match (step, name) {
+            (Step::Say(line), Some(name)) => self.said.say(name, &line),
+            (Step::Act(act), _) => self.act = Some(act),
+            (Step::Nothing | Step::Say(_), _) => {}
+        }
+    }
+}
+
+impl<'a> Reading<'a> {
+    pub(super) fn new(id: Id, stream: &'a Async<TcpStream>, context: &'a Context) -> Reading<'a> {
+        let now = Instant::now();
+        Reading {
+            id,
+            stream,
+            context,
+            session: Session::default(),
+            decoder: Decoder::default(),
+            held: None,
+            fresh: true,
+            pace: Pace::new(context.rate, now),
+            sending: Sending::new(now),
+        }
+    }
+
+    /// Reads until the connection is to end, and returns how.
+    ///
+    /// Whatever is done besides waiting for the client to say something is boxed: a thousand who are silent then
+    /// hold none of it.
+    pub(super) async fn run(&mut self) -> Ending {
+        let mut more = false;
+        loop {
+            if more {
+                future::yield_now().await;
+            } else if let Err(error) = readable(self.stream).await {
+                return Ending::broken(&error);
+            }
+            // The pace is asked only when there is something to read. A client who was silent would otherwise earn
+            // its burst while it is read.
+            while let Some(wait) = self.pace.wait(Instant::now()) {
+                Box::pin(Timer::after(wait)).await;
+                // Who has reset the connection had the burst; the rest is not read out, at the rate, for hours.
+                if let Ok(Err(error)) = sockopt::socket_error(self.stream.get_ref()) {
+                    return Ending::broken(&error.into());
+                }
+            }
+            let rest = match self.next() {
+                Ok((again, rest)) => {
+                    more = again;
+                    rest
+                }
+                Err(error) => return Ending::broken(&error),
+            };
+            if let Some(rest) = rest {
+                if let Some(ending) = rest.await {
+                    return ending;
+                }
+            }
+        }
+    }
+
+    /// Does what can be done at once of one turn. Returns whether there may be more to read, and the rest of the turn.
+    fn next(&mut self) -> io::Result<(bool, Option<Rest<'_>>)> {
+        let turn = match &self.held {
+            Some(_) => self.resume(),
+            None => match self.read() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok((false, None)),
+                read => read?,
+            },
+        };
+        let more = turn.more;
+        let rest = self.say_now(turn);
+        Ok((more, rest.map(|rest| Box::pin(self.take_to_room(rest)) as Rest<'_>)))
+    }
+
+    /// Reads once, and decodes what came, as much of it as one turn may say. The rest is held.
+    fn read(&mut self) -> io::Result<Turn> {
+        BUFFER.with_borrow_mut(|buffer| {
+            let size = if self.context.held.load(Relaxed) < MAX_HELD { READ } else { LITTLE };
+            let mut stream = self.stream.get_ref();
+            let n = uninterrupted(|| stream.read(&mut buffer[..size]))?;
+            if n == 0 {
+                return Ok(self.end());
+            }
+            if mem::replace(&mut self.fresh, false) && buffer[..n].starts_with(&TLS) {
+                return Ok(Turn { act: Some(session::no_person()), ..Turn::default() });
+            }
+            let (mut turn, rest) = self.turn(&buffer[..n]);
+            turn.more |= n == size;
+            self.held = Held::new(rest, &self.context.held);
+            Ok(turn)
+        })
+    }
+
+    /// Decodes more of what is held.
+    fn resume(&mut self) -> Turn {
+        let Some(mut held) = self.held.take() else { return Turn::default() };
+        let (turn, rest) = self.turn(&held.bytes[held.decoded..]);
+        let rest = rest.len();
+        held.decoded = held.bytes.len() - rest;
+        self.held = (rest > 0).then_some(held);
+        turn
+    }
+
+    /// Takes lines off the input up to the first that asks for more than to be said, or as many as one turn may say;
+    /// returns what remains of it, too.
+    fn turn<'b>(&mut self, mut input: &'b [u8]) -> (Turn, &'b [u8]) {
+        let (mut turn, mut lines, length) = (Turn::default(), 0, input.len());
+        while !self.pace.spent() && turn.said.lines() < SAID_LINES && turn.said.bytes().len() < SAID {
+            let before = input.len();
+            let next = self.decoder.next(&mut input);
+            self.pace.spend(next.is_some(), before - input.len());
+            let Some(next) = next else { break };
+            lines += 1;
+            turn.add(self.session.input(next), self.session.name());
+            if turn.act.is_some() {
+                break;
+            }
+        }
+        self.sending.sent(lines, length - input.len(), self.pace.now());
+        turn.more = !input.is_empty();
+        (turn, input)
+    }
+
+    /// What the end of input ends: the last line counts even without a newline.
+    fn end(&mut self) -> Turn {
+        let mut turn = Turn { end: true, ..Turn::default() };
+        if let Some(last) = self.decoder.end() {
+            turn.add(self.session.input(last), self.session.name());
+        }
+        turn
+    }
+
+    /// Has the room hear what came of a turn, if there is nothing to wait for. Returns what remains to be done.
+    fn say_now(&self, mut turn: Turn) -> Option<Turn> {
+        // What a panic does can only be seen by having one.
+        #[cfg(test)]
+        assert!(!turn.said.bytes().ends_with(b": panic!\n"), "as asked");
+        if !turn.said.is_empty() {
+            let said = self.context.room.say_now(self.id, mem::take(&mut turn.said), self.sending.manner());
+            turn.said = said.err().unwrap_or_default();
+        }
+        (turn.end || turn.act.is_some() || !turn.said.is_empty()).then_some(turn)
+    }
+
+    /// Takes to the room what came of a turn. Some when the connection is to end.
+    async fn take_to_room(&mut self, turn: Turn) -> Option<Ending> {
+        if !turn.said.is_empty() {
+            let waited = self.context.room.say(self.id, turn.said, self.sending.manner()).await;
+            self.sending.waited(waited);
+        }
+        if let Some(act) = turn.act {
+            if let Some(ending) = self.act(act).await {
+                return Some(ending);
+            }
+        }
+        turn.end.then(Ending::heard_out)
+    }
+
+    /// Does what a step asks for. Some when the connection is to end.
+    async fn act(&mut self, act: Act) -> Option<Ending> {
+        let (room, manner) = (&self.context.room, self.sending.manner());
+        match act {
+            Act::End(cause, words) => return Some(Ending::told(cause, words)),
+            Act::Answer(message) => self.sending.waited(room.answer(self.id, message, manner).await),
+            Act::Who => room.who(self.id).await,
+            Act::Join(name) => match room.join(self.id, &name).await {
+                Ok(()) => self.session.named(name),
+                // The room has ended the connection: the writer is about to say so.
+                Err(NotJoined::Gone) => {}
+                Err(NotJoined::Taken) => {
+                    // At most one step further: an answer, or the end.
+                    let taken = self.session.taken(&name);
+                    return Box::pin(self.act(taken)).await;
+                }
+            },
+            Act::Command(line) => {
+                let (acted, waited) = room.act(self.id, &line, manner).await;
+                self.sending.waited(waited);
+                match acted {
+                    Acted::Done => {}
+                    Acted::Renamed(name) => self.session.named(name),
+                    Acted::Quit => return Some(Ending::told(None, Message::bye())),
+                }
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,41 @@
+//! Waiting for a socket to be ready, at the price of as few wake-ups and as little memory as possible.
+
+use std::future::{self, Future};
+use std::io;
+use std::mem;
+use std::net::TcpStream;
+use std::task::{Context, Poll};
+
+use smol::Async;
+
+/// Waits until there may be something to read.
+pub(super) fn readable(stream: &Async<TcpStream>) -> impl Future<Output = io::Result<()>> {
+    // Not `Async::readable`: that keeps a list of wakers for each socket where one will do.
+    woken_once(move |cx| stream.poll_readable(cx))
+}
+
+/// Waits until more may be written.
+pub(super) fn writable(stream: &Async<TcpStream>) -> impl Future<Output = io::Result<()>> {
+    woken_once(move |cx| stream.poll_writable(cx))
+}
+
+/// Waits for one wake-up, and takes it to mean that the socket is ready. A second poll would wait for the next event,
+/// because async-io (2.6, `poll_ready`) drops an event that its own thread was already waiting for. After a spurious
+/// wake-up the caller reads or writes in vain, and waits again.
+fn woken_once(mut poll: impl FnMut(&mut Context<'_>) -> Poll<io::Result<()>>) -> impl Future<Output = io::Result<()>> {
+    let mut polled = false;
+    future::poll_fn(move |cx| match poll(cx) {
+        Poll::Pending if mem::replace(&mut polled, true) => Poll::Ready(Ok(())),
+        ready => ready,
+    })
+}
+
+/// Calls again as long as a signal interrupts the call.
+pub(super) fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
