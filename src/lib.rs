@@ -3,14 +3,14 @@
 //! # The way of a line
 //!
 //! ```text
-//! bytes in → line → session (name, command) → room → outbox → bytes out
+//! bytes in → line → session (name, command) → room: one log, many readers → bytes out
 //! ```
 //!
 //! A client's reader task ([`server`]) passes what it read to a [`text::line::Decoder`], which cuts it into lines and
 //! removes whatever must not reach a terminal. A [`server::session::Session`] decides what is to be done about each
-//! line. Most are said. All that one read brought becomes one [`text::message::Message`], and the [`room`] puts it into
-//! everybody's outbox: as one more part of a batch that all share, as long as nobody has begun to read that. Each
-//! client's writer task takes what has gathered in its outbox, and writes it with as few system calls as it needs.
+//! line. Most are said. All that one read brought becomes one [`text::message::Message`], and the [`room`] appends it to
+//! its log and notifies the readers: at once when one person speaks, after a moment when several do. Each client's
+//! writer task reads the log from where its [`room::Reader`] was, and writes with as few system calls as it needs.
 //!
 //! # The layers
 //!
@@ -31,12 +31,15 @@
 //! 1. Only [`text::line`] makes a `Line`, only [`text::message`] makes a `Message`, and only a `Message` reaches a
 //!    client. So unclean text cannot reach the room, and a client hears no sentence but those in that module.
 //! 2. Each method of the room takes the lock, works and lets go. No guard leaves `room`, and nothing is awaited under it.
-//! 3. To join is to have the name checked, to be welcomed, announced and inserted, under one guard.
-//! 4. To post to an outbox never waits. A full one ends its own connection and no other.
-//! 5. A member is removed once, by its own connection, on every path.
-//! 6. Everything has a limit, and the limit's reason stands beside its number.
+//! 3. Joining checks the name, welcomes, announces and inserts under one guard.
+//! 4. Appending to the log never waits. A reader that lags too far ends its own connection and no other.
+//! 5. A member is removed once: by the room at the moment that it drops or ends it, else by its own connection. Removed is
+//!    announced, and the name is free.
+//! 6. Everything has a limit, in count and in bytes, and the limit's reason stands beside its number.
 //! 7. The library never prints, exits, reads arguments or hears signals: it takes listeners, readers and futures.
-//! 8. A task is held by whoever must wait for it; where one is detached, the reason stands there.
+//! 8. A task is held by whoever must wait for it; where one is detached, the reason stands there. A panic ends one client,
+//!    or the server.
+//! 9. `&self` changes nothing. What takes the room's write lock says so by `&mut`.
 
 pub mod address;
 pub mod client;

@@ -1,8 +1,8 @@
 //! Who hears it: one log, many readers, behind an async RwLock.
 //!
-//! What is said in public is appended to the [`log`] once, and everybody who hears it is a [`reader`] with a position in
-//! it: a member, the transcript, the operator's terminal. How far a reader lags is the only measure of slowness
-//! ([`backpressure`]). What all have read is forgotten. One lock makes everybody hear the room in the same order.
+//! What is said in public is appended to the log once, and everybody who hears it is a [`Reader`] with a position in it: a
+//! member, the transcript, the operator's terminal. How far a reader lags is the only measure of slowness (`backpressure`).
+//! What all have read is forgotten. One lock makes everybody hear the room in the same order.
 //!
 //! Every method takes the lock, works, and lets go; nothing is awaited under it.
 //!
