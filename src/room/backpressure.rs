@@ -18,9 +18,6 @@ pub(super) const ALLOWANCE: Size = Size { lines: 1024, bytes: 128 * 1024 };
 /// is for what one turn of a bulk sender says, and for people who type meanwhile.
 pub(super) const BEHIND: Size = ALLOWANCE.half();
 
-/// A reader who is closer than this has caught up.
-const CAUGHT_UP: Size = BEHIND.half();
-
 /// What all messages that are for one reader alone may take in memory: the contract's limit. A quarter of it is what
 /// 256 readers may be behind, each with messages of its own.
 pub(super) const MAX_DIRECT: usize = 32 * 1024 * 1024;
@@ -98,26 +95,52 @@ impl Sending {
     }
 }
 
-/// How a reader takes what is written to it, as far as somebody had to wait for that. Boxed, because hardly any reader is
-/// ever waited for.
+/// How long a reader that does not take all that is written to it will be waited for. Boxed, because most readers take all.
 #[derive(Debug, Default)]
-pub(super) struct Patience(Option<Box<Spent>>);
+pub(super) struct Patience(Option<Box<Credit>>);
 
-#[derive(Debug, Default)]
-struct Spent {
-    /// Since when it is waited for, and how much it had taken then.
-    since: Option<(Instant, u64)>,
-    /// Until when it is not waited for again.
-    until: Option<Instant>,
+/// A blocked reader begins with a second, which runs down while it takes nothing. What it takes earns it time, at the rate
+/// at which it has to take; but it never has more than the second again.
+#[derive(Debug)]
+struct Credit {
+    /// When the time is used up.
+    until: Instant,
+    /// What the reader had taken when that was last worked out, in bytes.
+    taken: u64,
+    /// Whether somebody waits or has waited for it.
+    used: bool,
+    /// Until when nobody waits for it again.
+    not_again: Option<Instant>,
 }
 
-/// What is known of a reader who is behind.
+impl Patience {
+    /// The reader has taken all, or is blocked, and has ever taken so many bytes.
+    pub(super) fn seen(&mut self, blocked: bool, taken: u64, now: Instant) {
+        if blocked {
+            self.credit(taken, now);
+        } else if self.0.as_ref().is_some_and(|credit| credit.not_again.is_none_or(|until| until <= now)) {
+            self.0 = None;
+        }
+    }
+
+    fn credit(&mut self, taken: u64, now: Instant) -> &mut Credit {
+        let full = now + PATIENCE;
+        let new = || Credit { until: full, taken, used: false, not_again: None };
+        let credit = self.0.get_or_insert_with(|| Box::new(new()));
+        if credit.not_again.is_some_and(|until| until <= now) {
+            **credit = new();
+        }
+        let earned = Duration::from_secs_f64(taken.saturating_sub(credit.taken) as f64 / TAKES);
+        (credit.until, credit.taken) = ((credit.until + earned).clamp(now, full), taken);
+        credit
+    }
+}
+
+/// What is known of a reader who is blocked and behind.
 pub(super) struct Behind<'a> {
     pub(super) address: IpAddr,
     /// Bytes it has ever taken.
     pub(super) taken: u64,
-    /// Whether it has not taken all that was last written. Otherwise its task has yet to have its turn.
-    pub(super) blocked: bool,
     pub(super) patience: &'a mut Patience,
 }
 
@@ -148,48 +171,35 @@ impl Backpressure {
         self.furthest = self.furthest.max(lag);
     }
 
-    /// Until when somebody who sends in this manner waits for a reader who is behind, if at all.
-    pub(super) fn waits(&mut self, behind: Behind<'_>, manner: Manner, now: Instant) -> Option<Instant> {
-        let Behind { address, taken, blocked, patience } = behind;
-        if !blocked {
-            return Some(now + PATIENCE);
-        }
-        let is_spent = |until: Option<&Instant>| until.is_some_and(|until| *until > now);
-        if manner == Manner::Typed || is_spent(self.not_again.get(&address)) {
+    /// Until when bulk senders wait for a reader who is blocked and behind, if at all.
+    pub(super) fn waits(&mut self, behind: Behind<'_>, now: Instant) -> Option<Instant> {
+        let Behind { address, taken, patience } = behind;
+        let lies_ahead = |until: Option<&Instant>| until.is_some_and(|until| *until > now);
+        if lies_ahead(self.not_again.get(&address)) {
             return None;
         }
-        let patience = patience.0.get_or_insert_default();
-        if is_spent(patience.until.as_ref()) {
+        let credit = patience.credit(taken, now);
+        if lies_ahead(credit.not_again.as_ref()) {
             return None;
         }
-        let (since, before) = *patience.since.get_or_insert((now, taken));
-        // What it takes earns it time, at the rate that it has to take; but never more than the second it began with.
-        let earned = Duration::from_secs_f64((taken - before) as f64 / TAKES);
-        let until = since + PATIENCE + earned;
-        if until > now + PATIENCE {
-            patience.since = Some((now, taken));
+        if credit.until > now {
+            credit.used = true;
+            return Some(credit.until);
         }
-        if until > now {
-            return Some(until.min(now + PATIENCE));
+        if !credit.used {
+            // It had stopped before anybody waited for it: nobody has to.
+            return None;
         }
-        **patience = Spent { since: None, until: Some(now + NOT_AGAIN) };
+        let not_again = now + NOT_AGAIN;
+        *credit = Credit { until: now + PATIENCE, taken, used: false, not_again: Some(not_again) };
         // Loopback is many programs of one machine, and one of them that has stopped says nothing about the others.
         if !address.is_loopback() {
             self.not_again.retain(|_, until| *until > now);
             if self.not_again.len() < MAX_ADDRESSES {
-                self.not_again.insert(address, now + NOT_AGAIN);
+                self.not_again.insert(address, not_again);
             }
         }
         None
-    }
-}
-
-impl Patience {
-    /// A reader was seen so far behind: one who has caught up has all patience again.
-    pub(super) fn seen(&mut self, lag: Size) {
-        if let Some(spent) = self.0.as_mut().filter(|_| !lag.exceeds(CAUGHT_UP)) {
-            spent.since = None;
-        }
     }
 }
 
@@ -209,8 +219,8 @@ mod tests {
         let start = Instant::now();
         (0..limit / 100)
             .take_while(|n| {
-                let behind = Behind { address, taken: n * takes, blocked: true, patience };
-                pressure.waits(behind, Manner::Bulk, start + ms(n * 100)).is_some()
+                let behind = Behind { address, taken: n * takes, patience };
+                pressure.waits(behind, start + ms(n * 100)).is_some()
             })
             .count() as u64
             * 100
@@ -251,15 +261,6 @@ mod tests {
     }
 
     #[test]
-    fn who_types_waits_for_a_turn_and_for_nothing_else() {
-        let (mut pressure, mut patience, now) = (Backpressure::default(), Patience::default(), Instant::now());
-        for (blocked, waits) in [(true, false), (false, true)] {
-            let behind = Behind { address: LAN, taken: 0, blocked, patience: &mut patience };
-            assert_eq!(pressure.waits(behind, Manner::Typed, now).is_some(), waits);
-        }
-    }
-
-    #[test]
     fn a_reader_who_takes_enough_is_waited_for_as_long_as_it_takes() {
         for takes in [1639, 6554, 100_000] {
             let (mut pressure, mut patience) = (Backpressure::default(), Patience::default());
@@ -283,17 +284,33 @@ mod tests {
     }
 
     #[test]
-    fn a_minute_later_it_is_waited_for_again_and_who_has_caught_up_has_a_whole_second() {
+    fn a_minute_later_it_is_waited_for_again_and_who_has_taken_all_has_a_whole_second() {
         let (mut pressure, mut patience, start) = (Backpressure::default(), Patience::default(), Instant::now());
         let mut waits = |patience: &mut Patience, at: u64| {
-            let behind = Behind { address: LAN, taken: 0, blocked: true, patience };
-            pressure.waits(behind, Manner::Bulk, start + ms(at)).is_some()
+            let behind = Behind { address: LAN, taken: 0, patience };
+            pressure.waits(behind, start + ms(at)).is_some()
         };
         assert!(waits(&mut patience, 0) && waits(&mut patience, 900));
-        patience.seen(BEHIND);
+        patience.seen(true, 0, start + ms(950));
         assert!(waits(&mut patience, 990) && !waits(&mut patience, 1000));
+        patience.seen(false, 0, start + ms(2000));
         assert!(!waits(&mut patience, 60_900) && waits(&mut patience, 61_100));
-        patience.seen(CAUGHT_UP);
+        patience.seen(false, 0, start + ms(62_000));
         assert!(waits(&mut patience, 62_200));
+    }
+
+    #[test]
+    fn who_had_stopped_before_anybody_had_to_wait_is_not_waited_for() {
+        let (mut pressure, mut patience, start) = (Backpressure::default(), Patience::default(), Instant::now());
+        patience.seen(true, 0, start);
+        let behind = Behind { address: LAN, taken: 0, patience: &mut patience };
+        assert_eq!(pressure.waits(behind, start + ms(1000)), None);
+        // Nor are others there, who have not stopped, left alone for that.
+        let behind = Behind { address: LAN, taken: 0, patience: &mut Patience::default() };
+        assert!(pressure.waits(behind, start + ms(1000)).is_some());
+        // It takes again, and is waited for again.
+        patience.seen(true, 16 * 1024, start + ms(2000));
+        let behind = Behind { address: LAN, taken: 32 * 1024, patience: &mut patience };
+        assert!(pressure.waits(behind, start + ms(2500)).is_some());
     }
 }

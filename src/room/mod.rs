@@ -16,6 +16,7 @@
 //! Knows names and who may hear what; knows no sockets and no wording.
 
 mod act;
+mod admit;
 mod backpressure;
 mod history;
 mod log;
@@ -131,9 +132,9 @@ impl Room {
         self.state.write().await.end_outputs(Now::read());
     }
 
-    /// A reader that was watched has read on: whoever waited for it may be heard.
-    pub async fn relieve(&self, id: Id) {
-        self.state.write().await.relieve(id);
+    /// A reader that was watched has read on: whoever waits for it may perhaps be heard.
+    pub async fn relieve(&self) {
+        self.state.write().await.relieve(Now::read());
     }
 
     // ---- what members do; who sends in bulk may have to wait, and is told how long it did

@@ -27,7 +27,8 @@ pub(super) const OVERHEAD: usize = 128;
 struct Direct {
     /// It comes after what stands before this position, in bytes.
     position: u64,
-    bytes: Vec<u8>,
+    /// As large as it has to be, which a text that has grown by doubling is not.
+    bytes: Box<[u8]>,
     lines: u64,
     then: Then,
 }
@@ -183,13 +184,13 @@ impl Handle {
 
     /// Puts something at this position that is for this reader alone.
     pub(super) fn put(&self, position: Size, bytes: Vec<u8>, lines: u64) {
-        self.push(Direct { position: position.bytes, bytes, lines, then: Then::GoOn });
+        self.push(Direct { position: position.bytes, bytes: bytes.into(), lines, then: Then::GoOn });
     }
 
     /// The same, after which it reads the log from the cursor on, which stands at this position.
     pub(super) fn follow(&self, position: Size, bytes: Vec<u8>, lines: u64, cursor: Cursor) {
         self.shared.set_passed(position);
-        self.push(Direct { position: position.bytes, bytes, lines, then: Then::Follow(cursor) });
+        self.push(Direct { position: position.bytes, bytes: bytes.into(), lines, then: Then::Follow(cursor) });
     }
 
     /// Lets the reader end at this position, with these last words, once it is closed.
@@ -200,7 +201,7 @@ impl Handle {
             let forgotten = mem::take(&mut self.shared.incoming().directs);
             forgotten.iter().for_each(|direct| self.shared.discount(direct));
         }
-        self.push(Direct { position: position.bytes, bytes: words, lines, then: Then::End(end) });
+        self.push(Direct { position: position.bytes, bytes: words.into(), lines, then: Then::End(end) });
     }
 
     /// Has the reader end, all that stands before its end being published.
@@ -268,6 +269,11 @@ impl Handle {
     /// Has [`Reader::was_watched`] return true once something is written.
     pub(super) fn watch(&self) {
         self.shared.watched.store(true, Relaxed);
+    }
+
+    /// Whether it has yet to do so.
+    pub(super) fn is_watched(&self) -> bool {
+        self.shared.watched.load(Relaxed)
     }
 }
 
@@ -340,7 +346,7 @@ impl Reader {
 
     /// The run that is all there is to read, if that is so.
     fn only_run(&mut self) -> Option<&[u8]> {
-        if !self.directs.is_empty() {
+        if !self.directs.is_empty() || self.end.is_some() {
             return None;
         }
         self.cursor.as_mut()?.only_run(self.listener)
@@ -449,7 +455,7 @@ impl Reader {
             self.shared.discount(&direct);
         }
         (self.cursor, self.written) = (None, 0);
-        let rest = Direct { position: 0, bytes: rest, lines: 0, then: Then::GoOn };
+        let rest = Direct { position: 0, bytes: rest.into(), lines: 0, then: Then::GoOn };
         self.shared.count(&rest);
         self.directs.push(rest);
     }

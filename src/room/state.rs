@@ -10,9 +10,10 @@ use std::num::NonZeroU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant, SystemTime};
 
-use async_channel::{Receiver, Sender};
+use async_channel::Sender;
 
-use super::backpressure::{ALLOWANCE, BEHIND, Backpressure, Behind, DROPS_A_TURN, MAX_DIRECT, Manner};
+use super::admit::Waited;
+use super::backpressure::{ALLOWANCE, BEHIND, Backpressure, DROPS_A_TURN, MAX_DIRECT};
 use super::history::History;
 use super::log::{Entry, Id, Kind, Listener, Log, Size};
 use super::members::Members;
@@ -20,7 +21,6 @@ use super::outputs::{MAX_OUTPUT, Traffic};
 use super::reader::{self, End, Handle, Reader, Total};
 use super::stats::Stats;
 use super::transcript::MAX_BACKLOG;
-use crate::address::home;
 use crate::text::message::{Cause, Message};
 use crate::text::name::Name;
 
@@ -83,20 +83,11 @@ pub enum NotJoined {
     Gone,
 }
 
-/// Somebody has to wait before the room hears them.
-#[derive(Debug)]
-pub(super) struct Wait {
-    /// Until then at most.
-    pub(super) until: Instant,
-    /// Closed when it is worth trying again earlier.
-    pub(super) relief: Receiver<Infallible>,
-}
-
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) members: Members,
     log: Log,
-    pressure: Backpressure,
+    pub(super) pressure: Backpressure,
     pub(super) history: History,
     replay: usize,
     output: Handle,
@@ -114,10 +105,8 @@ pub(super) struct State {
     ending: Vec<Handle>,
     /// Wakes the task that publishes when it is due.
     publisher: Sender<()>,
-    /// Dropped when those who wait for readers are to try again.
-    relief: Option<(Sender<Infallible>, Receiver<Infallible>)>,
-    /// Whether one of them waits for a reader's turn, and not for it to take more.
-    turn: bool,
+    /// What those wait for who may not be heard yet.
+    pub(super) waited: Option<Waited>,
     pub(super) opened: Instant,
     pub(super) stats: Stats,
     /// Dropped when the figures change, which wakes whoever follows them.
@@ -149,8 +138,7 @@ impl State {
             spoke: 0,
             ending: Vec::new(),
             publisher,
-            relief: None,
-            turn: false,
+            waited: None,
             opened: now.instant,
             stats: Stats { drops: BTreeMap::new(), ..Stats::default() },
             followed: None,
@@ -239,6 +227,9 @@ impl State {
     /// The one place where a connection is taken off the list: announced, its name free, its reader ending.
     pub(super) fn remove(&mut self, id: Id, cause: Option<Cause>, words: Message, end: End, now: Now) {
         let Some(gone) = self.members.remove(id) else { return };
+        if gone.reader.is_watched() {
+            self.waited = None;
+        }
         let lines = words.lines() as u64;
         gone.reader.end(self.log.head(), words.into_bytes(), lines, end);
         if self.due.is_some() {
@@ -255,7 +246,6 @@ impl State {
             }
             self.print(Traffic::Disconnected(name));
         }
-        self.relief = None;
     }
 
     // ---- to one alone
@@ -383,7 +373,7 @@ impl State {
     }
 
     /// Lets all readers reach what gathers, and drops those that are too far behind.
-    fn publish(&mut self, now: Now) {
+    pub(super) fn publish(&mut self, now: Now) {
         if self.due.take().is_none() {
             return;
         }
@@ -394,7 +384,7 @@ impl State {
         for client in self.members.members_mut() {
             client.reader.notify();
             let lag = client.reader.lag(head);
-            client.patience.seen(lag);
+            client.patience.seen(client.reader.is_blocked(), client.reader.taken(), now.instant);
             furthest = furthest.max(lag);
             if lag.exceeds(ALLOWANCE) {
                 slow.push(client.id);
@@ -423,49 +413,6 @@ impl State {
             if limit.is_some_and(|limit| handle.behind(head).exceeds(limit)) {
                 handle.skip(head, self.log.cursor());
             }
-        }
-    }
-
-    // ---- backpressure
-
-    /// Whether what somebody sends may be heard now. If not, they wait, and try again.
-    pub(super) fn admit(&mut self, manner: Manner, now: Now) -> Result<(), Wait> {
-        let head = self.log.head();
-        if !self.pressure.furthest(head).exceeds(BEHIND) {
-            return Ok(());
-        }
-        let (mut furthest, mut until) = (Size::default(), None::<Instant>);
-        for client in self.members.members_mut() {
-            let lag = client.reader.lag(head);
-            furthest = furthest.max(lag);
-            if !lag.exceeds(BEHIND) {
-                continue;
-            }
-            let (taken, blocked) = (client.reader.taken(), client.reader.is_blocked());
-            let behind = Behind { address: home(client.address.ip()), taken, blocked, patience: &mut client.patience };
-            if let Some(patient) = self.pressure.waits(behind, manner, now.instant) {
-                client.reader.watch();
-                self.turn |= !blocked;
-                until = Some(until.map_or(patient, |until| until.min(patient)));
-            }
-        }
-        self.pressure.looked(head, furthest);
-        let Some(until) = until else { return Ok(()) };
-        // What gathers might be what a reader has yet to have its turn for.
-        self.publish(now);
-        let (_, relief) = self.relief.get_or_insert_with(|| async_channel::bounded(1));
-        Err(Wait { until, relief: relief.clone() })
-    }
-
-    /// A reader that somebody waits for has read on.
-    pub(super) fn relieve(&mut self, id: Id) {
-        let head = self.log.head();
-        match self.members.get(id) {
-            // Only bulk senders wait for it, and still do.
-            Some(client) if !self.turn && client.reader.is_blocked() && client.reader.lag(head).exceeds(BEHIND) => {
-                client.reader.watch();
-            }
-            _ => (self.relief, self.turn) = (None, false),
         }
     }
 

@@ -613,11 +613,11 @@ fn who_sends_in_bulk_goes_on_when_the_reader_has_read() {
     assert!(slow.reader.was_watched() && !slow.reader.was_watched());
     // It has taken something, and is still far behind: only bulk senders wait for it, and go on waiting.
     assert_eq!(slow.reader.write(&mut Socket::new(10)).unwrap(), Written::Part);
-    block_on(tried.room.relieve(slow.id()));
+    block_on(tried.room.relieve());
     assert!(block_on(poll_once(&mut waiting)).is_none());
     assert!(slow.reader.was_watched());
     assert_eq!(read(&mut slow.reader).1, Written::All);
-    block_on(tried.room.relieve(slow.id()));
+    block_on(tried.room.relieve());
     assert!(block_on(poll_once(&mut waiting)).is_some(), "without any time passing");
     assert_eq!(slow.hears(), "Ann: at last\n");
 }
@@ -644,7 +644,7 @@ fn everybody_waits_for_a_reader_to_have_its_turn() {
                     count += text.lines().count();
                     heard += &text;
                     if guest.reader.was_watched() {
-                        tried.room.relieve(guest.id()).await;
+                        tried.room.relieve().await;
                     }
                 }
             }
@@ -708,7 +708,7 @@ fn banning_more_than_a_turn_may_drop_ends_all_of_them_and_nobody_else() {
         loop {
             heard += &read(&mut ann.reader).0;
             if ann.reader.was_watched() {
-                tried.room.relieve(ann.id()).await;
+                tried.room.relieve().await;
             }
             guests.iter_mut().for_each(|guest| _ = read(&mut guest.reader));
             yield_now().await;

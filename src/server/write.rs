@@ -41,19 +41,22 @@ impl Writing {
         loop {
             let _ = self.reader.news().await;
             let written = self.reader.write(&mut self.stream.get_ref());
-            if let (Ok(Written::All), false) = (&written, self.reader.was_watched()) {
+            let watched = self.reader.was_watched();
+            if let (Ok(Written::All), false) = (&written, watched) {
                 continue;
             }
-            if let Some(ended) = Box::pin(self.finish(written)).await {
+            if let Some(ended) = Box::pin(self.finish(written, watched)).await {
                 return ended;
             }
         }
     }
 
     /// Does what remains to be done after a write. Some when there is nothing more to write.
-    async fn finish(&mut self, mut written: io::Result<Written>) -> Option<io::Result<End>> {
+    async fn finish(&mut self, mut written: io::Result<Written>, watched: bool) -> Option<io::Result<End>> {
         let Writing { stream, reader, context } = self;
-        context.room.relieve(reader.id()).await;
+        if watched {
+            context.room.relieve().await;
+        }
         if let Ok(Written::Part) = written {
             written = write_rest(stream, reader, context).await;
         }
@@ -94,7 +97,7 @@ async fn write_rest(stream: &Async<TcpStream>, reader: &mut Reader, context: &Co
         }
         let written = reader.write(&mut stream.get_ref())?;
         if reader.was_watched() {
-            context.room.relieve(reader.id()).await;
+            context.room.relieve().await;
         }
         if written != Written::Part {
             return Ok(written);
@@ -107,7 +110,7 @@ async fn discard(reader: &mut Reader, context: &Context) {
     loop {
         let written = reader.write(&mut io::sink());
         if reader.was_watched() {
-            context.room.relieve(reader.id()).await;
+            context.room.relieve().await;
         }
         if let Ok(Written::End(_)) | Err(_) = written {
             return;

@@ -9,10 +9,10 @@ use fastrand::Rng;
 
 use super::model::Stream;
 use super::script::{Taking, Typed};
+use crate::room::admit::Wait;
 use crate::room::backpressure::{Manner, Sending};
 use crate::room::log::Id;
 use crate::room::reader::Reader;
-use crate::room::state::Wait;
 use crate::text::line::Line;
 use crate::text::message::{Cause, Message};
 use crate::text::name::Name;

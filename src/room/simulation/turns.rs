@@ -118,7 +118,7 @@ impl World {
 
     /// A client's writer: `server/write.rs`.
     fn write(&mut self, slot: usize) -> bool {
-        let now = self.now.instant;
+        let (at, now) = (self.now, self.now.instant);
         let Some(client) = &mut self.clients[slot] else { return false };
         let Some(reader) = &mut client.reader else { return false };
         if let Some(until) = client.discarding {
@@ -128,7 +128,7 @@ impl World {
             }
             let ended = matches!(reader.write(&mut io::sink()), Ok(Written::End(_)) | Err(_));
             if reader.was_watched() {
-                self.state.relieve(client.id);
+                self.state.relieve(at);
             }
             if ended || late {
                 self.lose(slot, None);
@@ -153,7 +153,7 @@ impl World {
         let hears = &mut person.hears;
         let written = reader.write(&mut Wire { socket: &mut client.socket, hears, rng: &mut self.rng });
         if reader.was_watched() {
-            self.state.relieve(client.id);
+            self.state.relieve(at);
         }
         client.socket.blocked = matches!(written, Ok(Written::Part));
         match written {
@@ -170,7 +170,7 @@ impl World {
                 client.discarding = Some(now + STILL_READ);
                 let _ = reader.write(&mut io::sink());
                 if reader.was_watched() {
-                    self.state.relieve(client.id);
+                    self.state.relieve(at);
                 }
             }
             Err(_) => self.lose(slot, Some(Cause::ConnectionLost)),
