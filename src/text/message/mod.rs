@@ -42,6 +42,13 @@ impl Message {
 
     /// Adds a line.
     fn push(&mut self, words: fmt::Arguments<'_>) {
+        struct Length(usize);
+        impl Write for Length {
+            fn write_str(&mut self, words: &str) -> fmt::Result {
+                self.0 += words.len();
+                Ok(())
+            }
+        }
         struct Wire<'a>(&'a mut Vec<u8>);
         impl Write for Wire<'_> {
             fn write_str(&mut self, words: &str) -> fmt::Result {
@@ -50,6 +57,12 @@ impl Message {
             }
         }
         // Writing to memory does not fail, nor does any Display that is used here.
+        if self.bytes.is_empty() {
+            // Most messages are one line. Thousands may wait to be read, and are to take no more than they are long.
+            let mut length = Length(1);
+            let _ = length.write_fmt(words);
+            self.bytes.reserve_exact(length.0);
+        }
         let _ = Wire(&mut self.bytes).write_fmt(words);
         self.bytes.push(b'\n');
         self.lines += 1;
