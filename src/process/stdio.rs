@@ -19,9 +19,9 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// time another thread must be woken.
 pub(crate) async fn print(mut output: Reader) {
     loop {
-        let _ = output.news().await;
+        let _ = output.notified().await;
         let mut text = Vec::new();
-        let lost = output.lost();
+        let lost = output.take_lost();
         if lost > 0 {
             // Only a write to memory, which does not fail.
             let _ = writeln!(text, "{}", report::not_printed(lost));

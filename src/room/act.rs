@@ -4,7 +4,7 @@
 
 use std::num::NonZeroUsize;
 
-use super::log::Id;
+use super::log::{Id, Kind};
 use super::members::{Ignored, MAX_IGNORED};
 use super::state::{Now, State};
 use crate::text::command::{self, Command, addressees};
@@ -49,18 +49,9 @@ impl State {
         Acted::Done
     }
 
-    /// Lets everybody else hear what a member says.
-    pub(super) fn talk(&mut self, id: Id, said: Message, now: Now) {
-        match self.members.get(id) {
-            Some(client) if client.muted => self.tell(id, Message::muted(), now),
-            Some(_) => self.say(said, Some(id), now),
-            None => {}
-        }
-    }
-
     /// Tells a connection who is here.
     pub(super) fn who(&mut self, id: Id, now: Now) {
-        let names: Vec<&Name> = self.members.members().map(|(_, name)| name).collect();
+        let names: Vec<&Name> = self.members.named().map(|(_, name)| name).collect();
         self.tell(id, Message::who(names.into_iter()), now);
     }
 
@@ -69,14 +60,14 @@ impl State {
         if let Some(other) = self.read_as_another(id, &name, action) {
             return self.tell(id, Message::emote_of_another(&other), now);
         }
-        self.say(Message::emote(&name, action), Some(id), now);
+        self.post(Message::emote(&name, action), Kind::Said, Some(id), now);
         self.tell(id, Message::emoted(&name, action), now);
     }
 
     /// Whom else an emote could be taken for the doing of. Names have spaces: `* Ann Lee waves` may be Ann's or Ann Lee's.
     fn read_as_another(&self, id: Id, name: &Name, action: &Line<'_>) -> Option<Name> {
         let text = format!("{name} {}", action.as_str());
-        let mut others = addressees(&text).filter_map(|(key, _)| self.members.named(&key));
+        let mut others = addressees(&text).filter_map(|(key, _)| self.members.called(&key));
         others.find(|other| other.id != id)?.name.clone()
     }
 
@@ -137,7 +128,7 @@ impl State {
             self.tell(id, refused, now);
             return Acted::Done;
         }
-        self.announce(Message::renamed(&old, &new), id, now);
+        self.post(Message::renamed(&old, &new), Kind::News, Some(id), now);
         self.print(Message::renamed(&old, &new));
         self.tell(id, Message::renamed_yourself(&new), now);
         Acted::Renamed(new)
@@ -152,7 +143,7 @@ impl State {
     }
 
     fn ignore(&mut self, id: Id, typed: &Line<'_>, now: Now) {
-        let other = self.members.named(&Key::of(typed)).map(|other| (other.id, other.name.clone()));
+        let other = self.members.called(&Key::of(typed)).map(|other| (other.id, other.name.clone()));
         let Some((other, Some(name))) = other else { return self.tell(id, Message::nobody_called(typed), now) };
         let answer = match self.members.ignore(id, other) {
             Ignored::Oneself => Message::that_is_you(),

@@ -85,7 +85,7 @@ impl State {
         let bulk_waits = self.waited.as_ref().is_some_and(|waited| waited.until.taken.is_some());
         let manner = if bulk_waits { Manner::Bulk } else { manner };
         let (mut furthest, mut until) = (Size::default(), Until { turn: None, taken: None });
-        for client in self.members.members_mut() {
+        for client in self.members.named_mut() {
             let lag = client.reader.lag(head);
             furthest = furthest.max(lag);
             if !lag.exceeds(BEHIND) {

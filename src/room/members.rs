@@ -128,7 +128,7 @@ impl Members {
 
     /// Takes a connection off the list. Its name is free, and nobody ignores it or answers it any more.
     pub(super) fn remove(&mut self, id: Id) -> Option<Box<Client>> {
-        let gone = self.clients.remove(self.position(id)?);
+        let gone = self.clients.remove(self.index(id)?);
         let Some(name) = &gone.name else { return Some(gone) };
         self.names.remove(&name.key());
         for other in &mut self.clients {
@@ -149,7 +149,7 @@ impl Members {
         if self.names.get(&name.key()).is_some_and(|holder| *holder != id) {
             return false;
         }
-        let Some(at) = self.position(id) else { return false };
+        let Some(at) = self.index(id) else { return false };
         if let Some(old) = self.clients[at].name.replace(name.clone()) {
             self.names.remove(&old.key());
         }
@@ -159,7 +159,7 @@ impl Members {
 
     /// Lets a member not hear another member any more, or hear them again.
     pub(super) fn ignore(&mut self, id: Id, other: Id) -> Ignored {
-        let (Some(at), Some(of)) = (self.position(id), self.position(other)) else { return Ignored::Oneself };
+        let (Some(at), Some(of)) = (self.index(id), self.index(other)) else { return Ignored::Oneself };
         if at == of {
             return Ignored::Oneself;
         }
@@ -185,27 +185,27 @@ impl Members {
         }
     }
 
-    fn position(&self, id: Id) -> Option<usize> {
+    fn index(&self, id: Id) -> Option<usize> {
         self.clients.binary_search_by_key(&id, |client| client.id).ok()
     }
 
     pub(super) fn get(&self, id: Id) -> Option<&Client> {
-        self.position(id).map(|at| &*self.clients[at])
+        self.index(id).map(|at| &*self.clients[at])
     }
 
     pub(super) fn get_mut(&mut self, id: Id) -> Option<&mut Client> {
-        self.position(id).map(|at| &mut *self.clients[at])
+        self.index(id).map(|at| &mut *self.clients[at])
     }
 
     /// The member who is called this.
-    pub(super) fn named(&self, key: &Key) -> Option<&Client> {
+    pub(super) fn called(&self, key: &Key) -> Option<&Client> {
         self.get(*self.names.get(key)?)
     }
 
     /// The member that a text begins with: the longest name that fits, because names have spaces.
     pub(super) fn find<'a>(&self, text: &'a str) -> Option<Found<'a>> {
         addressees(text).find_map(|(key, rest)| {
-            let client = self.named(&key)?;
+            let client = self.called(&key)?;
             Some(Found { id: client.id, name: client.name.clone()?, address: client.address.ip(), rest })
         })
     }
@@ -216,12 +216,12 @@ impl Members {
     }
 
     /// Every member, with its name.
-    pub(super) fn members(&self) -> impl Iterator<Item = (&Client, &Name)> {
+    pub(super) fn named(&self) -> impl Iterator<Item = (&Client, &Name)> {
         self.all().filter_map(|client| Some((client, client.name.as_ref()?)))
     }
 
     /// Every member.
-    pub(super) fn members_mut(&mut self) -> impl Iterator<Item = &mut Client> {
+    pub(super) fn named_mut(&mut self) -> impl Iterator<Item = &mut Client> {
         self.clients.iter_mut().map(|client| &mut **client).filter(|client| client.name.is_some())
     }
 

@@ -18,14 +18,17 @@
 mod act;
 mod admit;
 mod backpressure;
+mod gather;
 mod history;
 mod log;
 mod members;
 mod operate;
 mod outputs;
+mod publish;
 mod reader;
 #[cfg(test)]
 mod simulation;
+mod size;
 mod state;
 mod stats;
 #[cfg(test)]
@@ -43,6 +46,7 @@ use smol::Timer;
 
 pub use self::act::Acted;
 pub use self::backpressure::{Manner, Sending};
+use self::log::Kind;
 pub use self::log::{Id, Size};
 pub use self::operate::Nobody;
 pub use self::outputs::{Warned, Warnings, warnings};
@@ -99,13 +103,13 @@ impl Room {
     }
 
     /// Waits until a connection without a name has come.
-    pub async fn guest_came(&self) {
+    pub async fn unnamed_came(&self) {
         let _ = self.came.1.recv().await;
     }
 
     /// Ends every connection that has had no name for this long. Returns when the next one's time is over, if any is left.
-    pub async fn end_guests(&self, after: Duration) -> Option<Instant> {
-        self.state.write().await.end_guests(after, Now::read())
+    pub async fn end_unnamed(&self, after: Duration) -> Option<Instant> {
+        self.state.write().await.end_unnamed(after, Now::read())
     }
 
     /// Makes a member of a connection: checks the name, welcomes, announces and inserts under one guard.
@@ -141,7 +145,7 @@ impl Room {
 
     /// Lets everybody else hear what a member says.
     pub async fn say(&self, id: Id, said: Message, manner: Manner) -> Duration {
-        self.admitted(manner, |state, now| state.talk(id, said, now)).await.1
+        self.admitted(manner, |state, now| state.say(id, said, now)).await.1
     }
 
     /// Does the same at once, if there is nothing to wait for.
@@ -153,7 +157,7 @@ impl Room {
         let now = Now::read();
         match state.admit(manner, now) {
             Ok(()) => {
-                state.talk(id, said, now);
+                state.say(id, said, now);
                 Ok(())
             }
             Err(_wait) => Err(said),
@@ -179,7 +183,7 @@ impl Room {
 
     /// Lets everybody hear what the operator says.
     pub async fn announce(&self, said: Message) {
-        self.admitted(Manner::Typed, |state, now| state.say(said, None, now)).await;
+        self.admitted(Manner::Typed, |state, now| state.post(said, Kind::Said, None, now)).await;
     }
 
     /// Who is here, and how many connections have no name yet.

@@ -54,7 +54,7 @@ impl State {
     /// Who is here, and how many connections have no name yet.
     pub(super) fn presences(&self, now: Now) -> (Vec<Presence>, usize) {
         let head = self.head();
-        let presences = self.members.members().map(|(client, name)| Presence {
+        let presences = self.members.named().map(|(client, name)| Presence {
             name: name.clone(),
             address: client.address,
             here: now.instant.saturating_duration_since(client.since),
@@ -72,7 +72,7 @@ impl State {
         Stats {
             uptime: now.instant.saturating_duration_since(self.opened),
             here: self.members.count(),
-            queued: self.members.members().map(|(client, _)| client.reader.lag(head).bytes).sum(),
+            queued: self.members.named().map(|(client, _)| client.reader.lag(head).bytes).sum(),
             ..self.stats.clone()
         }
     }

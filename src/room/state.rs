@@ -13,21 +13,16 @@ use std::time::{Duration, Instant, SystemTime};
 use async_channel::Sender;
 
 use super::admit::Waited;
-use super::backpressure::{ALLOWANCE, BEHIND, Backpressure, DROPS_A_TURN, MAX_DIRECT};
+use super::backpressure::{ALLOWANCE, BEHIND, Backpressure, MAX_DIRECT};
+use super::gather::Gathering;
 use super::history::History;
-use super::log::{Entry, Id, Kind, Listener, Log, Size};
+use super::log::{Id, Kind, Listener, Log, Size};
 use super::members::Members;
 use super::outputs::{MAX_OUTPUT, Traffic};
 use super::reader::{self, End, Handle, Reader, Total};
 use super::stats::Stats;
-use super::transcript::MAX_BACKLOG;
 use crate::text::message::{Cause, Message};
 use crate::text::name::Name;
-
-/// How long lines may gather before they are published, for each member, and at most. To write to a member costs 5 µs, so
-/// when several talk at once this is little beside what it saves; and nobody notices.
-const GATHER: Duration = Duration::from_micros(4);
-const GATHER_AT_MOST: Duration = Duration::from_millis(2);
 
 /// The readers that are not members. Members' numbers come after these.
 const OUTPUT: Id = Id(NonZeroU64::MIN);
@@ -86,25 +81,21 @@ pub enum NotJoined {
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) members: Members,
-    log: Log,
+    pub(super) log: Log,
     pub(super) pressure: Backpressure,
     pub(super) history: History,
     replay: usize,
-    output: Handle,
+    pub(super) output: Handle,
     /// Whether the operator watches what is said.
-    watch: bool,
-    transcript: Option<Handle>,
+    pub(super) watch: bool,
+    pub(super) transcript: Option<Handle>,
     /// The memory that direct messages take.
     direct: Total,
-    /// When what gathers is to be published, if anything gathers.
-    due: Option<Instant>,
-    /// How many entries gather, and how many the segment before them has.
-    gathered: usize,
-    spoke: usize,
+    pub(super) gathering: Gathering,
     /// Readers who end once what gathers is published.
-    ending: Vec<Handle>,
+    pub(super) ending: Vec<Handle>,
     /// Wakes the task that publishes when it is due.
-    publisher: Sender<()>,
+    pub(super) publisher: Sender<()>,
     /// What those wait for who may not be heard yet.
     pub(super) waited: Option<Waited>,
     pub(super) opened: Instant,
@@ -133,9 +124,7 @@ impl State {
             watch: options.watch,
             transcript,
             direct,
-            due: None,
-            gathered: 0,
-            spoke: 0,
+            gathering: Gathering::default(),
             ending: Vec::new(),
             publisher,
             waited: None,
@@ -174,7 +163,7 @@ impl State {
             welcome.append(&self.history.recall(self.replay, BEHIND, &[], now.system));
         }
         self.append(Message::joined(name), Kind::News, Some(id), now);
-        let (head, cursor, gathers) = (self.log.head(), self.log.cursor(), self.due.is_some());
+        let (head, cursor, gathers) = (self.log.head(), self.log.cursor(), self.gathering.due().is_some());
         if let Some(client) = self.members.get_mut(id) {
             client.since = now.instant;
             let lines = welcome.lines() as u64;
@@ -214,7 +203,7 @@ impl State {
     }
 
     /// Ends every connection that has had no name for this long. Returns when the next one's time is over.
-    pub(super) fn end_guests(&mut self, after: Duration, now: Now) -> Option<Instant> {
+    pub(super) fn end_unnamed(&mut self, after: Duration, now: Now) -> Option<Instant> {
         let guests = self.members.all().filter(|client| client.name.is_none());
         let guests: Vec<(Id, Instant)> = guests.map(|client| (client.id, client.since + after)).collect();
         let (late, waiting): (Vec<_>, Vec<_>) = guests.into_iter().partition(|(_, until)| *until <= now.instant);
@@ -232,7 +221,7 @@ impl State {
         }
         let lines = words.lines() as u64;
         gone.reader.end(self.log.head(), words.into_bytes(), lines, end);
-        if self.due.is_some() {
+        if self.gathering.due().is_some() {
             self.ending.push(gone.reader);
         } else {
             gone.reader.close();
@@ -252,7 +241,7 @@ impl State {
 
     /// Tells one connection something that nobody else hears.
     pub(super) fn tell(&mut self, id: Id, message: Message, now: Now) {
-        let (head, gathers) = (self.log.head(), self.due.is_some());
+        let (head, gathers) = (self.log.head(), self.gathering.due().is_some());
         let Some(client) = self.members.get(id) else { return };
         let lines = message.lines() as u64;
         client.reader.put(head, message.into_bytes(), lines);
@@ -295,125 +284,14 @@ impl State {
         } else {
             self.output.put(self.log.head(), text.into_bytes(), size.lines);
         }
-        if self.due.is_none() {
+        if self.gathering.due().is_none() {
             self.output.notify();
         }
     }
 
-    // ---- to everybody
-
-    /// Says something in public: by a member, or by the operator.
-    pub(super) fn say(&mut self, message: Message, author: Option<Id>, now: Now) {
-        self.append(message, Kind::Said, author, now);
-        self.settle(now);
-    }
-
-    /// Tells everybody but one member some news.
-    pub(super) fn announce(&mut self, news: Message, but: Id, now: Now) {
-        self.append(news, Kind::News, Some(but), now);
-        self.settle(now);
-    }
-
-    fn append(&mut self, message: Message, kind: Kind, author: Option<Id>, now: Now) {
-        if self.closing {
-            return;
-        }
-        let without = match kind {
-            Kind::Said => author.and_then(|id| self.members.get(id)?.unheard_by()),
-            Kind::News => None,
-        };
-        self.followed = None;
-        let (lines, unheard) = (message.lines() as u64, without.as_ref().map_or(0, |without| without.len()));
-        let heard = self.members.count().saturating_sub(usize::from(author.is_some()) + unheard);
-        self.stats.deliveries += lines * heard as u64;
-        if kind == Kind::Said {
-            self.stats.lines += lines;
-            self.history.keep(now.system, author, &message);
-        }
-        let entry = Entry { at: now.system, kind, author, without };
-        let Some(gathered) = self.log.append(message.bytes(), lines, &entry) else {
-            // Nobody is to be notified of it, but somebody may be too far behind now.
-            if self.pressure.furthest(self.log.head()).exceeds(ALLOWANCE) {
-                (self.due, self.spoke) = (Some(now.instant), 0);
-            }
-            return;
-        };
-        self.gathered = gathered;
-        if gathered == 1 {
-            self.spoke = self.log.last_published();
-            if self.due.is_some() {
-                // What gathered before it was full, and is published but not notified of.
-                self.spoke = 0;
-            }
-        }
-        let members = u32::try_from(self.members.count()).unwrap_or(u32::MAX);
-        self.due.get_or_insert(now.instant + GATHER.saturating_mul(members).min(GATHER_AT_MOST));
-    }
-
-    /// Publishes what gathers, unless several are speaking: then it waits until as many have spoken as last time, or until
-    /// it is due.
-    pub(super) fn settle(&mut self, now: Now) {
-        if self.due.is_none() {
-            return;
-        }
-        if self.spoke < 2 || self.gathered >= self.spoke {
-            self.publish(now);
-        } else {
-            // Full is as good. Several may begin to gather at once, when more than one member is banned.
-            let _ = self.publisher.try_send(());
-        }
-    }
-
-    /// Publishes what gathers if it is due. Returns when that will be otherwise.
-    pub(super) fn publish_due(&mut self, now: Now) -> Option<Instant> {
-        if self.due.is_some_and(|due| due <= now.instant) {
-            self.publish(now);
-        }
-        self.due
-    }
-
-    /// Lets all readers reach what gathers, and drops those that are too far behind.
-    pub(super) fn publish(&mut self, now: Now) {
-        if self.due.take().is_none() {
-            return;
-        }
-        self.gathered = 0;
-        self.log.publish();
-        let head = self.log.head();
-        let (mut furthest, mut slow) = (Size::default(), Vec::new());
-        for client in self.members.members_mut() {
-            client.reader.notify();
-            let lag = client.reader.lag(head);
-            client.patience.seen(client.reader.is_blocked(), client.reader.taken(), now.instant);
-            furthest = furthest.max(lag);
-            if lag.exceeds(ALLOWANCE) {
-                slow.push(client.id);
-            }
-        }
-        self.pressure.looked(head, furthest);
-        self.ending.drain(..).for_each(|handle| handle.close());
-        self.notify_outputs(head);
-        if slow.len() > DROPS_A_TURN {
-            self.due = Some(now.instant + GATHER_AT_MOST);
-        }
-        for id in slow.into_iter().take(DROPS_A_TURN) {
-            self.remove(id, Some(Cause::TooSlow), Message::too_slow(), End::TooSlow, now);
-        }
-        if self.due.is_some() {
-            // That some were dropped is published in a while, or with what is said next.
-            let _ = self.publisher.try_send(());
-        }
-    }
-
-    fn notify_outputs(&self, head: Size) {
-        let output = (&self.output, self.watch.then_some(MAX_OUTPUT));
-        let transcript = self.transcript.as_ref().map(|handle| (handle, Some(MAX_BACKLOG)));
-        for (handle, limit) in transcript.into_iter().chain([output]) {
-            handle.notify();
-            if limit.is_some_and(|limit| handle.behind(head).exceeds(limit)) {
-                handle.skip(head, self.log.cursor());
-            }
-        }
+    /// Whether nobody is heard any more.
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing
     }
 
     /// How many lines the transcript has not read yet, those among them that it is to skip.
@@ -431,7 +309,7 @@ impl State {
 impl State {
     /// Whether something is appended and not published.
     pub(super) fn gathers(&self) -> bool {
-        self.due.is_some()
+        self.gathering.due().is_some()
     }
 
     /// The memory that direct messages take.

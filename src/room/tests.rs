@@ -87,7 +87,7 @@ pub(super) fn read(reader: &mut Reader) -> (String, Written) {
 
 /// Whether a reader is woken.
 pub(super) fn is_woken(reader: &Reader) -> bool {
-    block_on(poll_once(reader.news())).is_some()
+    block_on(poll_once(reader.notified())).is_some()
 }
 
 /// A room in which what gathers is published as soon as anybody looks.
@@ -283,7 +283,7 @@ fn what_gathers_is_published_when_it_is_due() {
     ann.says("Ann", "now");
     assert!(!is_woken(&bob.reader));
     let publish = async { match tried.room.publish().await {} };
-    let woken = async { _ = bob.reader.news().await };
+    let woken = async { _ = bob.reader.notified().await };
     smol::block_on(woken.or(publish));
     assert_eq!(read(&mut bob.reader).0, "Ann: now\n");
 }
@@ -380,10 +380,10 @@ fn who_comes_is_seen_by_whoever_is_woken_by_it() {
     let held = tried.room.state.write_blocking();
     let mut entering = pin!(tried.room.enter(([127, 0, 0, 1], 1).into()));
     assert!(block_on(poll_once(&mut entering)).is_none());
-    assert!(block_on(poll_once(tried.room.guest_came())).is_none(), "nobody is to be seen yet");
+    assert!(block_on(poll_once(tried.room.unnamed_came())).is_none(), "nobody is to be seen yet");
     drop(held);
     block_on(entering).unwrap();
-    assert!(block_on(poll_once(tried.room.guest_came())).is_some());
+    assert!(block_on(poll_once(tried.room.unnamed_came())).is_some());
 }
 
 #[test]
@@ -403,10 +403,10 @@ fn who_chooses_no_name_in_time_is_told_so_and_the_rest_stay() {
     let tried = Tried::new(Options::default());
     let ([mut ann], mut silent) = (tried.join_all(["Ann"]), tried.guest());
     let came = Instant::now();
-    let next = block_on(tried.room.end_guests(Duration::from_secs(60))).expect("one guest is left");
+    let next = block_on(tried.room.end_unnamed(Duration::from_secs(60))).expect("one guest is left");
     assert!(next > came + Duration::from_secs(50) && next <= came + Duration::from_secs(60));
     assert_eq!(silent.hears(), "");
-    assert_eq!(block_on(tried.room.end_guests(Duration::ZERO)), None);
+    assert_eq!(block_on(tried.room.end_unnamed(Duration::ZERO)), None);
     assert_eq!(read(&mut silent.reader), ("-- No name within 0 seconds. Bye!\n".into(), Written::End(End::Left)));
     assert_eq!(silent.joins("Late"), Err(NotJoined::Gone));
     assert_eq!(ann.hears(), "");

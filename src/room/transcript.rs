@@ -142,7 +142,7 @@ impl Writer {
         let mut unsynced: Option<Instant> = None;
         loop {
             let write = async {
-                let _ = reader.news().await;
+                let _ = reader.notified().await;
                 Next::Write
             };
             let reopen = async {
@@ -195,7 +195,7 @@ impl Writer {
             });
             // The disk may take as long as it likes.
             reader.park();
-            self.unwritten.fetch_add(count + reader.lost(), Relaxed);
+            self.unwritten.fetch_add(count + reader.take_lost(), Relaxed);
             if self.write(lines, reader).await {
                 self.unwritten.fetch_sub(count, Relaxed);
             }
@@ -399,7 +399,7 @@ mod tests {
         }
 
         fn say(&mut self, at: SystemTime, said: Message) {
-            self.state.say(said, None, Now { system: at, ..Now::read() });
+            self.state.post(said, crate::room::log::Kind::Said, None, Now { system: at, ..Now::read() });
             // Whether several speak or not: nobody waits here.
             self.state.publish_due(Now { instant: Instant::now() + Duration::from_secs(1), ..Now::read() });
         }

@@ -206,10 +206,10 @@ async fn publish(room: Arc<Room>) {
 /// Ends connections that choose no name in time: one timer for all of them. Sleeps when there are none.
 async fn end_the_nameless(room: Arc<Room>) {
     loop {
-        room.guest_came().await;
+        room.unnamed_came().await;
         #[cfg(test)]
         tests::may_break("ending the nameless");
-        while let Some(next) = room.end_guests(NAMING).await {
+        while let Some(next) = room.end_unnamed(NAMING).await {
             Timer::at(next.max(Instant::now() + SEARCH)).await;
         }
     }

@@ -39,7 +39,7 @@ impl Writing {
     /// When the connection is broken.
     pub(super) async fn run(&mut self) -> io::Result<End> {
         loop {
-            let _ = self.reader.news().await;
+            let _ = self.reader.notified().await;
             let written = self.reader.write(&mut self.stream.get_ref());
             let watched = self.reader.was_watched();
             if let (Ok(Written::All), false) = (&written, watched) {
@@ -115,6 +115,6 @@ async fn discard(reader: &mut Reader, context: &Context) {
         if let Ok(Written::End(_)) | Err(_) = written {
             return;
         }
-        let _ = reader.news().await;
+        let _ = reader.notified().await;
     }
 }

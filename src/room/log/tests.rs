@@ -6,7 +6,7 @@ const ALL: u64 = u64::MAX;
 fn entry(author: Option<u64>, without: &[u64]) -> Entry {
     let without: Arc<[Id]> = without.iter().map(|n| id(*n)).collect();
     let without = (!without.is_empty()).then_some(without);
-    Entry { at: SystemTime::UNIX_EPOCH, kind: Kind::Said, author: author.map(id), without }
+    Entry { at: SystemTime::UNIX_EPOCH, kind: Kind::Said, author: author.map(id), unheard_by: without }
 }
 
 fn listener(n: u64) -> Listener {

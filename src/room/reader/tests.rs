@@ -4,6 +4,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use futures_lite::future::{block_on, poll_once};
 
 use super::*;
+use crate::room::log::Size;
 use crate::room::log::{Entry, Kind, Log};
 use crate::room::tests::{Socket, id, is_woken, read};
 
@@ -41,7 +42,7 @@ impl One {
 
     /// The same, which gathers.
     fn gather(&mut self, text: &str, author: u64) {
-        let entry = Entry { at: UNIX_EPOCH, kind: Kind::Said, author: Some(id(author)), without: None };
+        let entry = Entry { at: UNIX_EPOCH, kind: Kind::Said, author: Some(id(author)), unheard_by: None };
         self.log.append(text.as_bytes(), text.matches('\n').count() as u64, &entry);
     }
 
@@ -302,10 +303,10 @@ fn who_skips_goes_on_from_there_and_the_lost_lines_are_counted_once() {
     one.say("e\n", OTHER);
     assert_eq!(one.handle.behind(one.log.head()), Size { lines: 1, bytes: 2 });
     assert_eq!(one.reads(), "-- kept\ne\n");
-    assert_eq!((one.reader.lost(), one.reader.lost()), (3, 0));
+    assert_eq!((one.reader.take_lost(), one.reader.take_lost()), (3, 0));
     assert_eq!(one.lag(), (0, 0));
     one.handle.lose(2);
-    assert_eq!(one.reader.lost(), 2);
+    assert_eq!(one.reader.take_lost(), 2);
 }
 
 #[test]
@@ -316,7 +317,7 @@ fn who_is_to_skip_twice_before_they_look_loses_each_line_once() {
         one.handle.skip(one.log.head(), one.log.cursor());
     }
     one.say("c\n", OTHER);
-    assert_eq!((one.reads(), one.reader.lost()), ("c\n".into(), 2));
+    assert_eq!((one.reads(), one.reader.take_lost()), ("c\n".into(), 2));
 }
 
 #[test]
@@ -325,8 +326,8 @@ fn what_is_skipped_is_known_before_the_next_look() {
     one.say("a\n", OTHER);
     one.handle.skip(one.log.head(), one.log.cursor());
     one.say("b\n", OTHER);
-    assert_eq!(one.reader.lost(), 1);
-    assert_eq!((one.reads(), one.reader.lost()), ("b\n".into(), 0));
+    assert_eq!(one.reader.take_lost(), 1);
+    assert_eq!((one.reads(), one.reader.take_lost()), ("b\n".into(), 0));
 }
 
 #[test]
@@ -342,7 +343,7 @@ fn who_is_parked_holds_nothing_of_what_they_are_made_to_skip_and_else_goes_on_wh
     let kept = one.reader.segment();
     one.reader.park();
     says(&mut one, "b\n");
-    assert_eq!((one.lag(), one.reads(), one.reader.lost()), ((1, 2), "b\n".into(), 0));
+    assert_eq!((one.lag(), one.reads(), one.reader.take_lost()), ((1, 2), "b\n".into(), 0));
     let kept_too = one.reader.segment();
     one.reader.park();
     says(&mut one, "c\n");
@@ -353,7 +354,7 @@ fn who_is_parked_holds_nothing_of_what_they_are_made_to_skip_and_else_goes_on_wh
     assert!(!kept_too());
     one.reader.park();
     says(&mut one, "e\n");
-    assert_eq!((one.reads(), one.reader.lost(), one.lag()), ("e\n".into(), 2, (0, 0)));
+    assert_eq!((one.reads(), one.reader.take_lost(), one.lag()), ("e\n".into(), 2, (0, 0)));
 }
 
 #[test]
@@ -444,7 +445,7 @@ fn entries_are_handed_over_with_their_times_up_to_about_so_many_bytes() {
     one.put("-- passed over\n");
     for n in 0..9 {
         let at = UNIX_EPOCH + Duration::from_secs(n);
-        one.log.append(b"0123456789\n", 1, &Entry { at, kind: Kind::News, author: None, without: None });
+        one.log.append(b"0123456789\n", 1, &Entry { at, kind: Kind::News, author: None, unheard_by: None });
         one.log.publish();
         if n == 4 {
             one.put("-- passed over\n");

@@ -22,7 +22,7 @@ impl World {
         let (id, address) = (client.id, client.address);
         match doing {
             Doing::Say(said) => self.room(
-                |state, now| state.talk(id, said.clone(), now),
+                |state, now| state.say(id, said.clone(), now),
                 |model| {
                     model.say(id, &said, at);
                     None
@@ -73,7 +73,7 @@ impl World {
         let at = self.now.system;
         match doing {
             Doing::Announce(said) => self.room(
-                |state, now| state.say(said.clone(), None, now),
+                |state, now| state.post(said.clone(), crate::room::log::Kind::Said, None, now),
                 |model| {
                     model.announce(&said, at);
                     None

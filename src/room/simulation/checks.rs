@@ -64,7 +64,7 @@ impl World {
             if client.is_some_and(|client| client.healthy) && !excused {
                 fail("nobody healthy is dropped", format_args!("{id:?} {lag:?}"));
             }
-            if model.name(id).is_some_and(|name| state.members.named(&name.key()).is_some()) {
+            if model.name(id).is_some_and(|name| state.members.called(&name.key()).is_some()) {
                 fail("the name of who is dropped is free", format_args!("{:?}", model.name(id)));
             }
             if answer.as_ref().is_some_and(|(to, _)| *to == id) && !(before + said).exceeds(ALLOWANCE) {

@@ -123,7 +123,7 @@ impl World {
         let Some(reader) = &mut client.reader else { return false };
         if let Some(until) = client.discarding {
             let late = until <= now;
-            if !poll(reader.news()) && !late {
+            if !poll(reader.notified()) && !late {
                 return false;
             }
             let ended = matches!(reader.write(&mut io::sink()), Ok(Written::End(_)) | Err(_));
@@ -136,7 +136,7 @@ impl World {
             return true;
         }
         if !client.socket.blocked {
-            if !poll(reader.news()) {
+            if !poll(reader.notified()) {
                 return false;
             }
         } else if !client.socket.takes() {

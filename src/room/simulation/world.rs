@@ -136,7 +136,7 @@ impl World {
             Act::Jump(time) => self.jump(Duration::from_millis((*time).into())),
             Act::Settle => self.settle(),
             Act::Close => self.close(),
-            Act::EndGuests => self.end_guests(),
+            Act::EndGuests => self.end_unnamed(),
             Act::Stall(Output::Printed, stalls) => self.outputs[0].1 = *stalls,
             Act::Stall(Output::Transcript, stalls) => self.outputs[1].1 = *stalls,
             Act::Announce(length) => {
@@ -215,11 +215,11 @@ impl World {
         });
     }
 
-    fn end_guests(&mut self) {
+    fn end_unnamed(&mut self) {
         let late = |client: &&Client| client.since + NAMELESS <= self.now.instant;
         let late: Vec<Id> = self.clients.iter().flatten().filter(late).map(|client| client.id).collect();
         self.room(
-            |state, now| state.end_guests(NAMELESS, now),
+            |state, now| state.end_unnamed(NAMELESS, now),
             |model| {
                 let words = Message::no_name_in_time(NAMELESS);
                 late.into_iter().for_each(|id| {
@@ -320,7 +320,7 @@ impl World {
     /// What an output has read.
     pub(super) fn read_output(&mut self, which: usize) -> bool {
         let (Some(reader), false) = &mut self.outputs[which] else { return false };
-        if futures_lite::future::block_on(futures_lite::future::poll_once(reader.news())).is_none() {
+        if futures_lite::future::block_on(futures_lite::future::poll_once(reader.notified())).is_none() {
             return false;
         }
         let mut bytes = Vec::new();
@@ -334,7 +334,7 @@ impl World {
                 }
             }
         };
-        let lost = reader.lost();
+        let lost = reader.take_lost();
         if which == 0 {
             // What it skips may be news, too, which it would not have read.
             self.model.printed.come(&bytes, lost);

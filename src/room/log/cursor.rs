@@ -1,0 +1,137 @@
+//! A reader's position in the log, and how it goes on from there.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::{Listener, Segment, Text};
+use crate::room::size::Size;
+
+/// A reader's position. It keeps in memory what stands after it.
+#[derive(Clone, Debug)]
+pub(in crate::room) struct Cursor {
+    pub(super) segment: Arc<Segment>,
+    /// Bytes passed since the segment's start; more than it has where it was made before that much was published.
+    pub(super) offset: usize,
+}
+
+impl Cursor {
+    pub(in crate::room) fn walk(&self) -> Walk<'_> {
+        Walk { segment: &self.segment, offset: self.offset }
+    }
+
+    /// The position, in bytes.
+    pub(in crate::room) fn position(&self) -> u64 {
+        self.walk().position()
+    }
+
+    /// The position in full. Where that is within an entry, its lines count as not passed.
+    pub(in crate::room) fn passed(&self) -> Size {
+        let Segment { start, sealed, .. } = &*self.segment;
+        let lines = match sealed.get() {
+            Some(text) if self.offset >= text.bytes.len() => text.lines,
+            Some(text) => text.entries[..text.entry_at(self.offset)].iter().map(|placed| placed.lines).sum(),
+            None => 0,
+        };
+        Size { lines: start.lines + lines, bytes: self.position() }
+    }
+
+    /// The run that is all there is to read for this listener, if that is so. Goes on to the segment that it is in.
+    pub(in crate::room) fn only_run(&mut self, listener: Listener) -> Option<&[u8]> {
+        let mut length = self.segment.seal().bytes.len();
+        while self.offset >= length {
+            let next = Arc::clone(self.segment.next.get()?);
+            self.offset -= length;
+            self.segment = next;
+            length = self.segment.seal().bytes.len();
+        }
+        if self.segment.next.get().is_some() {
+            return None;
+        }
+        let text = self.segment.seal();
+        let (first, stop) = (text.entry_at(self.offset), text.entries.len());
+        (text.heard(first, stop, listener) == stop - first).then(|| &text.bytes[self.offset..])
+    }
+
+    /// Goes on to the end of its segment. Returns the position there.
+    pub(in crate::room) fn pass_segment(&mut self) -> Size {
+        let text = self.segment.seal();
+        self.offset = text.bytes.len();
+        self.segment.start + Size { lines: text.lines, bytes: self.offset as u64 }
+    }
+
+    /// What remains of the line that the position is in; nothing where it is between lines.
+    pub(in crate::room) fn rest_of_line(&self) -> &[u8] {
+        let Some(text) = self.segment.text_after(self.offset) else { return &[] };
+        if self.offset == 0 || text.bytes[self.offset - 1] == b'\n' {
+            return &[];
+        }
+        let rest = &text.bytes[self.offset..];
+        rest.iter().position(|byte| *byte == b'\n').map_or(rest, |end| &rest[..=end])
+    }
+}
+
+/// A look ahead of a cursor, which stays where it is until the walk is made its own.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::room) struct Walk<'a> {
+    segment: &'a Arc<Segment>,
+    offset: usize,
+}
+
+impl<'a> Walk<'a> {
+    /// The position, in bytes.
+    pub(in crate::room) fn position(&self) -> u64 {
+        self.segment.start.bytes + self.offset as u64
+    }
+
+    /// The cursor that stands here.
+    pub(in crate::room) fn cursor(&self) -> Cursor {
+        Cursor { segment: Arc::clone(self.segment), offset: self.offset }
+    }
+
+    /// Goes back by so many bytes of the run that was returned last.
+    pub(in crate::room) fn back(&mut self, bytes: usize) {
+        self.offset -= bytes;
+    }
+
+    /// The next bytes for this listener that stand together, up to the position `end`, where entries end. Passes what is
+    /// not for them.
+    pub(in crate::room) fn run(&mut self, listener: Listener, end: u64) -> Option<&'a [u8]> {
+        while self.position() < end {
+            let (text, first) = self.text()?;
+            let limit = end - self.segment.start.bytes;
+            let within = limit >= text.bytes.len() as u64;
+            let stop = if within { text.entries.len() } else { text.entry_at(limit as usize) };
+            let (from, heard) = (self.offset, text.heard(first, stop, listener));
+            if heard > 0 {
+                self.offset = text.entries[first + heard - 1].end;
+                return Some(&text.bytes[from..self.offset]);
+            }
+            self.offset = text.entries[first].end;
+        }
+        None
+    }
+
+    /// The next entry for this listener: when it was made, and what of its bytes is not passed yet.
+    pub(in crate::room) fn entry(&mut self, listener: Listener) -> Option<(SystemTime, &'a [u8])> {
+        loop {
+            let (text, first) = self.text()?;
+            let (from, placed) = (self.offset, &text.entries[first]);
+            self.offset = placed.end;
+            if placed.entry.is_for(listener) {
+                return Some((placed.entry.at, &text.bytes[from..placed.end]));
+            }
+        }
+    }
+
+    /// The text that this stands in, and the entry; on to the next segment at the end of one.
+    fn text(&mut self) -> Option<(&'a Text, usize)> {
+        loop {
+            if let Some(text) = self.segment.text_after(self.offset) {
+                return Some((text, text.entry_at(self.offset)));
+            }
+            let next = self.segment.next.get()?;
+            self.offset -= self.segment.seal().bytes.len();
+            self.segment = next;
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! The way of a public line: appended to the log, gathered with others, published to all readers.
+
+use std::time::Instant;
+
+use super::backpressure::{ALLOWANCE, DROPS_A_TURN};
+use super::log::{Entry, Id, Kind};
+use super::outputs::MAX_OUTPUT;
+use super::reader::End;
+use super::size::Size;
+use super::state::{Now, State};
+use super::transcript::MAX_BACKLOG;
+use crate::text::message::{Cause, Message};
+
+impl State {
+    /// Lets everybody else hear what a member says.
+    pub(super) fn say(&mut self, id: Id, said: Message, now: Now) {
+        match self.members.get(id).filter(|client| client.name.is_some()) {
+            Some(client) if client.muted => self.tell(id, Message::muted(), now),
+            Some(_) => self.post(said, Kind::Said, Some(id), now),
+            None => {}
+        }
+    }
+
+    /// Appends something public, by a member or by nobody in particular, and publishes it if that is due.
+    pub(super) fn post(&mut self, message: Message, kind: Kind, author: Option<Id>, now: Now) {
+        self.append(message, kind, author, now);
+        self.settle(now);
+    }
+
+    /// Appends something public. Whoever calls this is to call [`State::settle`] when they have appended all.
+    pub(super) fn append(&mut self, message: Message, kind: Kind, author: Option<Id>, now: Now) {
+        if self.is_closing() {
+            return;
+        }
+        let unheard_by = match kind {
+            Kind::Said => author.and_then(|id| self.members.get(id)?.unheard_by()),
+            Kind::News => None,
+        };
+        self.followed = None;
+        let (lines, unheard) = (message.lines() as u64, unheard_by.as_ref().map_or(0, |ids| ids.len()));
+        let heard = self.members.count().saturating_sub(usize::from(author.is_some()) + unheard);
+        self.stats.deliveries += lines * heard as u64;
+        if kind == Kind::Said {
+            self.stats.lines += lines;
+            self.history.keep(now.system, author, &message);
+        }
+        let entry = Entry { at: now.system, kind, author, unheard_by };
+        match self.log.append(message.bytes(), lines, &entry) {
+            Some(entries) => {
+                let (before, members) = (self.log.last_published(), self.members.count());
+                self.gathering.add(entries, before, members, now.instant);
+            }
+            // Nobody has to be notified of it, but somebody may be too far behind now.
+            None if self.pressure.furthest(self.log.head()).exceeds(ALLOWANCE) => self.gathering.hurry(now.instant),
+            None => {}
+        }
+    }
+
+    /// Publishes what gathers, or sees to it that it will be.
+    pub(super) fn settle(&mut self, now: Now) {
+        if self.gathering.due().is_none() {
+            return;
+        }
+        if self.gathering.is_ready() {
+            self.publish(now);
+        } else {
+            // Full is as good: the publisher has yet to look.
+            let _ = self.publisher.try_send(());
+        }
+    }
+
+    /// Publishes what gathers if it is due. Returns when that will be otherwise.
+    pub(super) fn publish_due(&mut self, now: Now) -> Option<Instant> {
+        if self.gathering.due().is_some_and(|due| due <= now.instant) {
+            self.publish(now);
+        }
+        self.gathering.due()
+    }
+
+    /// Lets all readers reach what gathers, and drops those that are too far behind.
+    pub(super) fn publish(&mut self, now: Now) {
+        if !self.gathering.end() {
+            return;
+        }
+        self.log.publish();
+        let head = self.log.head();
+        let (mut furthest, mut slow) = (Size::default(), Vec::new());
+        for client in self.members.named_mut() {
+            client.reader.notify();
+            client.patience.seen(client.reader.is_blocked(), client.reader.taken(), now.instant);
+            let lag = client.reader.lag(head);
+            furthest = furthest.max(lag);
+            if lag.exceeds(ALLOWANCE) {
+                slow.push(client.id);
+            }
+        }
+        self.pressure.looked(head, furthest);
+        self.ending.drain(..).for_each(|handle| handle.close());
+        self.notify_outputs(head);
+        if slow.len() > DROPS_A_TURN {
+            self.gathering.again(now.instant);
+        }
+        for id in slow.into_iter().take(DROPS_A_TURN) {
+            self.remove(id, Some(Cause::TooSlow), Message::too_slow(), End::TooSlow, now);
+        }
+        if self.gathering.due().is_some() {
+            // That some were dropped is published in a while, or with what is said next.
+            let _ = self.publisher.try_send(());
+        }
+    }
+
+    fn notify_outputs(&self, head: Size) {
+        let output = (&self.output, self.watch.then_some(MAX_OUTPUT));
+        let transcript = self.transcript.as_ref().map(|handle| (handle, Some(MAX_BACKLOG)));
+        for (handle, limit) in transcript.into_iter().chain([output]) {
+            handle.notify();
+            if limit.is_some_and(|limit| handle.behind(head).exceeds(limit)) {
+                handle.skip(head, self.log.cursor());
+            }
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! What both ends of a reader see, and the room's end of it.
+
+use std::mem;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_channel::Sender;
+
+use crate::room::log::{Cursor, Size};
+
+/// What a direct message takes in memory besides its bytes: its place in a list that grows by doubling, and what the
+/// allocator adds.
+pub(in crate::room) const OVERHEAD: usize = 128;
+
+/// What is for one reader alone.
+#[derive(Debug)]
+pub(super) struct Direct {
+    /// It comes after what stands before this position, in bytes.
+    pub(super) position: u64,
+    /// As large as it has to be, which a text that has grown by doubling is not.
+    pub(super) bytes: Box<[u8]>,
+    pub(super) lines: u64,
+    pub(super) then: Then,
+}
+
+impl Direct {
+    fn memory(&self) -> usize {
+        self.bytes.len() + OVERHEAD
+    }
+}
+
+/// What a reader does once it has passed a direct message.
+#[derive(Debug)]
+pub(super) enum Then {
+    GoOn,
+    /// It reads the log from here on.
+    Follow(Cursor),
+    End(End),
+}
+
+/// Why a reader ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Its connection ends, or is ended.
+    Left,
+    /// It was too slow: what it has not read is skipped, but for the last words.
+    TooSlow,
+    /// The room closes.
+    Closing,
+}
+
+/// What both ends of a reader see. Apart from `incoming` it is figures, and no two of them have to agree at every moment.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    /// The position up to which the log is read.
+    passed_lines: AtomicU64,
+    pub(super) passed_bytes: AtomicU64,
+    /// All bytes that were ever written.
+    taken: AtomicU64,
+    /// What waits for this reader alone, and the memory that it takes.
+    direct_lines: AtomicU64,
+    direct_bytes: AtomicU64,
+    direct_memory: AtomicU64,
+    /// Lines that this reader was to read, and did not get because it was too far behind.
+    pub(super) lost: AtomicU64,
+    incoming: Mutex<Incoming>,
+    /// Whether there is something incoming.
+    pub(super) has_incoming: AtomicBool,
+    /// Whether the destination has not taken all that was last written.
+    pub(super) blocked: AtomicBool,
+    /// Whether somebody waits for this reader to read on.
+    pub(super) watched: AtomicBool,
+    pub(super) total: Total,
+}
+
+/// What the reader has not looked at yet.
+#[derive(Debug, Default)]
+pub(super) struct Incoming {
+    pub(super) directs: Vec<Direct>,
+    /// Where it goes on, if it is to skip what it has not read, or is parked.
+    pub(super) cursor: Option<Box<Cursor>>,
+}
+
+impl Shared {
+    pub(super) fn incoming(&self) -> MutexGuard<'_, Incoming> {
+        self.incoming.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn passed(&self) -> Size {
+        Size { lines: self.passed_lines.load(Relaxed), bytes: self.passed_bytes.load(Relaxed) }
+    }
+
+    pub(super) fn discount(&self, direct: &Direct) {
+        self.direct_lines.fetch_sub(direct.lines, Relaxed);
+        self.direct_bytes.fetch_sub(direct.bytes.len() as u64, Relaxed);
+        self.direct_memory.fetch_sub(direct.memory() as u64, Relaxed);
+        self.total.fetch_sub(direct.memory(), Relaxed);
+    }
+
+    pub(super) fn count(&self, direct: &Direct) {
+        self.direct_lines.fetch_add(direct.lines, Relaxed);
+        self.direct_bytes.fetch_add(direct.bytes.len() as u64, Relaxed);
+        self.direct_memory.fetch_add(direct.memory() as u64, Relaxed);
+        self.total.fetch_add(direct.memory(), Relaxed);
+    }
+
+    /// Counts bytes that were written. Only the reader counts them, so no other count comes between reading and storing.
+    pub(super) fn take(&self, written: usize) {
+        self.taken.store(self.taken.load(Relaxed) + written as u64, Relaxed);
+    }
+
+    pub(super) fn set_passed(&self, position: Size) {
+        self.passed_lines.store(position.lines, Relaxed);
+        self.passed_bytes.store(position.bytes, Relaxed);
+    }
+}
+
+impl Drop for Shared {
+    /// What the room has put after the reader was gone is not waiting any more.
+    fn drop(&mut self) {
+        let directs = mem::take(&mut self.incoming().directs);
+        directs.iter().for_each(|direct| self.discount(direct));
+    }
+}
+
+/// The memory that direct messages of all readers take, in bytes.
+pub(in crate::room) type Total = Arc<AtomicUsize>;
+
+/// The room's end.
+#[derive(Debug)]
+pub(in crate::room) struct Handle {
+    pub(super) shared: Arc<Shared>,
+    /// Holds something when there is something that the reader has not looked at.
+    pub(super) notify: Sender<()>,
+}
+
+impl Handle {
+    /// Wakes the reader, unless it has been woken already and has not looked yet.
+    pub(in crate::room) fn notify(&self) {
+        let _ = self.notify.try_send(());
+    }
+
+    /// Puts something at this position that is for this reader alone.
+    pub(in crate::room) fn put(&self, position: Size, bytes: Vec<u8>, lines: u64) {
+        self.push(Direct { position: position.bytes, bytes: bytes.into(), lines, then: Then::GoOn });
+    }
+
+    /// The same, after which it reads the log from the cursor on, which stands at this position.
+    pub(in crate::room) fn follow(&self, position: Size, bytes: Vec<u8>, lines: u64, cursor: Cursor) {
+        self.shared.set_passed(position);
+        self.push(Direct { position: position.bytes, bytes: bytes.into(), lines, then: Then::Follow(cursor) });
+    }
+
+    /// Lets the reader end at this position, with these last words, once it is closed.
+    pub(in crate::room) fn end(&self, position: Size, words: Vec<u8>, lines: u64, end: End) {
+        if end == End::TooSlow {
+            // It will forget this. The memory is given back now, and not only when it has its turn: else the next one who is
+            // told something would find the bound exceeded still, and another would be dropped.
+            let forgotten = mem::take(&mut self.shared.incoming().directs);
+            forgotten.iter().for_each(|direct| self.shared.discount(direct));
+        }
+        self.push(Direct { position: position.bytes, bytes: words.into(), lines, then: Then::End(end) });
+    }
+
+    /// Has the reader end, all that stands before its end being published.
+    pub(in crate::room) fn close(&self) {
+        self.notify.close();
+    }
+
+    /// Lets the reader skip what it has not read, and go on at this position, where the cursor stands. It is not behind
+    /// from now on, even if it does not look for a long time.
+    pub(in crate::room) fn skip(&self, position: Size, cursor: Cursor) {
+        self.lose(self.behind(position).lines);
+        self.shared.set_passed(position);
+        self.shared.incoming().cursor = Some(Box::new(cursor));
+        self.shared.has_incoming.store(true, Relaxed);
+        self.notify();
+    }
+
+    /// Counts lines that the reader was to read and will not get.
+    pub(in crate::room) fn lose(&self, lines: u64) {
+        self.shared.lost.fetch_add(lines, Relaxed);
+    }
+
+    /// How many lines were lost since the reader last asked.
+    pub(in crate::room) fn lost(&self) -> u64 {
+        self.shared.lost.load(Relaxed)
+    }
+
+    fn push(&self, direct: Direct) {
+        self.shared.count(&direct);
+        self.shared.incoming().directs.push(direct);
+        self.shared.has_incoming.store(true, Relaxed);
+    }
+
+    /// How far a reader of the log is behind this head, what waits for it alone included.
+    pub(in crate::room) fn lag(&self, head: Size) -> Size {
+        self.behind(head) + self.direct()
+    }
+
+    /// How much of the log up to this head it has not read.
+    pub(in crate::room) fn behind(&self, head: Size) -> Size {
+        head - self.shared.passed()
+    }
+
+    /// The memory that what waits for this reader alone takes, in bytes.
+    pub(in crate::room) fn memory(&self) -> u64 {
+        self.shared.direct_memory.load(Relaxed)
+    }
+
+    /// How much waits for this reader alone.
+    pub(in crate::room) fn direct(&self) -> Size {
+        Size { lines: self.shared.direct_lines.load(Relaxed), bytes: self.shared.direct_bytes.load(Relaxed) }
+    }
+
+    /// How many bytes were ever written.
+    pub(in crate::room) fn taken(&self) -> u64 {
+        self.shared.taken.load(Relaxed)
+    }
+
+    /// Whether its destination has not taken all that was last written.
+    pub(in crate::room) fn is_blocked(&self) -> bool {
+        self.shared.blocked.load(Relaxed)
+    }
+
+    /// Has [`Reader::was_watched`] return true once something is written.
+    pub(in crate::room) fn watch(&self) {
+        self.shared.watched.store(true, Relaxed);
+    }
+
+    /// Whether it has yet to do so.
+    pub(in crate::room) fn is_watched(&self) -> bool {
+        self.shared.watched.load(Relaxed)
+    }
+}

@@ -1,0 +1,278 @@
+//! One reader of the log: its cursor, what is for it alone, and its notification, an async-channel of one.
+//!
+//! The room holds a `Handle`, the task that reads holds the [`Reader`]. What is for one reader alone waits with that
+//! reader, marked with the position that it belongs to, so that the reader gets one stream in one order. An idle reader
+//! holds no buffer. Knows nothing of sockets: what is written to is anything that writes.
+
+mod ahead;
+mod handle;
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, IoSlice, Write};
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::SystemTime;
+
+use async_channel::{Receiver, Recv};
+
+use self::ahead::{Ahead, Reached};
+pub use self::handle::End;
+#[cfg(test)]
+pub(super) use self::handle::OVERHEAD;
+use self::handle::{Direct, Incoming, Shared, Then};
+pub(super) use self::handle::{Handle, Total};
+use super::log::{Cursor, Id, Listener};
+
+/// How many slices one system call is given at most. A segment is two, if its reader spoke once in it; past a few
+/// segments nothing is gained.
+const SLICES: usize = 16;
+
+/// The reading end.
+#[derive(Debug)]
+pub struct Reader {
+    listener: Listener,
+    /// None as long as it does not read the log.
+    cursor: Option<Cursor>,
+    /// What is for it alone and not yet written whole, in order.
+    directs: Vec<Direct>,
+    /// How much of the first one is written.
+    written: usize,
+    end: Option<End>,
+    shared: Arc<Shared>,
+    notified: Receiver<()>,
+}
+
+/// What came of writing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// All that there was is written.
+    All,
+    /// A part of it is: the destination takes no more for now.
+    Part,
+    /// All that there will ever be is written.
+    End(End),
+}
+
+/// Makes a reader, which reads the log from the cursor on if there is one.
+pub(super) fn new(listener: Listener, cursor: Option<Cursor>, total: &Total) -> (Handle, Reader) {
+    let (notify, notified) = async_channel::bounded(1);
+    let mut shared = Shared::default();
+    shared.total = Arc::clone(total);
+    let shared = Arc::new(shared);
+    let handle = Handle { shared: Arc::clone(&shared), notify };
+    (handle, Reader { listener, cursor, directs: Vec::new(), written: 0, end: None, shared, notified })
+}
+
+impl Reader {
+    /// The reader's number.
+    pub fn id(&self) -> Id {
+        self.listener.id
+    }
+
+    /// Waits until there may be something to read. Whether it resolves to an error makes no difference: then the end is to
+    /// be read.
+    pub fn notified(&self) -> Recv<'_, ()> {
+        self.notified.recv()
+    }
+
+    /// Waits until the reader is to end.
+    pub async fn ending(&self) {
+        while self.notified.recv().await.is_ok() {}
+    }
+
+    /// Whether somebody waits for this reader to read on. They have to ask again to be answered again.
+    pub fn was_watched(&self) -> bool {
+        self.shared.watched.load(Relaxed) && self.shared.watched.swap(false, Relaxed)
+    }
+
+    /// Leaves its place in the log with the room until it reads again. A reader that does something else for what may be a
+    /// long time would otherwise keep in memory all that is said meanwhile, whatever the room has it skip.
+    pub fn park(&mut self) {
+        if let Some(cursor) = self.cursor.take() {
+            // The room may have had it skip since it last looked.
+            self.shared.incoming().cursor.get_or_insert_with(|| Box::new(cursor));
+            self.shared.has_incoming.store(true, Relaxed);
+        }
+    }
+
+    /// How many lines it was to read and did not get, since this was last asked.
+    pub fn take_lost(&self) -> u64 {
+        self.shared.lost.swap(0, Relaxed)
+    }
+
+    /// Writes what there is, as far as it is taken at once.
+    ///
+    /// # Errors
+    /// Whatever the destination says but [`io::ErrorKind::WouldBlock`].
+    pub fn write(&mut self, to: &mut impl Write) -> io::Result<Written> {
+        loop {
+            self.receive();
+            // Most readers keep up: what there is for them is one run.
+            let written = match self.only_run().map(|run| (run.len(), to.write(run))) {
+                Some((length, Ok(written))) if written == length => {
+                    self.pass_run(written);
+                    return Ok(self.finished());
+                }
+                Some((_, Ok(written))) => self.written_in_part(written),
+                Some((_, Err(error))) => Err(error),
+                None => self.write_runs(to),
+            };
+            match written {
+                Ok(true) => return Ok(self.finished()),
+                Ok(false) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.shared.blocked.store(true, Relaxed);
+                    return Ok(Written::Part);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The run that is all there is to read, if that is so.
+    fn only_run(&mut self) -> Option<&[u8]> {
+        if !self.directs.is_empty() || self.end.is_some() {
+            return None;
+        }
+        self.cursor.as_mut()?.only_run(self.listener)
+    }
+
+    /// Goes on to the end of that run.
+    fn pass_run(&mut self, written: usize) {
+        if let Some(cursor) = &mut self.cursor {
+            self.shared.set_passed(cursor.pass_segment());
+        }
+        self.shared.take(written);
+    }
+
+    /// Writes as many runs and direct messages as one system call is given. Returns whether they were all.
+    fn write_runs(&mut self, to: &mut impl Write) -> io::Result<bool> {
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let (mut used, mut length) = (0, 0);
+        let mut ahead = Ahead::new(self);
+        while used < SLICES {
+            let Some(piece) = ahead.next(self) else { break };
+            slices[used] = IoSlice::new(piece);
+            used += 1;
+            length += piece.len();
+        }
+        let written = if used == 0 { 0 } else { to.write_vectored(&slices[..used])? };
+        if written < length {
+            return self.written_in_part(written);
+        }
+        let reached = ahead.reached();
+        self.go_on(reached, written);
+        Ok(used < SLICES)
+    }
+
+    /// Goes on to where so many bytes lead, which are not all that there is.
+    fn written_in_part(&mut self, written: usize) -> io::Result<bool> {
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        let reached = Ahead::new(self).after(self, written);
+        self.go_on(reached, written);
+        Ok(false)
+    }
+
+    /// Hands over each entry of the log, up to about so many bytes: when it was said, and its lines. Returns what
+    /// [`Reader::write`] would. What is for this reader alone is passed over.
+    pub fn entries(&mut self, bytes: usize, mut each: impl FnMut(SystemTime, &[u8])) -> Written {
+        self.receive();
+        let (mut length, mut ahead) = (0, Ahead::new(self));
+        while let Some((at, entry)) = ahead.walk.as_mut().and_then(|walk| walk.entry(self.listener)) {
+            each(at, entry);
+            length += entry.len();
+            if length >= bytes {
+                let reached = ahead.reached();
+                self.go_on(reached, length);
+                return Written::Part;
+            }
+        }
+        ahead.pass_directs(self);
+        let reached = ahead.reached();
+        self.go_on(reached, length);
+        self.finished()
+    }
+
+    fn finished(&mut self) -> Written {
+        if let Some(end) = self.end {
+            // Whoever looks again gets nothing more.
+            self.cursor = None;
+            return Written::End(end);
+        }
+        // An idle reader holds no buffer.
+        if self.directs.capacity() > 0 && self.directs.is_empty() {
+            self.directs = Vec::new();
+        }
+        self.shared.blocked.store(false, Relaxed);
+        Written::All
+    }
+
+    /// Takes what has come in.
+    fn receive(&mut self) {
+        if !self.shared.has_incoming.load(Relaxed) {
+            return;
+        }
+        self.shared.has_incoming.store(false, Relaxed);
+        let Incoming { directs, cursor } = mem::take(&mut *self.shared.incoming());
+        if let Some(cursor) = cursor {
+            self.cursor = Some(*cursor);
+        }
+        for direct in directs {
+            if matches!(direct.then, Then::End(End::TooSlow)) {
+                self.forget();
+            }
+            self.directs.push(direct);
+        }
+    }
+
+    /// Forgets what is not written, but for the rest of a line that is written in part.
+    fn forget(&mut self) {
+        let line = |rest: &[u8]| rest.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default().to_vec();
+        let rest = match self.directs.first() {
+            Some(first) if self.written > 0 => match first.bytes[self.written - 1] {
+                b'\n' => Vec::new(),
+                _ => line(&first.bytes[self.written..]),
+            },
+            _ => self.cursor.as_ref().map_or_else(Vec::new, |cursor| line(cursor.rest_of_line())),
+        };
+        for direct in self.directs.drain(..) {
+            self.shared.discount(&direct);
+        }
+        (self.cursor, self.written) = (None, 0);
+        let rest = Direct { position: 0, bytes: rest.into(), lines: 0, then: Then::GoOn };
+        self.shared.count(&rest);
+        self.directs.push(rest);
+    }
+
+    /// Goes on to there, by having written so many bytes.
+    fn go_on(&mut self, reached: Reached, written: usize) {
+        self.shared.take(written);
+        for direct in self.directs.drain(..reached.directs) {
+            self.shared.discount(&direct);
+            if let Then::End(end) = direct.then {
+                self.end = Some(end);
+            }
+        }
+        self.written = reached.written;
+        if let Some(cursor) = reached.cursor {
+            if cursor.position() != self.shared.passed_bytes.load(Relaxed) {
+                self.shared.set_passed(cursor.passed());
+            }
+            self.cursor = Some(cursor);
+        }
+    }
+}
+
+impl Drop for Reader {
+    /// What it has not read is not waiting any more. It takes nothing from now on, so nobody is to wait for its turn: not
+    /// even whoever is about to take it off the list.
+    fn drop(&mut self) {
+        self.shared.blocked.store(true, Relaxed);
+        self.directs.iter().for_each(|direct| self.shared.discount(direct));
+    }
+}
