@@ -25,12 +25,12 @@ pub(crate) fn shutting_down() -> String {
 
 /// Standard output took too little for too long.
 pub(crate) fn not_printed(lines: u64) -> String {
-    format!("-- lines that are missing here, because this output took too little: {lines}")
+    format!("-- up to {lines} lines are missing here, because this output took too little")
 }
 
 /// Standard error took too little for too long.
 pub(crate) fn not_warned(warnings: u64) -> String {
-    format!("dynasti: warnings that are missing here, because this output took too little: {warnings}")
+    format!("dynasti: {warnings} warnings are missing here, because this output took too little")
 }
 
 /// The server stops while its disk does not take the end of the transcript.

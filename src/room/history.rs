@@ -9,6 +9,9 @@ use crate::text::message::Message;
 /// What marks a recalled line takes about so many bytes.
 const MARK: usize = 24;
 
+/// A buffer up to this size, in bytes, is used again: most lines fit, and the longest history does not grow by much.
+const REUSED: usize = 256;
+
 /// See the module's head.
 #[derive(Debug, Default)]
 pub(super) struct History {
@@ -51,8 +54,9 @@ impl History {
         let mut text = Vec::new();
         while let Some(oldest) = self.said.front().filter(|oldest| self.lines - oldest.lines >= self.max) {
             self.lines -= oldest.lines;
-            // The oldest one's memory becomes the newest's: a full history allocates nothing.
-            text = self.said.pop_front().map(|oldest| oldest.text).unwrap_or_default();
+            // The oldest one's memory becomes the newest's: a full history allocates nothing. A paste's is too large for that.
+            let oldest = self.said.pop_front().map(|oldest| oldest.text).unwrap_or_default();
+            text = if oldest.capacity() <= REUSED { oldest } else { Vec::new() };
         }
         text.clear();
         text.extend_from_slice(bytes);

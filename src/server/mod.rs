@@ -27,7 +27,7 @@ use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use async_channel::Sender;
+use async_channel::{Receiver, Sender};
 use futures_lite::FutureExt;
 use rustix::net::sockopt;
 use smol::{Async, Executor, Task, Timer};
@@ -171,21 +171,27 @@ pub async fn run(
     for listener in listeners {
         accepting.push(executor.spawn(accept::accept(Async::new(listener)?, Arc::clone(&context))));
     }
-    let breaks = async {
-        if breaks.recv().await.is_ok() {
-            // The panic hook has said what it was.
-            resume_unwind(Box::new("a connection has panicked"));
-        }
-        future::pending().await
-    };
     // None of these ends but by a panic, which is then this task's.
-    shutdown.or(first(&mut accepting)).or(first(&mut publishing)).or(breaks).await;
+    shutdown.or(first(&mut accepting)).or(first(&mut publishing)).or(break_with(&breaks)).await;
     // Held until here; to drop them closes the listeners.
     drop(accepting);
     drop(context);
     room.close().await;
-    let _ = within(STOPPING, ended.recv()).await;
+    let all_ended = async {
+        // It closes without a word.
+        let _ = within(STOPPING, ended.recv()).await;
+    };
+    all_ended.or(first(&mut publishing)).or(break_with(&breaks)).await;
     Ok(())
+}
+
+/// Panics when a connection has panicked where that is not contained. Never returns.
+async fn break_with(breaks: &Receiver<()>) {
+    if breaks.recv().await.is_ok() {
+        // The panic hook has said what it was.
+        resume_unwind(Box::new("a connection has panicked"));
+    }
+    future::pending().await
 }
 
 /// Waits for the first of these tasks to end.
