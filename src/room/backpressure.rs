@@ -58,7 +58,7 @@ pub struct Sending {
     since: Instant,
     lines: u32,
     bytes: u32,
-    /// Whether the second before this one was one of sending in bulk.
+    /// Whether it sent in bulk in the second before this one.
     bulk: bool,
 }
 

@@ -75,17 +75,23 @@ pub(super) fn serve(stream: Async<TcpStream>, guard: Guard, permit: Permit) -> i
         let mut reading = Reading::new(id, &stream, context);
         // The operator's ban may have come between the admission and the room, and has ended only who was in by then.
         let first = match permit.banned() {
-            Some(left) => Ok(Ending::told(None, Message::banned(left))),
+            Some(left) => First::Read(Ending::told(None, Message::banned(left))),
             None => {
                 // Pinned here, so that it is not moved into anything that would hold it a second time.
                 let mut read = pin!(contain(reading.run()));
-                let read = async { Ok((&mut read).await.unwrap_or_else(|_| Ending::fault())) };
-                let write = async { Err((&mut writer).await) };
+                let read = async { First::Read((&mut read).await.unwrap_or_else(|_| Ending::fault())) };
+                let write = async { First::Wrote((&mut writer).await) };
                 read.or(write).await
             }
         };
         Box::pin(end(id, &stream, context, first, writer)).await;
     }
+}
+
+/// Which task ended first, and how.
+enum First {
+    Read(Ending),
+    Wrote(Wrote),
 }
 
 /// What came of writing, or a panic.
@@ -105,12 +111,12 @@ async fn enter(
 
 /// Ends a connection after the first of its tasks has ended: the member leaves the room, what it has not read is written,
 /// and the socket is closed.
-async fn end(id: Id, stream: &Async<TcpStream>, context: &Context, first: Result<Ending, Wrote>, writer: Task<Wrote>) {
+async fn end(id: Id, stream: &Async<TcpStream>, context: &Context, first: First, writer: Task<Wrote>) {
     #[cfg(test)]
     super::tests::may_break("ending");
     let (Ending { cause, words, closed }, wrote) = match first {
-        Ok(read) => (read, None),
-        Err(wrote) => (Ending::written(&wrote), Some(wrote)),
+        First::Read(ending) => (ending, None),
+        First::Wrote(wrote) => (Ending::written(&wrote), Some(wrote)),
     };
     context.room.leave(id, cause, words).await;
     let wrote = match wrote {

@@ -138,7 +138,7 @@ impl<'a> Reading<'a> {
             // its burst while it is read.
             while let Some(wait) = self.pace.wait(Instant::now()) {
                 Box::pin(Timer::after(wait)).await;
-                // Who has reset the connection had the burst; the rest is not read out, at the rate, for hours.
+                // A peer that has reset the connection is not read on at its rate, which could take hours.
                 if let Ok(Err(error)) = sockopt::socket_error(self.stream.get_ref()) {
                     return Ending::broken(&error.into());
                 }

@@ -10,7 +10,8 @@ use crate::room::size::Size;
 #[derive(Clone, Debug)]
 pub(in crate::room) struct Cursor {
     pub(super) segment: Arc<Segment>,
-    /// Bytes passed since the segment's start; more than it has where it was made before that much was published.
+    /// Bytes passed since the segment's start. A cursor that is made while lines gather stands behind those lines, so this may
+    /// be more than the segment has.
     pub(super) offset: usize,
 }
 

@@ -1,8 +1,14 @@
 //! The log: what was said in public, in one order, held once for everybody.
 //!
-//! Entries are appended to an open tail. The first reader who looks at it seals it into an immutable segment, which
-//! points to the next one. A [`Cursor`] holds its segment, so what everybody has read is freed by reference count, and
-//! reading a sealed segment takes no lock. Knows who may not hear an entry; knows no names, sockets or clocks.
+//! Entries are appended to an open segment. The first reader who looks at it seals it, and it never changes again; it points
+//! to the next one. A [`Cursor`] holds its segment, so what everybody has read is freed by reference count, and reading a
+//! sealed segment takes no lock.
+//!
+//! What makes this safe is one rule: every reader is notified when a segment is published, and to look at a segment seals
+//! it. So nobody has looked at an open segment, everybody has a notification still to come, and what is appended to it has
+//! to wake nobody.
+//!
+//! Knows who may not hear an entry; knows no names, sockets or clocks.
 
 mod cursor;
 
@@ -196,8 +202,8 @@ impl Log {
         self.head
     }
 
-    /// Appends an entry of so many whole lines. Returns how many entries are to be published now, this one among them;
-    /// None when it was published with those that nobody has looked at yet.
+    /// Appends an entry of so many whole lines. Returns how many entries wait to be published, this one among them. Returns
+    /// None when the entry is published already, in a segment that nobody has looked at yet: then nobody is to be notified.
     pub(super) fn append(&mut self, bytes: &[u8], lines: u64, entry: &Entry) -> Option<usize> {
         let size = Size { lines, bytes: bytes.len() as u64 };
         let gathered = match &self.tail {
