@@ -76,7 +76,7 @@ impl State {
         match self.members.find(typed) {
             // Not the next shorter name instead: what is private must not reach anybody by guess.
             Some(to) if to.rest.is_empty() => self.tell(id, Message::nothing_to_say(&to.name), now),
-            Some(to) => self.write(id, &name, to.id, &typed.last(to.rest.len()), now),
+            Some(to) => self.send_private(id, &name, to.id, &typed.last(to.rest.len()), now),
             None => self.tell(id, Message::nobody_called(typed), now),
         }
     }
@@ -84,12 +84,12 @@ impl State {
     fn reply(&mut self, id: Id, text: &Line<'_>, now: Now) {
         let Some(name) = self.speaker(id, now) else { return };
         match self.members.get(id).and_then(|client| client.last_writer()) {
-            Some(to) => self.write(id, &name, to, text, now),
+            Some(to) => self.send_private(id, &name, to, text, now),
             None => self.tell(id, Message::nobody_to_reply_to(), now),
         }
     }
 
-    fn write(&mut self, from: Id, name: &Name, to: Id, text: &Line<'_>, now: Now) {
+    fn send_private(&mut self, from: Id, name: &Name, to: Id, text: &Line<'_>, now: Now) {
         if from == to {
             return self.tell(from, Message::that_is_you(), now);
         }

@@ -52,7 +52,7 @@ impl Gathering {
     }
 
     /// What gathers is published. Returns whether anything did.
-    pub(super) fn end(&mut self) -> bool {
+    pub(super) fn finish(&mut self) -> bool {
         std::mem::take(self).due.is_some()
     }
 }
@@ -70,7 +70,7 @@ mod tests {
         let (mut gathering, now) = (Gathering::default(), Instant::now());
         for before in [0, 1] {
             gathering.add(1, before, 100, now);
-            assert!(gathering.is_ready() && gathering.end() && !gathering.end());
+            assert!(gathering.is_ready() && gathering.finish() && !gathering.finish());
         }
     }
 
@@ -82,7 +82,7 @@ mod tests {
         assert!(!gathering.is_ready());
         assert_eq!(gathering.due(), Some(now + 100 * GATHER));
         gathering.add(3, 3, 100, now + at(1));
-        assert!(gathering.is_ready() && gathering.end());
+        assert!(gathering.is_ready() && gathering.finish());
         gathering.add(1, 3, 100_000, now);
         assert_eq!(gathering.due(), Some(now + GATHER_AT_MOST));
     }

@@ -152,7 +152,7 @@ impl Room {
     ///
     /// # Errors
     /// When there is; then what was said comes back.
-    pub fn say_now(&self, id: Id, said: Message, manner: Manner) -> Result<(), Message> {
+    pub fn try_say(&self, id: Id, said: Message, manner: Manner) -> Result<(), Message> {
         let Some(mut state) = self.state.try_write() else { return Err(said) };
         let now = Now::read();
         match state.admit(manner, now) {

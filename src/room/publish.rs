@@ -79,7 +79,7 @@ impl State {
 
     /// Lets all readers reach what gathers, and drops those that are too far behind.
     pub(super) fn publish(&mut self, now: Now) {
-        if !self.gathering.end() {
+        if !self.gathering.finish() {
             return;
         }
         self.log.publish();

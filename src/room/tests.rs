@@ -587,13 +587,13 @@ fn what_cannot_be_said_at_once_comes_back() {
     let tried = Tried::new(Options::default());
     let [mut ann, mut slow] = tried.join_all(["Ann", "Slow"]);
     let much = much("Ann", BEHIND.bytes as usize + 1);
-    assert_eq!(tried.room.say_now(ann.id(), much.clone(), Manner::Bulk), Ok(()));
+    assert_eq!(tried.room.try_say(ann.id(), much.clone(), Manner::Bulk), Ok(()));
     slow.stops();
     ann.hears();
-    assert_eq!(tried.room.say_now(ann.id(), much.clone(), Manner::Bulk), Err(much));
-    assert_eq!(tried.room.say_now(ann.id(), said("Ann", "typed"), Manner::Typed), Ok(()));
+    assert_eq!(tried.room.try_say(ann.id(), much.clone(), Manner::Bulk), Err(much));
+    assert_eq!(tried.room.try_say(ann.id(), said("Ann", "typed"), Manner::Typed), Ok(()));
     let held = tried.room.state.write_blocking();
-    assert_eq!(tried.room.say_now(ann.id(), said("Ann", "busy"), Manner::Typed), Err(said("Ann", "busy")));
+    assert_eq!(tried.room.try_say(ann.id(), said("Ann", "busy"), Manner::Typed), Err(said("Ann", "busy")));
     drop(held);
     let heard = slow.hears();
     assert!(heard.ends_with("Ann: typed\n"));

@@ -29,24 +29,24 @@ pub(super) struct Ending {
     /// The last words to the client, if any.
     words: Message,
     /// Whether the peer has closed its side.
-    closed: bool,
+    peer_closed: bool,
 }
 
 impl Ending {
     /// The client is told these last words.
     pub(super) fn told(cause: Option<Cause>, words: Message) -> Ending {
-        Ending { cause, words, closed: false }
+        Ending { cause, words, peer_closed: false }
     }
 
     /// The client has no more to say.
-    pub(super) fn heard_out() -> Ending {
-        Ending { cause: None, words: Message::default(), closed: true }
+    pub(super) fn end_of_input() -> Ending {
+        Ending { cause: None, words: Message::default(), peer_closed: true }
     }
 
     /// The connection is broken.
     pub(super) fn broken(error: &io::Error) -> Ending {
         let cause = (!is_the_peers(error)).then_some(Cause::ConnectionLost);
-        Ending { cause, words: Message::default(), closed: true }
+        Ending { cause, words: Message::default(), peer_closed: true }
     }
 
     /// All is written, or nothing more can be.
@@ -114,7 +114,7 @@ async fn enter(
 async fn end(id: Id, stream: &Async<TcpStream>, context: &Context, first: First, writer: Task<Wrote>) {
     #[cfg(test)]
     super::tests::may_break("ending");
-    let (Ending { cause, words, closed }, wrote) = match first {
+    let (Ending { cause, words, peer_closed }, wrote) = match first {
         First::Read(ending) => (ending, None),
         First::Wrote(wrote) => (Ending::written(&wrote), Some(wrote)),
     };
@@ -128,7 +128,7 @@ async fn end(id: Id, stream: &Async<TcpStream>, context: &Context, first: First,
         Ok(Ok(End::Closing)) => Goodbye::Abrupt,
         _ => Goodbye::Proper,
     };
-    goodbye::close(stream, matches!(wrote, Ok(Ok(_))), closed, goodbye).await;
+    goodbye::close(stream, matches!(wrote, Ok(Ok(_))), peer_closed, goodbye).await;
 }
 
 /// A panic in one client's task is that client's alone; the panic hook has said what it was.

@@ -46,10 +46,10 @@ pub(super) async fn refuse(stream: &Async<TcpStream>, why: Message, goodbye: Goo
     close(stream, flushed, false, goodbye).await;
 }
 
-/// Closes a socket so that its peer notices. `flushed` says whether all that was for the peer is written, `ended` whether
+/// Closes a socket so that its peer notices. `flushed` says whether all that was for the peer is written, `peer_closed` whether
 /// the peer has closed its side.
-pub(super) async fn close(stream: &Async<TcpStream>, flushed: bool, ended: bool, goodbye: Goodbye) {
-    if flushed && (ended || goodbye == Goodbye::Hasty) {
+pub(super) async fn close(stream: &Async<TcpStream>, flushed: bool, peer_closed: bool, goodbye: Goodbye) {
+    if flushed && (peer_closed || goodbye == Goodbye::Hasty) {
         return;
     }
     if flushed && (goodbye == Goodbye::Abrupt || stream.get_ref().shutdown(Shutdown::Write).is_ok()) {

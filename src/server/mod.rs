@@ -167,7 +167,7 @@ pub async fn run(
         broken,
     });
     let mut publishing = vec![executor.spawn(publish(Arc::clone(room)))];
-    let mut accepting = vec![executor.spawn(end_the_nameless(Arc::clone(room)))];
+    let mut accepting = vec![executor.spawn(end_unnamed(Arc::clone(room)))];
     for listener in listeners {
         accepting.push(executor.spawn(accept::accept(Async::new(listener)?, Arc::clone(&context))));
     }
@@ -210,7 +210,7 @@ async fn publish(room: Arc<Room>) {
 }
 
 /// Ends connections that choose no name in time: one timer for all of them. Sleeps when there are none.
-async fn end_the_nameless(room: Arc<Room>) {
+async fn end_unnamed(room: Arc<Room>) {
     loop {
         room.unnamed_came().await;
         #[cfg(test)]

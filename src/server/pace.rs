@@ -19,7 +19,7 @@ pub(super) struct Pace {
     /// Whether more than that has to wait, or is only told apart.
     limited: bool,
     /// Lines that may be read now. Below zero where more was read.
-    left: f32,
+    tokens: f32,
     since: Instant,
 }
 
@@ -27,15 +27,15 @@ impl Pace {
     /// An allowance of so many lines a second; zero is no limit.
     pub(super) fn new(rate: u32, now: Instant) -> Pace {
         let limited = rate != 0;
-        Pace { rate: if limited { rate as f32 } else { NO_FLOOD }, limited, left: BURST, since: now }
+        Pace { rate: if limited { rate as f32 } else { NO_FLOOD }, limited, tokens: BURST, since: now }
     }
 
     /// How long to wait before more may be read; None when it may be read now.
     pub(super) fn wait(&mut self, now: Instant) -> Option<Duration> {
         let earned = now.saturating_duration_since(self.since).as_secs_f32() * self.rate;
         self.since = now;
-        self.left = (self.left + earned).clamp(-BURST, BURST);
-        self.spent().then(|| Duration::from_secs_f32((1.0 - self.left) / self.rate))
+        self.tokens = (self.tokens + earned).clamp(-BURST, BURST);
+        self.spent().then(|| Duration::from_secs_f32((1.0 - self.tokens) / self.rate))
     }
 
     /// When it was last asked how long to wait.
@@ -46,7 +46,7 @@ impl Pace {
     /// Counts input that was read: a whole line or a piece of one, of so many bytes.
     pub(super) fn spend(&mut self, line: bool, bytes: usize) {
         let pieces = bytes as f32 / BYTES_PER_LINE;
-        self.left -= if line { pieces.max(1.0) } else { pieces };
+        self.tokens -= if line { pieces.max(1.0) } else { pieces };
     }
 
     /// Whether the allowance is used up, and nothing more may be read.
@@ -56,7 +56,7 @@ impl Pace {
 
     /// Whether the client has said more than a person does, whatever it may say.
     pub(super) fn floods(&self) -> bool {
-        self.left <= 0.0
+        self.tokens <= 0.0
     }
 }
 

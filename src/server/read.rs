@@ -168,8 +168,8 @@ impl<'a> Reading<'a> {
             },
         };
         let more = turn.more;
-        let rest = self.say_now(turn);
-        Ok((more, rest.map(|rest| Box::pin(self.take_to_room(rest)) as Rest<'_>)))
+        let rest = self.try_say(turn);
+        Ok((more, rest.map(|rest| Box::pin(self.finish_turn(rest)) as Rest<'_>)))
     }
 
     /// Reads once, and decodes what came, as much of it as one turn may say. The rest is held.
@@ -231,19 +231,19 @@ impl<'a> Reading<'a> {
     }
 
     /// Has the room hear what came of a turn, if there is nothing to wait for. Returns what remains to be done.
-    fn say_now(&self, mut turn: Turn) -> Option<Turn> {
+    fn try_say(&self, mut turn: Turn) -> Option<Turn> {
         // What a panic does can only be seen by having one.
         #[cfg(test)]
         assert!(!turn.said.bytes().ends_with(b": panic!\n"), "as asked");
         if !turn.said.is_empty() {
-            let said = self.context.room.say_now(self.id, mem::take(&mut turn.said), self.sending.manner());
+            let said = self.context.room.try_say(self.id, mem::take(&mut turn.said), self.sending.manner());
             turn.said = said.err().unwrap_or_default();
         }
         (turn.end || turn.act.is_some() || !turn.said.is_empty()).then_some(turn)
     }
 
     /// Takes to the room what came of a turn. Some when the connection is to end.
-    async fn take_to_room(&mut self, turn: Turn) -> Option<Ending> {
+    async fn finish_turn(&mut self, turn: Turn) -> Option<Ending> {
         if !turn.said.is_empty() {
             let waited = self.context.room.say(self.id, turn.said, self.sending.manner()).await;
             self.sending.waited(waited);
@@ -253,7 +253,7 @@ impl<'a> Reading<'a> {
                 return Some(ending);
             }
         }
-        turn.end.then(Ending::heard_out)
+        turn.end.then(Ending::end_of_input)
     }
 
     /// Does what a step asks for. Some when the connection is to end.

@@ -105,7 +105,7 @@ impl Shared {
     }
 
     /// Counts bytes that were written. Only the reader counts them, so no other count comes between reading and storing.
-    pub(super) fn take(&self, written: usize) {
+    pub(super) fn count_taken(&self, written: usize) {
         self.taken.store(self.taken.load(Relaxed) + written as u64, Relaxed);
     }
 

@@ -145,7 +145,7 @@ impl Reader {
         if let Some(cursor) = &mut self.cursor {
             self.shared.set_passed(cursor.pass_segment());
         }
-        self.shared.take(written);
+        self.shared.count_taken(written);
     }
 
     /// Writes as many runs and direct messages as one system call is given. Returns whether they were all.
@@ -251,7 +251,7 @@ impl Reader {
 
     /// Goes on to there, by having written so many bytes.
     fn go_on(&mut self, reached: Reached, written: usize) {
-        self.shared.take(written);
+        self.shared.count_taken(written);
         for direct in self.directs.drain(..reached.directs) {
             self.shared.discount(&direct);
             if let Then::End(end) = direct.then {
