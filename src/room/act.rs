@@ -43,7 +43,7 @@ impl State {
             Command::Unknown(word) => self.tell(id, Message::unknown_command(word), now),
             Command::Nick(new) => return self.rename(id, new, now),
             Command::Quit => return Acted::Quit,
-            // These are no commands: who reads the line has them said.
+            // These are no commands: the session has such lines said, and they do not get here.
             Command::Say | Command::SayAfterSlash => {}
         }
         Acted::Done

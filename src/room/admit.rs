@@ -25,7 +25,7 @@ pub(super) struct Wait {
     pub(super) relief: Receiver<Infallible>,
 }
 
-/// What those wait for who may not be heard yet. Dropped when they are to try again.
+/// What senders wait for who may not be heard yet. It is dropped when they are to try again, which closes `relief`.
 #[derive(Debug)]
 pub(super) struct Waited {
     until: Until,
@@ -51,12 +51,12 @@ impl Until {
 }
 
 impl State {
-    /// Whether what somebody sends may be heard now. If not, they wait, and try again.
+    /// Returns whether what somebody sends may be heard now. If not, they wait as the error says, and try again.
     pub(super) fn admit(&mut self, manner: Manner, now: Now) -> Result<(), Wait> {
         if !self.pressure.furthest(self.head()).exceeds(BEHIND) {
             return Ok(());
         }
-        // Who types looks for themselves: a reader's task may have ended without its turn.
+        // What is remembered is not enough for who types: a reader's task may have ended before it had its turn.
         let known = self.waited.as_ref().filter(|_| manner == Manner::Bulk).and_then(|waited| waited.until.by(manner));
         let until = match known.filter(|until| *until > now.instant) {
             Some(until) => until,
@@ -67,19 +67,19 @@ impl State {
                     Some(waited) => waited.until = looked,
                     None => self.waited = Some(Waited { until: looked, relief: async_channel::bounded(1) }),
                 }
-                // A reader may have yet to be notified of what it is behind.
+                // A reader that is behind may not have been notified yet of what gathers.
                 self.publish(now);
                 until
             }
         };
-        // To publish may have dropped the reader. Then a closed channel has them try again at once.
+        // `publish` may have dropped that reader. Then they try again at once, because the channel is closed.
         let closed = || async_channel::bounded(1).1;
         let relief = self.waited.as_ref().map_or_else(closed, |waited| waited.relief.1.clone());
         Err(Wait { until, relief })
     }
 
-    /// Looks at all readers on behalf of somebody who sends in this manner, and of those who wait already. Has the readers
-    /// who are waited for say when they read on.
+    /// Looks at all readers on behalf of somebody who sends in this manner, and of those who wait already. Each reader that
+    /// is waited for is marked, so that its task calls `relieve` when it reads on.
     fn look(&mut self, manner: Manner, now: Now) -> Until {
         let head = self.head();
         let bulk_waits = self.waited.as_ref().is_some_and(|waited| waited.until.taken.is_some());

@@ -52,7 +52,7 @@ pub enum Manner {
     Bulk,
 }
 
-/// Tells typing from sending in bulk, for one sender.
+/// Decides whether one sender types or sends in bulk.
 #[derive(Debug)]
 pub struct Sending {
     since: Instant,
@@ -79,12 +79,12 @@ impl Sending {
         self.bytes = self.bytes.saturating_add(bytes as u32);
     }
 
-    /// Whether this second's is more than a person types.
+    /// Returns whether more was sent in this second than a person types.
     fn is_more(&self) -> bool {
         Size { lines: self.lines.into(), bytes: self.bytes.into() }.exceeds(TYPED)
     }
 
-    /// Takes no account of time that the sender had to wait: waiting for a reader does not make a paste into typing.
+    /// Leaves out time that the sender had to wait: a paste that waited for a reader is still a paste.
     pub fn waited(&mut self, time: Duration) {
         self.since += time;
     }
@@ -114,7 +114,7 @@ struct Credit {
 }
 
 impl Patience {
-    /// The reader has taken all, or is blocked, and has ever taken so many bytes.
+    /// Notes whether the reader is blocked, and how many bytes it has ever taken.
     pub(super) fn seen(&mut self, blocked: bool, taken: u64, now: Instant) {
         if blocked {
             self.credit(taken, now);
@@ -156,22 +156,22 @@ pub(super) struct Backpressure {
 }
 
 impl Backpressure {
-    /// How far the furthest reader may be behind this head, without a look at any.
+    /// Returns how far behind this head any reader may be at most, without looking at them.
     pub(super) fn furthest(&self, head: Size) -> Size {
         self.furthest + (head - self.head)
     }
 
-    /// All readers were looked at: no one is further behind than this.
+    /// Notes that all readers were looked at, and none is further behind than this.
     pub(super) fn looked(&mut self, head: Size, furthest: Size) {
         (self.head, self.furthest) = (head, furthest);
     }
 
-    /// One reader is so far behind now, which may be the furthest.
+    /// Notes that one reader is so far behind now.
     pub(super) fn add(&mut self, lag: Size) {
         self.furthest = self.furthest.max(lag);
     }
 
-    /// Until when bulk senders wait for a reader who is blocked and behind, if at all.
+    /// Returns until when bulk senders wait for a reader that is blocked and behind, if they wait.
     pub(super) fn waits(&mut self, behind: Behind<'_>, now: Instant) -> Option<Instant> {
         let Behind { address, taken, patience } = behind;
         let lies_ahead = |until: Option<&Instant>| until.is_some_and(|until| *until > now);
@@ -187,7 +187,7 @@ impl Backpressure {
             return Some(credit.until);
         }
         if !credit.used {
-            // It had stopped before anybody waited for it: nobody has to.
+            // It had stopped before anybody waited for it, so nobody has to wait.
             return None;
         }
         let not_again = now + NOT_AGAIN;

@@ -1,10 +1,11 @@
-//! When what is appended to the log is published: at once while one person speaks, and when several do as soon as as many
-//! have spoken as last time, or when it is due. Pure: the time is passed in. Knows nothing of what is said.
+//! When appended entries are published. While one person speaks, that is at once. When several speak, they are published
+//! when as many have gathered as the last segment has, or when they are due. Pure: the time is passed in. Knows nothing of
+//! what is said.
 
 use std::time::{Duration, Instant};
 
-/// How long lines may gather before they are published, for each member, and at most. To write to a member costs 5 µs, so
-/// when several talk at once this is little beside what it saves; and nobody notices.
+/// How long lines may gather before they are published: for each member, and at most. A write to a member costs 5 µs, so
+/// when several talk at once the wait is short beside what it saves; and nobody notices it.
 const GATHER: Duration = Duration::from_micros(4);
 const GATHER_AT_MOST: Duration = Duration::from_millis(2);
 
@@ -15,9 +16,9 @@ pub(super) struct Gathering {
     due: Option<Instant>,
     /// How many entries gather.
     entries: usize,
-    /// How many entries stand together before those.
+    /// How many entries the last published segment has.
     before: usize,
-    /// Whether it is not to wait for anybody else.
+    /// Whether it is to be published without waiting for more.
     ready: bool,
 }
 
@@ -32,26 +33,27 @@ impl Gathering {
         self.ready || self.before < 2 || self.entries >= self.before
     }
 
-    /// An entry was appended. So many gather now, after so many that stand together before them, for so many members.
+    /// Notes that an entry was appended: so many gather now, the last segment has so many (`before`), and so many members
+    /// are here.
     pub(super) fn add(&mut self, entries: usize, before: usize, members: usize, now: Instant) {
-        // What gathered before the first one was full, and nobody has been notified of it.
+        // The segment that gathered before this one was full. It is published, and nobody has been notified of it.
         self.ready |= entries == 1 && self.due.is_some();
         (self.entries, self.before) = (entries, before);
         let members = u32::try_from(members).unwrap_or(u32::MAX);
         self.due.get_or_insert(now + GATHER.saturating_mul(members).min(GATHER_AT_MOST));
     }
 
-    /// Readers are to be looked at now, though nothing may gather.
+    /// Has all readers looked at now, even if nothing gathers.
     pub(super) fn hurry(&mut self, now: Instant) {
         (self.due, self.ready) = (Some(now), true);
     }
 
-    /// Readers are to be looked at again in a while, though nothing may gather.
+    /// Has all readers looked at again in a while, even if nothing gathers.
     pub(super) fn again(&mut self, now: Instant) {
         self.due = Some(now + GATHER_AT_MOST);
     }
 
-    /// What gathers is published. Returns whether anything did.
+    /// Starts again with nothing, as all is published now. Returns whether there was anything to publish.
     pub(super) fn finish(&mut self) -> bool {
         std::mem::take(self).due.is_some()
     }

@@ -1,6 +1,6 @@
 //! The client list: who is here and under which name, who does not hear whom, who wrote to whom.
 //!
-//! Knows names; what it takes to be told something is the reader's.
+//! Knows names; how a member is told something is the reader's matter.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -90,7 +90,7 @@ pub(super) struct Found<'a> {
     pub(super) rest: &'a str,
 }
 
-/// What came of wanting to ignore somebody, or to hear them again.
+/// The result of `/ignore`, which also lets somebody be heard again.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Ignored {
     Oneself,
@@ -126,7 +126,7 @@ impl Members {
         }));
     }
 
-    /// Takes a connection off the list. Its name is free, and nobody ignores it or answers it any more.
+    /// Removes a connection from the list. Its name is free, and nobody ignores it or replies to it any more.
     pub(super) fn remove(&mut self, id: Id) -> Option<Box<Client>> {
         let gone = self.clients.remove(self.index(id)?);
         let Some(name) = &gone.name else { return Some(gone) };
@@ -144,7 +144,7 @@ impl Members {
         Some(gone)
     }
 
-    /// Gives a client this name, its first or another. False when somebody else has it.
+    /// Gives a client this name, its first or another. Returns false when somebody else has it.
     pub(super) fn give(&mut self, id: Id, name: &Name) -> bool {
         if self.names.get(&name.key()).is_some_and(|holder| *holder != id) {
             return false;

@@ -97,7 +97,8 @@ impl Room {
     /// When the room is closing.
     pub async fn enter(&self, address: SocketAddr) -> Result<Reader, Closing> {
         let entered = self.state.write().await.enter(address, Now::read());
-        // Full is as good: somebody came, and nobody has looked yet. Only now, for whoever looks is to find them.
+        // After the connection is on the list, because whoever looks is to find it. If the channel is full, somebody is
+        // going to look already.
         let _ = self.came.0.try_send(());
         entered
     }
@@ -120,8 +121,8 @@ impl Room {
         self.admitted(Manner::Typed, |state, now| state.join(id, name, now)).await.0
     }
 
-    /// Takes a connection off the list, unless the room has done so itself, tells the others if it was a member, and has
-    /// its reader end with these last words.
+    /// Removes a connection, unless the room has done so itself. Announces that if it was a member, and has its reader end
+    /// with these last words.
     pub async fn leave(&self, id: Id, cause: Option<Cause>, words: Message) {
         self.admitted(Manner::Typed, |state, now| state.leave(id, cause, words, now)).await.0
     }
@@ -141,17 +142,17 @@ impl Room {
         self.state.write().await.relieve(Now::read());
     }
 
-    // ---- what members do; who sends in bulk may have to wait, and is told how long it did
+    // ---- what members do; who sends in bulk may have to wait, and these methods return for how long
 
     /// Lets everybody else hear what a member says.
     pub async fn say(&self, id: Id, said: Message, manner: Manner) -> Duration {
         self.admitted(manner, |state, now| state.say(id, said, now)).await.1
     }
 
-    /// Does the same at once, if there is nothing to wait for.
+    /// Does what [`Room::say`] does, if there is nothing to wait for.
     ///
     /// # Errors
-    /// When there is; then what was said comes back.
+    /// When there is something to wait for. The error is what was to be said.
     pub fn try_say(&self, id: Id, said: Message, manner: Manner) -> Result<(), Message> {
         let Some(mut state) = self.state.try_write() else { return Err(said) };
         let now = Now::read();
@@ -186,18 +187,18 @@ impl Room {
         self.admitted(Manner::Typed, |state, now| state.post(said, Kind::Said, None, now)).await;
     }
 
-    /// Who is here, and how many connections have no name yet.
+    /// Returns who is here, and how many connections have no name yet.
     pub async fn presences(&self) -> (Vec<Presence>, usize) {
         self.state.read().await.presences(Now::read())
     }
 
-    /// How the room does.
+    /// Returns the room's figures.
     pub async fn stats(&self) -> Stats {
         self.state.read().await.stats(Now::read())
     }
 
-    /// How the room does, and what closes when the next public line makes that out of date. Only the one who asked last is
-    /// told: there is one service manager.
+    /// Returns the room's figures, and a channel that closes when the next public line changes them. Only the channel that
+    /// was asked for last does so: there is one service manager.
     pub async fn follow(&self) -> (Stats, Receiver<Infallible>) {
         self.state.write().await.follow(Now::read())
     }
@@ -210,7 +211,7 @@ impl Room {
         self.state.write().await.kick(typed, Now::read())
     }
 
-    /// The name and the address of the member that a text begins with, and the rest of the text.
+    /// Returns the name and the address of the member that a text begins with, and the rest of the text.
     ///
     /// # Errors
     /// When no member is called that.
@@ -225,7 +226,7 @@ impl Room {
         while self.admitted(Manner::Typed, |state, now| state.ban(&banned, words, now)).await.0 {}
     }
 
-    /// Lets nobody hear a member, or everybody again.
+    /// Mutes a member, so that nobody hears them, or lets them be heard again.
     ///
     /// # Errors
     /// When no member is called that.
@@ -245,12 +246,12 @@ impl Room {
         self.warnings.warn(line);
     }
 
-    /// How many lines the transcript has not read yet.
+    /// Returns how many lines the transcript has not read yet.
     pub async fn transcript_behind(&self) -> u64 {
         self.state.read().await.transcript_behind()
     }
 
-    /// Acts once that may be heard by who acts in this manner. Returns how long that took, too.
+    /// Waits until somebody who sends in this manner may be heard, and then acts for them. Returns how long they waited, too.
     async fn admitted<T>(&self, manner: Manner, act: impl FnOnce(&mut State, Now) -> T) -> (T, Duration) {
         let mut since = None;
         loop {
@@ -269,7 +270,7 @@ impl Room {
                 }
             };
             let time = wait.until.saturating_duration_since(Instant::now());
-            // It closes without a word.
+            // The channel carries nothing: it closes when it is worth trying again.
             let _ = within(time, wait.relief.recv()).await;
         }
     }

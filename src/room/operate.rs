@@ -42,7 +42,7 @@ impl State {
         ids.len() == DROPS_A_TURN
     }
 
-    /// Lets nobody hear a member, or everybody again.
+    /// Mutes a member, so that nobody hears them, or lets them be heard again.
     pub(super) fn mute(&mut self, typed: &str, muted: bool, now: Now) -> Result<Name, Nobody> {
         let Found { id, name, .. } = self.members.find(typed).filter(|found| found.rest.is_empty()).ok_or(Nobody)?;
         let client = self.members.get_mut(id).ok_or(Nobody)?;
@@ -51,7 +51,7 @@ impl State {
         Ok(name)
     }
 
-    /// Who is here, and how many connections have no name yet.
+    /// Returns who is here, and how many connections have no name yet.
     pub(super) fn presences(&self, now: Now) -> (Vec<Presence>, usize) {
         let head = self.head();
         let presences = self.members.named().map(|(client, name)| Presence {
@@ -66,7 +66,7 @@ impl State {
         (presences, unnamed)
     }
 
-    /// How the room does.
+    /// Returns the room's figures.
     pub(super) fn stats(&self, now: Now) -> Stats {
         let head = self.head();
         Stats {
@@ -77,8 +77,8 @@ impl State {
         }
     }
 
-    /// How the room does, and what closes when the next public line makes that out of date. Only the one who asked last is
-    /// told: there is one service manager.
+    /// Returns the room's figures, and a channel that closes when the next public line changes them. Only the channel that
+    /// was asked for last does so: there is one service manager.
     pub(super) fn follow(&mut self, now: Now) -> (Stats, Receiver<Infallible>) {
         let (followed, changed) = async_channel::bounded(1);
         self.followed = Some(followed);

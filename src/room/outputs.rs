@@ -1,5 +1,5 @@
-//! What the process is told: lines for its standard output, warnings for its standard error. The room waits for neither:
-//! what is too much is counted instead, and the count is said when there is room again.
+//! What the process prints: lines for its standard output, warnings for its standard error. The room waits for neither.
+//! What does not fit is counted, and the count is printed later.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -62,7 +62,7 @@ impl Warnings {
         }
     }
 
-    /// No more warnings are taken: whoever prints them finishes.
+    /// Closes the queue: whoever prints the warnings finishes.
     pub fn close(&self) {
         self.put.close();
     }

@@ -1,4 +1,4 @@
-//! The way of a public line: appended to the log, gathered with others, published to all readers.
+//! How a public line gets to its readers: it is appended to the log, gathers with others, and is published.
 
 use std::time::Instant;
 
@@ -56,7 +56,7 @@ impl State {
         }
     }
 
-    /// Publishes what gathers, or sees to it that it will be.
+    /// Publishes what gathers if it is ready. Otherwise wakes the publisher, which does so when it is due.
     pub(super) fn settle(&mut self, now: Now) {
         if self.gathering.due().is_none() {
             return;
@@ -64,12 +64,12 @@ impl State {
         if self.gathering.is_ready() {
             self.publish(now);
         } else {
-            // Full is as good: the publisher has yet to look.
+            // If the channel is full, the publisher is woken already.
             let _ = self.publisher.try_send(());
         }
     }
 
-    /// Publishes what gathers if it is due. Returns when that will be otherwise.
+    /// Publishes what gathers if it is due. Returns when the publisher is to look again, if anything gathers still.
     pub(super) fn publish_due(&mut self, now: Now) -> Option<Instant> {
         if self.gathering.due().is_some_and(|due| due <= now.instant) {
             self.publish(now);
@@ -77,7 +77,7 @@ impl State {
         self.gathering.due()
     }
 
-    /// Lets all readers reach what gathers, and drops those that are too far behind.
+    /// Publishes what gathers, notifies all readers, and drops those that are too far behind.
     pub(super) fn publish(&mut self, now: Now) {
         if !self.gathering.finish() {
             return;
@@ -104,7 +104,7 @@ impl State {
             self.remove(id, Some(Cause::TooSlow), Message::too_slow(), End::TooSlow, now);
         }
         if self.gathering.due().is_some() {
-            // That some were dropped is published in a while, or with what is said next.
+            // The notices about those who were dropped are published in a while, or with what is said next.
             let _ = self.publisher.try_send(());
         }
     }

@@ -96,7 +96,7 @@ pub(super) struct State {
     pub(super) ending: Vec<Handle>,
     /// Wakes the task that publishes when it is due.
     pub(super) publisher: Sender<()>,
-    /// What those wait for who may not be heard yet.
+    /// What senders wait for who may not be heard yet.
     pub(super) waited: Option<Waited>,
     pub(super) opened: Instant,
     pub(super) stats: Stats,
@@ -177,7 +177,7 @@ impl State {
         Ok(())
     }
 
-    /// Takes a connection off the list, if it is still there, and lets it end with these words.
+    /// Removes a connection, if it is still on the list, and has its reader end with these words.
     pub(super) fn leave(&mut self, id: Id, cause: Option<Cause>, words: Message, now: Now) {
         self.remove(id, cause, words, End::Left, now);
         self.settle(now);
@@ -213,7 +213,7 @@ impl State {
         waiting.into_iter().map(|(_, until)| until).min()
     }
 
-    /// The one place where a connection is taken off the list: announced, its name free, its reader ending.
+    /// Removes a connection. This is the only place that does: it frees the name, has the reader end, and announces that.
     pub(super) fn remove(&mut self, id: Id, cause: Option<Cause>, words: Message, end: End, now: Now) {
         let Some(gone) = self.members.remove(id) else { return };
         if gone.reader.is_watched() {
@@ -245,7 +245,7 @@ impl State {
         let Some(client) = self.members.get(id) else { return };
         let lines = message.lines() as u64;
         client.reader.put(head, message.into_bytes(), lines);
-        // What gathers comes before it, and wakes members when it is published.
+        // What gathers comes before this message. Members are notified of both when it is published.
         let is_member = client.name.is_some();
         if !gathers || !is_member {
             client.reader.notify();
@@ -254,7 +254,7 @@ impl State {
         if lag.exceeds(ALLOWANCE) {
             self.drop_slow(id, now);
         } else if self.direct.load(Relaxed) > MAX_DIRECT {
-            // What those hold who were dropped is on its way out, and is not held against the others.
+            // What is still written to those who were dropped does not count against the others.
             let held = self.members.all().map(|client| client.reader.memory()).sum::<u64>();
             let most = self.members.all().max_by_key(|client| client.reader.memory());
             if let Some(id) = most.filter(|_| held > MAX_DIRECT as u64).map(|client| client.id) {
@@ -264,7 +264,7 @@ impl State {
         self.pressure.add(lag);
     }
 
-    /// What one more answer to a member may have: half of what it may be further behind.
+    /// Returns how large one more answer to a member may be: half of what is left of its allowance.
     pub(super) fn room_for_answer(&self, id: Id) -> Size {
         let lag = self.members.get(id).map(|client| client.reader.lag(self.log.head()));
         (ALLOWANCE - lag.unwrap_or_default()).half()
@@ -294,7 +294,7 @@ impl State {
         self.closing
     }
 
-    /// How many lines the transcript has not read yet, those among them that it is to skip.
+    /// Returns how many lines the transcript has not read yet, with those that it is to skip.
     pub(super) fn transcript_behind(&self) -> u64 {
         self.transcript.as_ref().map_or(0, |handle| handle.behind(self.log.head()).lines + handle.lost())
     }

@@ -36,7 +36,7 @@ impl Cursor {
         Size { lines: start.lines + lines, bytes: self.position() }
     }
 
-    /// The run that is all there is to read for this listener, if that is so. Goes on to the segment that it is in.
+    /// Returns all that there is to read for this listener, if that is a single run. Moves on to the segment of that run.
     pub(in crate::room) fn only_run(&mut self, listener: Listener) -> Option<&[u8]> {
         let mut length = self.segment.seal().bytes.len();
         while self.offset >= length {
@@ -53,14 +53,14 @@ impl Cursor {
         (text.heard(first, stop, listener) == stop - first).then(|| &text.bytes[self.offset..])
     }
 
-    /// Goes on to the end of its segment. Returns the position there.
+    /// Moves to the end of its segment, and returns the position there.
     pub(in crate::room) fn pass_segment(&mut self) -> Size {
         let text = self.segment.seal();
         self.offset = text.bytes.len();
         self.segment.start + Size { lines: text.lines, bytes: self.offset as u64 }
     }
 
-    /// What remains of the line that the position is in; nothing where it is between lines.
+    /// Returns the rest of the line that the position is in; nothing if the position is between two lines.
     pub(in crate::room) fn rest_of_line(&self) -> &[u8] {
         let Some(text) = self.segment.text_after(self.offset) else { return &[] };
         if self.offset == 0 || text.bytes[self.offset - 1] == b'\n' {
@@ -71,7 +71,7 @@ impl Cursor {
     }
 }
 
-/// A look ahead of a cursor, which stays where it is until the walk is made its own.
+/// A position ahead of a cursor. The cursor itself does not move until it is replaced by [`Walk::cursor`].
 #[derive(Clone, Copy, Debug)]
 pub(in crate::room) struct Walk<'a> {
     segment: &'a Arc<Segment>,
@@ -94,8 +94,8 @@ impl<'a> Walk<'a> {
         self.offset -= bytes;
     }
 
-    /// The next bytes for this listener that stand together, up to the position `end`, where entries end. Passes what is
-    /// not for them.
+    /// Returns the next run: bytes for this listener that are contiguous in memory, up to the position `end`, which is
+    /// between two entries. Skips entries that are not for this listener.
     pub(in crate::room) fn run(&mut self, listener: Listener, end: u64) -> Option<&'a [u8]> {
         while self.position() < end {
             let (text, first) = self.text()?;
@@ -112,7 +112,7 @@ impl<'a> Walk<'a> {
         None
     }
 
-    /// The next entry for this listener: when it was made, and what of its bytes is not passed yet.
+    /// Returns the next entry for this listener: its time, and those of its bytes that are not passed yet.
     pub(in crate::room) fn entry(&mut self, listener: Listener) -> Option<(SystemTime, &'a [u8])> {
         loop {
             let (text, first) = self.text()?;
@@ -124,7 +124,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The text that this stands in, and the entry; on to the next segment at the end of one.
+    /// Returns the text and the entry at this position. Moves on to the next segment at the end of one.
     fn text(&mut self) -> Option<(&'a Text, usize)> {
         loop {
             if let Some(text) = self.segment.text_after(self.offset) {

@@ -4,9 +4,9 @@
 //! to the next one. A [`Cursor`] holds its segment, so what everybody has read is freed by reference count, and reading a
 //! sealed segment takes no lock.
 //!
-//! What makes this safe is one rule: every reader is notified when a segment is published, and to look at a segment seals
-//! it. So nobody has looked at an open segment, everybody has a notification still to come, and what is appended to it has
-//! to wake nobody.
+//! One rule makes this safe: every reader is notified when a segment is published, and looking at a segment seals it. So
+//! if a published segment is still open, no reader has looked at it, and each has yet to act on its notification. An entry
+//! that is appended to such a segment needs no further notification.
 //!
 //! Knows who may not hear an entry; knows no names, sockets or clocks.
 
@@ -41,7 +41,7 @@ pub(super) enum Kind {
 pub(super) struct Entry {
     pub(super) at: SystemTime,
     pub(super) kind: Kind,
-    /// The member who does not hear it because it is their own doing.
+    /// The member who does not hear it, because they said or did it themselves.
     pub(super) author: Option<Id>,
     /// Who else does not hear it.
     pub(super) unheard_by: Option<Arc<[Id]>>,
@@ -72,7 +72,7 @@ struct Placed {
     entry: Entry,
 }
 
-/// Entries that stand together.
+/// The entries of one segment, and their bytes.
 #[derive(Debug, Default)]
 struct Text {
     bytes: Vec<u8>,
@@ -103,7 +103,7 @@ impl Text {
         if offset == 0 { 0 } else { self.entries.partition_point(|placed| placed.end <= offset) }
     }
 
-    /// How many entries, from `first` up to `stop`, are for this listener without a gap. On the path of every delivery.
+    /// Returns how many entries in a row, from `first` up to `stop`, are for this listener. Every delivery calls this.
     fn heard(&self, first: usize, stop: usize, listener: Listener) -> usize {
         let gap = if self.marked || listener.only_said {
             self.entries[first..stop].iter().position(|placed| !placed.entry.is_for(listener))
@@ -114,9 +114,9 @@ impl Text {
     }
 }
 
-/// Where somebody stands first among authors.
+/// Returns the first index of an author.
 fn find(authors: &[Option<Id>], wanted: Option<Id>) -> Option<usize> {
-    // A chunk without a branch inside it is compared with vector instructions; `Iterator::position` alone goes one by one.
+    // A chunk is compared without a branch, so by vector instructions; `Iterator::position` compares one by one.
     const CHUNK: usize = 8;
     let is_in = |chunk: &&[Option<Id>]| chunk.iter().fold(false, |found, author| found | (*author == wanted));
     let skipped = match authors.len() {
@@ -158,13 +158,12 @@ impl Segment {
         Some(text.entries.len())
     }
 
-    /// Ends the segment, if that has not happened yet.
+    /// Seals the segment, if it is still open. Returns its text, which does not change any more.
     fn seal(&self) -> &Text {
         self.sealed.get_or_init(|| self.open().take().unwrap_or_default())
     }
 
-    /// The text, if there is any after this many bytes. To look seals: what is appended to an open segment wakes nobody,
-    /// because nobody has looked at it yet.
+    /// Returns the text, if there is any after this many bytes. Seals the segment: see the rule in the module's head.
     fn text_after(&self, offset: usize) -> Option<&Text> {
         Some(self.seal()).filter(|text| offset < text.bytes.len())
     }
@@ -202,8 +201,8 @@ impl Log {
         self.head
     }
 
-    /// Appends an entry of so many whole lines. Returns how many entries wait to be published, this one among them. Returns
-    /// None when the entry is published already, in a segment that nobody has looked at yet: then nobody is to be notified.
+    /// Appends an entry of so many whole lines. Returns how many entries wait to be published, with this one. Returns None
+    /// if the last published segment is still open and took the entry: then nobody has to be notified.
     pub(super) fn append(&mut self, bytes: &[u8], lines: u64, entry: &Entry) -> Option<usize> {
         let size = Size { lines, bytes: bytes.len() as u64 };
         let gathered = match &self.tail {
@@ -223,7 +222,7 @@ impl Log {
         Some(gathered)
     }
 
-    /// Lets cursors reach all that is appended. Returns whether there was anything that they could not reach.
+    /// Makes all that is appended reachable for cursors. Returns whether anything was not reachable before.
     pub(super) fn publish(&mut self) -> bool {
         let Some(tail) = self.tail.take() else { return false };
         self.last.seal();
@@ -233,7 +232,7 @@ impl Log {
         true
     }
 
-    /// How many entries the last published segment has.
+    /// Returns how many entries the last published segment has.
     pub(super) fn last_published(&self) -> usize {
         match self.last.sealed.get() {
             Some(text) => text.entries.len(),

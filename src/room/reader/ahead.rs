@@ -32,7 +32,7 @@ impl<'a> Ahead<'a> {
         Ahead { walk, directs: 0, written: reader.written, ended: reader.end.is_some(), in_direct: false }
     }
 
-    /// Passes direct messages that stand here.
+    /// Passes the direct messages at this position, without returning them.
     pub(super) fn pass_directs(&mut self, reader: &'a Reader) {
         while !self.ended {
             let Some(direct) = reader.directs.get(self.directs) else { return };
@@ -44,7 +44,7 @@ impl<'a> Ahead<'a> {
         }
     }
 
-    /// The next bytes that stand together.
+    /// Returns the next bytes that are contiguous in memory: a run of the log, or a direct message.
     pub(super) fn next(&mut self, reader: &'a Reader) -> Option<&'a [u8]> {
         while !self.ended {
             let direct = reader.directs.get(self.directs);
@@ -73,7 +73,7 @@ impl<'a> Ahead<'a> {
         None
     }
 
-    /// Where the reader is when so many bytes are written, which are not all.
+    /// Returns where the reader is after so many bytes, which are fewer than there are to read.
     pub(super) fn after(mut self, reader: &'a Reader, mut written: usize) -> Reached {
         while let Some(piece) = self.next(reader) {
             if piece.len() <= written {

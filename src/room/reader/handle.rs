@@ -1,4 +1,4 @@
-//! What both ends of a reader see, and the room's end of it.
+//! What the room and a reader share, and the room's end of it: the `Handle`.
 
 use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -49,13 +49,13 @@ pub enum End {
     Closing,
 }
 
-/// What both ends of a reader see. Apart from `incoming` it is figures, and no two of them have to agree at every moment.
+/// What the room and the reader share. All but `incoming` are figures, and two of them may disagree for a moment.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     /// The position up to which the log is read.
     passed_lines: AtomicU64,
     pub(super) passed_bytes: AtomicU64,
-    /// All bytes that were ever written.
+    /// How many bytes the destination has ever taken.
     taken: AtomicU64,
     /// What waits for this reader alone, and the memory that it takes.
     direct_lines: AtomicU64,
@@ -104,7 +104,7 @@ impl Shared {
         self.total.fetch_add(direct.memory(), Relaxed);
     }
 
-    /// Counts bytes that were written. Only the reader counts them, so no other count comes between reading and storing.
+    /// Counts bytes that the destination has taken. Only the reader does so: nothing comes between the load and the store.
     pub(super) fn count_taken(&self, written: usize) {
         self.taken.store(self.taken.load(Relaxed) + written as u64, Relaxed);
     }
@@ -116,7 +116,7 @@ impl Shared {
 }
 
 impl Drop for Shared {
-    /// What the room has put after the reader was gone is not waiting any more.
+    /// Stops counting the direct messages that the room put after the reader was dropped.
     fn drop(&mut self) {
         let directs = mem::take(&mut self.incoming().directs);
         directs.iter().for_each(|direct| self.discount(direct));
@@ -130,45 +130,46 @@ pub(in crate::room) type Total = Arc<AtomicUsize>;
 #[derive(Debug)]
 pub(in crate::room) struct Handle {
     pub(super) shared: Arc<Shared>,
-    /// Holds something when there is something that the reader has not looked at.
+    /// Holds a notification while there is something that the reader has not looked at.
     pub(super) notify: Sender<()>,
 }
 
 impl Handle {
-    /// Wakes the reader, unless it has been woken already and has not looked yet.
+    /// Notifies the reader, unless a notification waits for it already.
     pub(in crate::room) fn notify(&self) {
         let _ = self.notify.try_send(());
     }
 
-    /// Puts something at this position that is for this reader alone.
+    /// Puts a direct message at this position: it is for this reader alone.
     pub(in crate::room) fn put(&self, position: Size, bytes: Vec<u8>, lines: u64) {
         self.push(Direct { position: position.bytes, bytes: bytes.into(), lines, then: Then::GoOn });
     }
 
-    /// The same, after which it reads the log from the cursor on, which stands at this position.
+    /// Puts a direct message at this position, and has the reader read the log from the cursor on once it has passed the
+    /// message. The cursor stands at the same position.
     pub(in crate::room) fn follow(&self, position: Size, bytes: Vec<u8>, lines: u64, cursor: Cursor) {
         self.shared.set_passed(position);
         self.push(Direct { position: position.bytes, bytes: bytes.into(), lines, then: Then::Follow(cursor) });
     }
 
-    /// Lets the reader end at this position, with these last words, once it is closed.
+    /// Has the reader end at this position, after these last words. [`Handle::close`] is to follow.
     pub(in crate::room) fn end(&self, position: Size, words: Vec<u8>, lines: u64, end: End) {
         if end == End::TooSlow {
-            // It will forget this. The memory is given back now, and not only when it has its turn: else the next one who is
-            // told something would find the bound exceeded still, and another would be dropped.
+            // The reader would discard these messages. They stop counting now, and not only when its task has its turn:
+            // otherwise the next direct message to anybody would still exceed the bound, and another member would be dropped.
             let forgotten = mem::take(&mut self.shared.incoming().directs);
             forgotten.iter().for_each(|direct| self.shared.discount(direct));
         }
         self.push(Direct { position: position.bytes, bytes: words.into(), lines, then: Then::End(end) });
     }
 
-    /// Has the reader end, all that stands before its end being published.
+    /// Notifies the reader for the last time. All entries that stand before its end have to be published.
     pub(in crate::room) fn close(&self) {
         self.notify.close();
     }
 
-    /// Lets the reader skip what it has not read, and go on at this position, where the cursor stands. It is not behind
-    /// from now on, even if it does not look for a long time.
+    /// Has the reader skip what it has not read, and go on at this position, where the cursor stands. Its lag is zero from
+    /// now on, even if it does not look for a long time.
     pub(in crate::room) fn skip(&self, position: Size, cursor: Cursor) {
         self.lose(self.behind(position).lines);
         self.shared.set_passed(position);
@@ -182,7 +183,7 @@ impl Handle {
         self.shared.lost.fetch_add(lines, Relaxed);
     }
 
-    /// How many lines were lost since the reader last asked.
+    /// Returns how many lines the reader has lost since it last asked.
     pub(in crate::room) fn lost(&self) -> u64 {
         self.shared.lost.load(Relaxed)
     }
@@ -193,32 +194,32 @@ impl Handle {
         self.shared.has_incoming.store(true, Relaxed);
     }
 
-    /// How far a reader of the log is behind this head, what waits for it alone included.
+    /// Returns how far a reader of the log lags behind this head, with the direct messages that wait for it.
     pub(in crate::room) fn lag(&self, head: Size) -> Size {
         self.behind(head) + self.direct()
     }
 
-    /// How much of the log up to this head it has not read.
+    /// Returns how much of the log up to this head it has not read.
     pub(in crate::room) fn behind(&self, head: Size) -> Size {
         head - self.shared.passed()
     }
 
-    /// The memory that what waits for this reader alone takes, in bytes.
+    /// Returns the memory that its waiting direct messages take, in bytes.
     pub(in crate::room) fn memory(&self) -> u64 {
         self.shared.direct_memory.load(Relaxed)
     }
 
-    /// How much waits for this reader alone.
+    /// Returns the size of the direct messages that wait for it.
     pub(in crate::room) fn direct(&self) -> Size {
         Size { lines: self.shared.direct_lines.load(Relaxed), bytes: self.shared.direct_bytes.load(Relaxed) }
     }
 
-    /// How many bytes were ever written.
+    /// Returns how many bytes the destination has ever taken.
     pub(in crate::room) fn taken(&self) -> u64 {
         self.shared.taken.load(Relaxed)
     }
 
-    /// Whether its destination has not taken all that was last written.
+    /// Returns whether its destination did not take all that was last written.
     pub(in crate::room) fn is_blocked(&self) -> bool {
         self.shared.blocked.load(Relaxed)
     }
@@ -228,7 +229,7 @@ impl Handle {
         self.shared.watched.store(true, Relaxed);
     }
 
-    /// Whether it has yet to do so.
+    /// Returns whether somebody still waits for it.
     pub(in crate::room) fn is_watched(&self) -> bool {
         self.shared.watched.load(Relaxed)
     }

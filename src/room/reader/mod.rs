@@ -44,12 +44,12 @@ pub struct Reader {
     notified: Receiver<()>,
 }
 
-/// What came of writing.
+/// The result of a write that did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Written {
     /// All that there was is written.
     All,
-    /// A part of it is: the destination takes no more for now.
+    /// A part of it is: the destination takes no more for now. Of [`Reader::entries`]: there may be more to read.
     Part,
     /// All that there will ever be is written.
     End(End),
@@ -71,8 +71,8 @@ impl Reader {
         self.listener.id
     }
 
-    /// Waits until there may be something to read. Whether it resolves to an error makes no difference: then the end is to
-    /// be read.
+    /// Waits until there may be something to read. An error means that the reader is to end; that, too, is learned by
+    /// reading.
     pub fn notified(&self) -> Recv<'_, ()> {
         self.notified.recv()
     }
@@ -82,30 +82,30 @@ impl Reader {
         while self.notified.recv().await.is_ok() {}
     }
 
-    /// Whether somebody waits for this reader to read on. They have to ask again to be answered again.
+    /// Returns whether somebody waits for this reader to read on, and clears that mark.
     pub fn was_watched(&self) -> bool {
         self.shared.watched.load(Relaxed) && self.shared.watched.swap(false, Relaxed)
     }
 
-    /// Leaves its place in the log with the room until it reads again. A reader that does something else for what may be a
-    /// long time would otherwise keep in memory all that is said meanwhile, whatever the room has it skip.
+    /// Gives its cursor to the room until it reads again. A reader that does something else for a long time would otherwise
+    /// keep all entries after its cursor in memory, even those that the room has it skip.
     pub fn park(&mut self) {
         if let Some(cursor) = self.cursor.take() {
-            // The room may have had it skip since it last looked.
+            // A cursor that is there already is from the room, which has the reader skip. That one counts.
             self.shared.incoming().cursor.get_or_insert_with(|| Box::new(cursor));
             self.shared.has_incoming.store(true, Relaxed);
         }
     }
 
-    /// How many lines it was to read and did not get, since this was last asked.
+    /// Returns how many lines the reader has lost since this was last asked, and starts again at zero.
     pub fn take_lost(&self) -> u64 {
         self.shared.lost.swap(0, Relaxed)
     }
 
-    /// Writes what there is, as far as it is taken at once.
+    /// Writes what there is to read, as much as the destination takes at once.
     ///
     /// # Errors
-    /// Whatever the destination says but [`io::ErrorKind::WouldBlock`].
+    /// Every error of the destination but [`io::ErrorKind::WouldBlock`] and [`io::ErrorKind::Interrupted`].
     pub fn write(&mut self, to: &mut impl Write) -> io::Result<Written> {
         loop {
             self.receive();
@@ -132,7 +132,7 @@ impl Reader {
         }
     }
 
-    /// The run that is all there is to read, if that is so.
+    /// Returns all that there is to read, if that is a single run.
     fn only_run(&mut self) -> Option<&[u8]> {
         if !self.directs.is_empty() || self.end.is_some() {
             return None;
@@ -140,7 +140,7 @@ impl Reader {
         self.cursor.as_mut()?.only_run(self.listener)
     }
 
-    /// Goes on to the end of that run.
+    /// Moves the cursor to the end of the only run, all of which was written.
     fn pass_run(&mut self, written: usize) {
         if let Some(cursor) = &mut self.cursor {
             self.shared.set_passed(cursor.pass_segment());
@@ -168,7 +168,7 @@ impl Reader {
         Ok(used < SLICES)
     }
 
-    /// Goes on to where so many bytes lead, which are not all that there is.
+    /// Moves on after a write that was not complete. Returns false, as there is more to write.
     fn written_in_part(&mut self, written: usize) -> io::Result<bool> {
         if written == 0 {
             return Err(io::ErrorKind::WriteZero.into());
@@ -178,8 +178,8 @@ impl Reader {
         Ok(false)
     }
 
-    /// Hands over each entry of the log, up to about so many bytes: when it was said, and its lines. Returns what
-    /// [`Reader::write`] would. What is for this reader alone is passed over.
+    /// Calls `each` with the time and the lines of each entry of the log, up to about so many bytes. Skips direct messages.
+    /// Returns [`Written::Part`] when there may be more to read at once.
     pub fn entries(&mut self, bytes: usize, mut each: impl FnMut(SystemTime, &[u8])) -> Written {
         self.receive();
         let (mut length, mut ahead) = (0, Ahead::new(self));
@@ -200,7 +200,7 @@ impl Reader {
 
     fn finished(&mut self) -> Written {
         if let Some(end) = self.end {
-            // Whoever looks again gets nothing more.
+            // Whoever reads again gets nothing more.
             self.cursor = None;
             return Written::End(end);
         }
@@ -212,7 +212,7 @@ impl Reader {
         Written::All
     }
 
-    /// Takes what has come in.
+    /// Receives what the room has put since the last time.
     fn receive(&mut self) {
         if !self.shared.has_incoming.load(Relaxed) {
             return;
@@ -230,7 +230,7 @@ impl Reader {
         }
     }
 
-    /// Forgets what is not written, but for the rest of a line that is written in part.
+    /// Discards what is not written, except for the rest of a line of which a part is written.
     fn forget(&mut self) {
         let line = |rest: &[u8]| rest.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default().to_vec();
         let rest = match self.directs.first() {
@@ -249,7 +249,7 @@ impl Reader {
         self.directs.push(rest);
     }
 
-    /// Goes on to there, by having written so many bytes.
+    /// Moves on to where a look ahead has arrived, after so many bytes were written.
     fn go_on(&mut self, reached: Reached, written: usize) {
         self.shared.count_taken(written);
         for direct in self.directs.drain(..reached.directs) {
@@ -269,8 +269,8 @@ impl Reader {
 }
 
 impl Drop for Reader {
-    /// What it has not read is not waiting any more. It takes nothing from now on, so nobody is to wait for its turn: not
-    /// even whoever is about to take it off the list.
+    /// Its direct messages stop counting. It takes nothing from now on, so it counts as blocked: nobody who types waits for
+    /// it, not even its own connection, which is about to remove it.
     fn drop(&mut self) {
         self.shared.blocked.store(true, Relaxed);
         self.directs.iter().for_each(|direct| self.shared.discount(direct));
