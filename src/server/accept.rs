@@ -1,4 +1,4 @@
-//! One listener's accept loop: within the limits, with a pause when the system is out of descriptors.
+//! The accept loop of one listener: it admits or refuses connections, and pauses when the system is out of descriptors.
 
 use std::fmt;
 use std::io;
@@ -22,13 +22,13 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How often that is worth a warning.
 const WARN_EVERY: Duration = Duration::from_secs(60);
 
-/// How long connections are accepted in a row before everybody else has their turn. The more of those who come in a rush
-/// are in before the first is served, the more of the others one write tells of: a turn of 32 takes a rush of 900 half as
-/// long again.
+/// How long connections are accepted in a row before other tasks have their turn. In a rush, the more connections are
+/// accepted before the first one joins, the more arrivals each member is told of by one write: with 32 in a row, a rush of
+/// 900 takes half as long again.
 const ACCEPTING: Duration = Duration::from_millis(3);
 
-/// Refused connections that are given a moment to notice, at once: each has a descriptor, and there are few to spare. Those
-/// beyond are told why and closed.
+/// How many refused connections stay open for a moment at the same time, so that their peers notice the end. Each holds a
+/// descriptor, and few are to spare. The others are told why, and closed at once.
 pub const REFUSED_AT_ONCE: usize = 12;
 
 /// Accepts connections for ever, and has each served or refused.
@@ -84,6 +84,7 @@ fn admit(context: &Arc<Context>, stream: Async<TcpStream>, address: SocketAddr) 
         goodbye::refuse(&stream, why, goodbye).await;
         drop((guard, refusing));
     };
+    // As above: nobody waits for this one.
     context.executor.spawn(refusing).detach();
     false
 }

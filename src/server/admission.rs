@@ -21,7 +21,7 @@ pub struct Admission {
 struct Inside {
     all: usize,
     by_address: HashMap<IpAddr, usize>,
-    /// Until when; None is for good.
+    /// Until when each address is banned; None is for good.
     bans: HashMap<IpAddr, Option<Instant>>,
 }
 
@@ -85,7 +85,7 @@ impl Admission {
         address
     }
 
-    /// Lets them in again. False if they were not banned.
+    /// Lifts a ban. Returns false if there was none.
     pub fn unban(&self, address: IpAddr) -> bool {
         let address = home(address);
         let mut inside = self.inside();
@@ -99,7 +99,7 @@ impl Admission {
         self.inside().ban_left(home(address), Instant::now()).is_some()
     }
 
-    /// Which addresses are banned, and for how long still.
+    /// Returns the addresses that are banned, and for how long each still is.
     pub fn bans(&self) -> Vec<(IpAddr, Option<Duration>)> {
         let (inside, now) = (self.inside(), Instant::now());
         let mut bans: Vec<_> =
@@ -114,7 +114,7 @@ impl Admission {
 }
 
 impl Inside {
-    /// How long an address is banned still, if it is; None within is for good.
+    /// Returns for how long an address is still banned: None if it is not, `Some(None)` if it is for good.
     fn ban_left(&self, address: IpAddr, now: Instant) -> Option<Option<Duration>> {
         match self.bans.get(&address)? {
             None => Some(None),
@@ -129,7 +129,8 @@ impl Permit {
         self.address
     }
 
-    /// How long the address is banned still, if it has been since the client was let in; None within is for good.
+    /// Returns for how long the client's address is still banned: None if it is not, `Some(None)` if it is for good. A ban
+    /// may have come after the client was let in.
     pub(super) fn banned(&self) -> Option<Option<Duration>> {
         self.admission.inside().ban_left(home(self.address.ip()), Instant::now())
     }

@@ -1,4 +1,4 @@
-//! What the operator's console is answered: lines without their last end, for the operator's eyes alone.
+//! The answers to the operator's commands: lines without the newline after the last. Only the operator sees them.
 //!
 //! What a client can hear as well is a [`Message`](crate::text::message::Message), not made here.
 

@@ -1,7 +1,8 @@
 //! One client's connection from its beginning to its end: a task that reads it, and a task that writes it.
 //!
-//! Whichever task ends first ends the connection, on every path: the member leaves the room, what it has not read is
-//! flushed, the peer is given a moment, and the socket is closed. Nothing that happens here reaches any other client.
+//! The task that ends first ends the connection. The steps are always the same: the member leaves the room, what it has not
+//! read is flushed, the peer has a moment to close its side, and the socket is closed. No failure here reaches another
+//! client.
 
 use std::any::Any;
 use std::io;
@@ -33,12 +34,12 @@ pub(super) struct Ending {
 }
 
 impl Ending {
-    /// The client is told these last words.
+    /// The server ends the connection with these last words.
     pub(super) fn told(cause: Option<Cause>, words: Message) -> Ending {
         Ending { cause, words, peer_closed: false }
     }
 
-    /// The client has no more to say.
+    /// The client has half-closed the connection: it has no more to say.
     pub(super) fn end_of_input() -> Ending {
         Ending { cause: None, words: Message::default(), peer_closed: true }
     }
@@ -49,7 +50,7 @@ impl Ending {
         Ending { cause, words: Message::default(), peer_closed: true }
     }
 
-    /// All is written, or nothing more can be.
+    /// The writer task has ended first.
     fn written(wrote: &Wrote) -> Ending {
         match wrote {
             Ok(Ok(_)) => Ending::told(None, Message::default()),
@@ -66,14 +67,14 @@ impl Ending {
 /// Serves one client until the connection ends, whoever ends it.
 pub(super) fn serve(stream: Async<TcpStream>, guard: Guard, permit: Permit) -> impl Future<Output = ()> {
     let stream = Arc::new(stream);
-    // A block, for an async function would hold its arguments twice.
+    // An async block, because an async function would hold its arguments twice.
     async move {
         let context = guard.context();
         let Ok((id, mut writer)) = Box::pin(enter(&stream, permit.address(), context)).await else {
             return Box::pin(goodbye::refuse(&stream, Message::shutdown(), Goodbye::Abrupt)).await;
         };
         let mut reading = Reading::new(id, &stream, context);
-        // The operator's ban may have come between the admission and the room, and has ended only who was in by then.
+        // A ban that came after the admission and before the connection was on the room's list has not ended it.
         let first = match permit.banned() {
             Some(left) => First::Read(Ending::told(None, Message::banned(left))),
             None => {
@@ -94,7 +95,7 @@ enum First {
     Wrote(Wrote),
 }
 
-/// What came of writing, or a panic.
+/// The result of the writer task, or its panic.
 type Wrote = Result<io::Result<End>, Box<dyn Any + Send>>;
 
 /// Lets a connection into the room, and has what it hears there written.

@@ -14,7 +14,7 @@ use crate::text::command::{self, Order};
 use crate::text::line::{Decoder, Input, Line};
 use crate::text::message::Message;
 
-/// Why the console was left.
+/// Why [`listen`] has returned.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Left {
     /// There is nothing more to read. The room goes on.
@@ -55,7 +55,7 @@ async fn obey(input: Input<'_>, room: &Room, admission: &Admission) -> Option<Le
             room.print(Message::line_too_long()).await;
             return None;
         }
-        // The decoder says nothing more: an operator who is not heard is to know it.
+        // The decoder returns nothing after this. The operator is told so, because no further line is heard.
         Input::Endless => {
             room.print(Message::line_endless()).await;
             return Some(Left::Ended);

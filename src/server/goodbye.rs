@@ -1,6 +1,6 @@
-//! How a connection ends so that its peer notices: even one that does not look, or does not read.
+//! How a connection is closed so that its peer notices, even a peer that does not read.
 //!
-//! Knows sockets and what programs of others do with them; knows nothing of rooms and names.
+//! Knows sockets, and what other programs do with them; knows nothing of rooms and names.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -13,12 +13,12 @@ use super::ready::{readable, uninterrupted};
 use crate::text::message::Message;
 use crate::within::within;
 
-/// How long a peer that was told goodbye may take to close its side before it is reset: OpenBSD's nc and ncat sit on a
-/// plain close until the next key is pressed, and get the shell back only by this.
+/// How long a peer may take to close its side before the connection is reset. OpenBSD's nc and ncat do not notice a plain
+/// close until the next key is pressed; only a reset makes them give the shell prompt back.
 const MOMENT: Duration = Duration::from_millis(250);
 
-/// The same for one that was too slow: until then its last words wait behind what the system holds for it. A reset would
-/// throw that away, and with it the reason.
+/// The same for a peer that was too slow: its last words wait behind what the system has yet to send to it. A reset would
+/// discard both.
 const LONG_MOMENT: Duration = Duration::from_secs(5);
 
 /// A peer that still sends more than this, in bytes, has not noticed that it was told goodbye.
@@ -27,14 +27,14 @@ const ENOUGH: usize = 64 * 1024;
 /// How a peer that has not closed its side is made to notice the end.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Goodbye {
-    /// By the end of what it reads, and a reset a moment later. Programs that read to the end see one, OpenBSD's nc
-    /// notices the reset.
+    /// A half-close, and a reset a moment later. Programs that read to the end see the half-close; OpenBSD's nc notices the
+    /// reset.
     Proper,
-    /// As the proper one, but after a longer moment: it has yet to read all that it did not read in time.
+    /// The same with a longer moment, for a peer that has much to read still.
     Patient,
-    /// By the end of what it reads alone.
+    /// A plain close, without a reset.
     Hasty,
-    /// By a reset alone, a moment after the last words: once ncat has seen the end of what it reads, it notices nothing
+    /// A reset a moment after the last words, without a half-close: once ncat has seen a half-close, it notices nothing more
     /// until the next key is pressed.
     Abrupt,
 }
@@ -58,12 +58,12 @@ pub(super) async fn close(stream: &Async<TcpStream>, flushed: bool, peer_closed:
             return;
         }
     }
-    // To linger for no time at all is to reset. Fails on no socket that is still there.
+    // With a linger time of zero, close(2) resets. This fails on no socket that is open.
     let _ = sockopt::set_socket_linger(stream.get_ref(), Some(Duration::ZERO));
 }
 
-/// Whether it was the peer who ended the connection: a reset is what a program that ends with input unread does. The rest
-/// is the network's doing.
+/// Returns whether the peer itself ended the connection: a program that ends with unread input resets it. All other errors
+/// are the network's.
 pub(super) fn is_the_peers(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
 }

@@ -38,8 +38,8 @@ use self::admission::Admission;
 use crate::room::Room;
 use crate::within::within;
 
-/// Connections that wait to be accepted. std asks for 128, and when a thousand come at once the rest would be lost and
-/// come again after a whole second.
+/// How many connections may wait to be accepted. std asks for 128; when a thousand come at once, the kernel would drop the
+/// others, and they would try again only after a second.
 const BACKLOG: i32 = 4096;
 
 /// A peer that is silent this long is asked whether it is there, so often and so many times: a closed lid or a pulled
@@ -109,14 +109,14 @@ struct Context {
     held: AtomicUsize,
     /// Held by every connection that is being refused.
     refusing: Arc<()>,
-    /// Closed when the last connection is gone, for each holds the context.
+    /// Closed when the last connection has ended, because each holds the context.
     _alive: Sender<Infallible>,
-    /// Takes something when a connection has panicked where that is not contained.
+    /// Gets a message when a connection's task has panicked where that is not contained.
     broken: Sender<()>,
 }
 
-/// What a connection holds as long as it lasts. A panic in it that is not contained ends the server, because the room may
-/// be left with a member who is nobody.
+/// What each connection's task holds until it ends. A panic there that is not contained ends the server, because the room
+/// might keep a member without a connection.
 struct Guard(Arc<Context>);
 
 impl Guard {
@@ -171,14 +171,14 @@ pub async fn run(
     for listener in listeners {
         accepting.push(executor.spawn(accept::accept(Async::new(listener)?, Arc::clone(&context))));
     }
-    // None of these ends but by a panic, which is then this task's.
+    // The tasks end only by a panic, which then goes on in this task.
     shutdown.or(first(&mut accepting)).or(first(&mut publishing)).or(break_with(&breaks)).await;
-    // Held until here; to drop them closes the listeners.
+    // Dropping these tasks closes the listeners.
     drop(accepting);
     drop(context);
     room.close().await;
     let all_ended = async {
-        // It closes without a word.
+        // The channel carries nothing: it closes.
         let _ = within(STOPPING, ended.recv()).await;
     };
     all_ended.or(first(&mut publishing)).or(break_with(&breaks)).await;
@@ -194,7 +194,7 @@ async fn break_with(breaks: &Receiver<()>) {
     future::pending().await
 }
 
-/// Waits for the first of these tasks to end.
+/// Waits until one of these tasks ends. If that was by a panic, it goes on here.
 async fn first(tasks: &mut [Task<()>]) {
     future::poll_fn(|cx| match tasks.iter_mut().any(|task| Pin::new(task).poll(cx).is_ready()) {
         true => Poll::Ready(()),

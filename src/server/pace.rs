@@ -1,4 +1,4 @@
-//! How fast one client may talk: a burst, then so many lines a second. A token bucket; pure, the time is handed in.
+//! How fast one client may talk: a burst, then so many lines a second. A token bucket. Pure: the time is passed in.
 
 use std::time::{Duration, Instant};
 
@@ -16,9 +16,9 @@ const NO_FLOOD: f32 = 200.0;
 pub(super) struct Pace {
     /// Lines a second.
     rate: f32,
-    /// Whether more than that has to wait, or is only told apart.
+    /// Whether a client that exceeds the rate has to wait. If not, `floods` still notices it.
     limited: bool,
-    /// Lines that may be read now. Below zero where more was read.
+    /// Lines that may be read now. Negative if more was read.
     tokens: f32,
     since: Instant,
 }
@@ -30,7 +30,7 @@ impl Pace {
         Pace { rate: if limited { rate as f32 } else { NO_FLOOD }, limited, tokens: BURST, since: now }
     }
 
-    /// How long to wait before more may be read; None when it may be read now.
+    /// Returns how long to wait before more may be read; None if it may be read now.
     pub(super) fn wait(&mut self, now: Instant) -> Option<Duration> {
         let earned = now.saturating_duration_since(self.since).as_secs_f32() * self.rate;
         self.since = now;
@@ -38,7 +38,7 @@ impl Pace {
         self.spent().then(|| Duration::from_secs_f32((1.0 - self.tokens) / self.rate))
     }
 
-    /// When it was last asked how long to wait.
+    /// Returns when [`Pace::wait`] was last called.
     pub(super) fn now(&self) -> Instant {
         self.since
     }
@@ -49,12 +49,12 @@ impl Pace {
         self.tokens -= if line { pieces.max(1.0) } else { pieces };
     }
 
-    /// Whether the allowance is used up, and nothing more may be read.
+    /// Returns whether the allowance is used up, so that nothing more may be read.
     pub(super) fn spent(&self) -> bool {
         self.limited && self.floods()
     }
 
-    /// Whether the client has said more than a person does, whatever it may say.
+    /// Returns whether the client has sent more than a person does, even where no rate is set.
     pub(super) fn floods(&self) -> bool {
         self.tokens <= 0.0
     }

@@ -1,4 +1,5 @@
-//! The reader task: takes what a client sends to the room, at the pace that the client and the others allow.
+//! The reader task of a connection: it reads what the client sends, and has the room hear it, at the pace that this client
+//! and the readers in the room allow.
 
 use std::cell::RefCell;
 use std::io::{self, Read};
@@ -26,12 +27,12 @@ use crate::text::name::Name;
 /// has their turn.
 const READ: usize = 16 * 1024;
 
-/// What one turn says at most. With a line that is as long as it can be, it is little beside the half of what a reader
-/// may be behind.
+/// What one turn says at most. Even with one line of the largest size beyond it, this is small beside half of a reader's
+/// allowance.
 const SAID: usize = 16 * 1024;
 const SAID_LINES: usize = 128;
 
-/// What may be read and not yet decoded, of all clients together. Past this each read takes little.
+/// How much may be read and not yet decoded, for all clients together. Beyond this, each read is small.
 const MAX_HELD: usize = 4 * 1024 * 1024;
 const LITTLE: usize = 1024;
 
@@ -83,7 +84,7 @@ impl Drop for Held<'_> {
 /// What remains to be done of a turn, until the connection is to end or the next turn is to begin.
 type Rest<'a> = Pin<Box<dyn Future<Output = Option<Ending>> + Send + 'a>>;
 
-/// What came of the input that one turn may look at.
+/// The result of decoding the input of one turn.
 #[derive(Default)]
 struct Turn {
     /// What the others are to hear.
@@ -158,7 +159,7 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// Does what can be done at once of one turn. Returns whether there may be more to read, and the rest of the turn.
+    /// Does the part of one turn that waits for nothing. Returns whether there may be more to read, and the rest of the turn.
     fn next(&mut self) -> io::Result<(bool, Option<Rest<'_>>)> {
         let turn = match &self.held {
             Some(_) => self.resume(),
@@ -201,8 +202,8 @@ impl<'a> Reading<'a> {
         turn
     }
 
-    /// Takes lines off the input up to the first that asks for more than to be said, or as many as one turn may say;
-    /// returns what remains of it, too.
+    /// Decodes lines up to the first that is more than said, or as many as one turn may say. Returns the rest of the input,
+    /// too.
     fn turn<'b>(&mut self, mut input: &'b [u8]) -> (Turn, &'b [u8]) {
         let (mut turn, mut lines, length) = (Turn::default(), 0, input.len());
         while !self.pace.spent() && turn.said.lines() < SAID_LINES && turn.said.bytes().len() < SAID {
@@ -221,7 +222,7 @@ impl<'a> Reading<'a> {
         (turn, input)
     }
 
-    /// What the end of input ends: the last line counts even without a newline.
+    /// Handles the end of input: the last line counts even without a newline.
     fn end(&mut self) -> Turn {
         let mut turn = Turn { end: true, ..Turn::default() };
         if let Some(last) = self.decoder.end() {
@@ -230,7 +231,7 @@ impl<'a> Reading<'a> {
         turn
     }
 
-    /// Has the room hear what came of a turn, if there is nothing to wait for. Returns what remains to be done.
+    /// Has the room hear what a turn says, if there is nothing to wait for. Returns what remains to be done.
     fn try_say(&self, mut turn: Turn) -> Option<Turn> {
         // What a panic does can only be seen by having one.
         #[cfg(test)]
@@ -242,7 +243,7 @@ impl<'a> Reading<'a> {
         (turn.end || turn.act.is_some() || !turn.said.is_empty()).then_some(turn)
     }
 
-    /// Takes to the room what came of a turn. Some when the connection is to end.
+    /// Does the rest of a turn, which may have to wait. Returns Some when the connection is to end.
     async fn finish_turn(&mut self, turn: Turn) -> Option<Ending> {
         if !turn.said.is_empty() {
             let waited = self.context.room.say(self.id, turn.said, self.sending.manner()).await;
@@ -256,7 +257,7 @@ impl<'a> Reading<'a> {
         turn.end.then(Ending::end_of_input)
     }
 
-    /// Does what a step asks for. Some when the connection is to end.
+    /// Does what a step asks for. Returns Some when the connection is to end.
     async fn act(&mut self, act: Act) -> Option<Ending> {
         let (room, manner) = (&self.context.room, self.sending.manner());
         match act {

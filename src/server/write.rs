@@ -1,4 +1,4 @@
-//! The writer task: hands what a client's reader of the log has to read over to its socket.
+//! The writer task of a connection: it writes to the socket what the client's reader of the log has to read.
 
 use std::io;
 use std::net::TcpStream;
@@ -30,7 +30,7 @@ pub(super) struct Writing {
 }
 
 impl Writing {
-    /// Writes all that there is to read, whenever there is something, until the reader ends. Returns why it does.
+    /// Writes what there is to read whenever the reader is notified, until the reader ends. Returns why it ended.
     ///
     /// Whatever is done besides waiting for something to read is boxed: a thousand who have read everything then hold none
     /// of it.
@@ -51,7 +51,7 @@ impl Writing {
         }
     }
 
-    /// Does what remains to be done after a write. Some when there is nothing more to write.
+    /// Does what remains to be done after a write. Returns Some when there is nothing more to write.
     async fn finish(&mut self, mut written: io::Result<Written>, watched: bool) -> Option<io::Result<End>> {
         let Writing { stream, reader, context } = self;
         if watched {
@@ -74,7 +74,7 @@ impl Writing {
     }
 }
 
-/// Writes as the client takes it, until all is written. Once the reader is to end, no longer than the rest may take.
+/// Writes whenever the socket is writable, until all is written. Once the reader is to end, only for as long as `FLUSH`.
 async fn write_rest(stream: &Async<TcpStream>, reader: &mut Reader, context: &Context) -> io::Result<Written> {
     let mut deadline = None;
     loop {
@@ -105,7 +105,7 @@ async fn write_rest(stream: &Async<TcpStream>, reader: &mut Reader, context: &Co
     }
 }
 
-/// Reads to the end what nobody will get any more: at once, for others may wait for that.
+/// Reads to the end what nobody will get any more. It does so at once, because others may wait for this reader.
 async fn discard(reader: &mut Reader, context: &Context) {
     loop {
         let written = reader.write(&mut io::sink());
