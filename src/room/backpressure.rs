@@ -89,7 +89,7 @@ impl Sending {
         self.since += time;
     }
 
-    /// How it sends.
+    /// Returns how it sends.
     pub fn manner(&self) -> Manner {
         if self.bulk || self.is_more() { Manner::Bulk } else { Manner::Typed }
     }

@@ -23,12 +23,12 @@ pub(super) struct Gathering {
 }
 
 impl Gathering {
-    /// When what gathers is to be published. None when nothing gathers.
+    /// Returns when what gathers is to be published. None when nothing gathers.
     pub(super) fn due(&self) -> Option<Instant> {
         self.due
     }
 
-    /// Whether it is to be published now, whenever it is due.
+    /// Returns whether it is to be published now, whenever it is due.
     pub(super) fn is_ready(&self) -> bool {
         self.ready || self.before < 2 || self.entries >= self.before
     }

@@ -46,7 +46,7 @@ struct Related {
 }
 
 impl Client {
-    /// Who else but themselves does not hear what this member says.
+    /// Returns who else but themselves does not hear what this member says.
     pub(super) fn unheard_by(&self) -> Option<Arc<[Id]>> {
         self.relations.0.as_ref()?.ignored_by.clone()
     }
@@ -56,7 +56,7 @@ impl Client {
         self.relations.0.as_ref().map_or(&[], |related| &related.ignores)
     }
 
-    /// Who wrote to this member alone last, if they are still here.
+    /// Returns who wrote to this member alone last, if they are still here.
     pub(super) fn last_writer(&self) -> Option<Id> {
         self.relations.0.as_ref()?.last_writer
     }
@@ -225,7 +225,7 @@ impl Members {
         self.clients.iter_mut().map(|client| &mut **client).filter(|client| client.name.is_some())
     }
 
-    /// How many members there are.
+    /// Returns how many members there are.
     pub(super) fn count(&self) -> usize {
         self.names.len()
     }

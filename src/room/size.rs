@@ -12,7 +12,7 @@ pub struct Size {
 }
 
 impl Size {
-    /// Whether either measure is more than the limit's.
+    /// Returns whether either measure is more than the limit's.
     pub(super) fn exceeds(self, limit: Size) -> bool {
         self.lines > limit.lines || self.bytes > limit.bytes
     }

@@ -289,7 +289,7 @@ impl State {
         }
     }
 
-    /// Whether nobody is heard any more.
+    /// Returns whether nobody is heard any more.
     pub(super) fn is_closing(&self) -> bool {
         self.closing
     }
@@ -307,7 +307,7 @@ impl State {
 
 #[cfg(test)]
 impl State {
-    /// Whether something is appended and not published.
+    /// Returns whether something is appended and not published.
     pub(super) fn gathers(&self) -> bool {
         self.gathering.due().is_some()
     }

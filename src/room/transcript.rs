@@ -123,7 +123,7 @@ impl Transcript {
         let _ = self.reopen.try_send(());
     }
 
-    /// How many lines the writer has taken from the room, or skipped, and not put into the file.
+    /// Returns how many lines the writer has taken from the room, or skipped, and not put into the file.
     pub fn unwritten(&self) -> u64 {
         self.unwritten.load(Relaxed)
     }

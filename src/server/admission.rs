@@ -94,7 +94,7 @@ impl Admission {
         banned
     }
 
-    /// Whether nobody may come in from this address.
+    /// Returns whether nobody may come in from this address.
     pub fn is_banned(&self, address: IpAddr) -> bool {
         self.inside().ban_left(home(address), Instant::now()).is_some()
     }
@@ -124,7 +124,7 @@ impl Inside {
 }
 
 impl Permit {
-    /// Where the client connects from.
+    /// Returns where the client connects from.
     pub(super) fn address(&self) -> SocketAddr {
         self.address
     }

@@ -98,7 +98,7 @@ impl Text {
         self.lines += lines;
     }
 
-    /// Which entry holds the byte at `offset`.
+    /// Returns which entry holds the byte at `offset`.
     fn entry_at(&self, offset: usize) -> usize {
         if offset == 0 { 0 } else { self.entries.partition_point(|placed| placed.end <= offset) }
     }
