@@ -1,6 +1,6 @@
 //! The chat room for everyone on one network: a server that anybody joins with plain `nc`, and a client of its own.
 //!
-//! # The way of a line
+//! # How a line gets from one client to the others
 //!
 //! ```text
 //! bytes in → line → session (name, command) → room: one log, many readers → bytes out
@@ -8,9 +8,9 @@
 //!
 //! A client's reader task ([`server`]) passes what it read to a [`text::line::Decoder`], which cuts it into lines and
 //! removes whatever must not reach a terminal. A [`server::session::Session`] decides what is to be done about each
-//! line. Most are said. All that one read brought becomes one [`text::message::Message`], and the [`room`] appends it to
+//! line. Most lines are said: all that came with one read become one [`text::message::Message`]. The [`room`] appends it to
 //! its log and notifies the readers: at once when one person speaks, after a moment when several do. Each client's
-//! writer task reads the log from where its [`room::Reader`] was, and writes with as few system calls as it needs.
+//! writer task reads the log from the cursor of its [`room::Reader`] on, and writes with as few system calls as it needs.
 //!
 //! # The layers
 //!
@@ -18,7 +18,7 @@
 //! | --- | --- | --- |
 //! | [`text`] | what may be said, and how it is worded | who hears it; sockets, tasks, clocks |
 //! | [`address`] | what counts as one address | who may come in |
-//! | [`within`] | a limit in time for any future | what the future does |
+//! | [`within`] | a timeout for any future | what the future does |
 //! | [`room`] | who hears it | sockets, and the wording of what clients hear |
 //! | [`server`] | how they get here: sockets, sessions, the operator's console | the process |
 //! | [`client`] | `dynasti join` | the room and the server |

@@ -43,7 +43,7 @@ const PER_LISTENER: u64 = 2;
 const FINISHING: Duration = Duration::from_millis(1800);
 const LAST_WORDS: Duration = Duration::from_millis(100);
 
-/// How long the notification of the service manager that the server stops may take.
+/// How long it may take to notify the service manager that the server stops.
 const LAST_SIGN: Duration = Duration::from_millis(100);
 
 fn main() -> ExitCode {
@@ -172,7 +172,7 @@ async fn run(executor: &Arc<Executor<'static>>, options: Serve) -> Result<(), St
         }
     };
     let served = server::run(executor, listeners, &room, &admission, options.rate, shutdown);
-    // A panic in one of these tasks is this one's: the server ends with it, and its supervisor starts it again.
+    // A panic in one of these tasks goes on in this one: the server ends, and its supervisor starts it again.
     let mut tasks = vec![&mut warner, &mut printer, &mut signalled];
     tasks.extend(console.as_mut());
     tasks.extend(informed.as_mut());
@@ -184,7 +184,7 @@ async fn run(executor: &Arc<Executor<'static>>, options: Serve) -> Result<(), St
     let remaining = || deadline.saturating_duration_since(Instant::now());
     room.end_outputs().await;
     if let Some((path, transcript, writer)) = writing {
-        // What is not written by then is lost, and said to be.
+        // What is not written by then is lost, and a warning says how much.
         let _ = within(remaining(), writer).await;
         let missing = transcript.unwritten() + room.transcript_behind().await;
         if missing > 0 {
@@ -223,7 +223,7 @@ async fn notify_ready() -> Option<Arc<Manager>> {
 /// Raises the limit on descriptors as far as possible, and returns how many of the clients asked for fit under it.
 fn fit_descriptors(asked: usize, listeners: usize, room: &Room) -> usize {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    // If it may not be raised, it stays as it is. It is read next.
+    // If it may not be raised, it stays as it is: the limit is read again below.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
     let Some(descriptors) = getrlimit(Resource::Nofile).current else { return asked };
     let reserved = RESERVED + PER_LISTENER * listeners as u64;

@@ -1,11 +1,11 @@
-//! A limit in time for any future. Knows nothing of what it waits for.
+//! A timeout for any future. Knows nothing of what it waits for.
 
 use std::time::Duration;
 
 use futures_lite::FutureExt;
 use smol::Timer;
 
-/// Returns what `future` resolves to, or `None` when `time` is over first. The future is then dropped.
+/// Returns the output of `future`, or `None` if it is not ready within `time`. The future is dropped then.
 ///
 /// To go on with a future after that, pass it by reference (`Pin<&mut F>`). A future that is ready at once is never
 /// late.
