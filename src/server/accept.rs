@@ -84,7 +84,7 @@ fn admit(context: &Arc<Context>, stream: Async<TcpStream>, address: SocketAddr) 
         goodbye::refuse(&stream, why, goodbye).await;
         drop((guard, refusing));
     };
-    // As above: nobody waits for this one.
+    // Detached for the same reason: `run` waits for what it holds.
     context.executor.spawn(refusing).detach();
     false
 }

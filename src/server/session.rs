@@ -18,7 +18,7 @@ pub struct Session {
     tries: u32,
 }
 
-/// What is to be done about what came.
+/// What is to be done about one input.
 #[derive(Debug)]
 pub enum Step<'a> {
     /// Nothing.
@@ -49,7 +49,8 @@ pub fn no_person() -> Act {
     Act::End(None, Message::no_person())
 }
 
-/// Whether a line is how a program of another kind begins: an HTTP request (RFC 9112, 3) or an SSH banner (RFC 4253, 4.2).
+/// Returns whether a line is the first that a program of another kind sends: an HTTP request (RFC 9112, 3) or an SSH banner
+/// (RFC 4253, 4.2).
 fn is_protocol(line: &str) -> bool {
     line.starts_with("SSH-") || line.rsplit_once(' ').is_some_and(|(_, version)| version.starts_with("HTTP/"))
 }
@@ -60,7 +61,7 @@ impl Session {
         self.name.as_ref()
     }
 
-    /// Something came.
+    /// Handles one input. Returns what is to be done about it.
     pub fn input<'a>(&mut self, input: Input<'a>) -> Step<'a> {
         match input {
             Input::Line(line) => self.line(line),

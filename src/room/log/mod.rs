@@ -79,7 +79,7 @@ struct Text {
     entries: Vec<Placed>,
     /// The entries' authors, side by side because every reader looks for itself among them.
     authors: Vec<Option<Id>>,
-    /// Whether an entry is unheard by somebody else than its author.
+    /// Whether somebody besides its author does not hear one of the entries.
     marked: bool,
     lines: u64,
 }
