@@ -26,6 +26,9 @@ pub(super) const MAX_DIRECT: usize = 32 * 1024 * 1024;
 /// well too far behind.
 pub(super) const DROPS_A_TURN: usize = 100;
 
+/// How long after as many others are dropped: a turn of a thousand writers takes five.
+pub(super) const DROPS_APART: Duration = Duration::from_millis(5);
+
 /// What a reader has to take to be waited for, in bytes a second: the contract's 16 KiB, which the worst Wi-Fi carries.
 const TAKES: f64 = 16.0 * 1024.0;
 

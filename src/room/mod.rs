@@ -45,6 +45,7 @@ use async_lock::RwLock;
 use smol::Timer;
 
 pub use self::act::Acted;
+use self::admit::Wait;
 pub use self::backpressure::{Manner, Sending};
 use self::log::Kind;
 pub use self::log::{Id, Size};
@@ -84,7 +85,7 @@ impl Room {
         loop {
             let _ = self.gathers.recv().await;
             loop {
-                let due = self.state.write().await.publish_due(Now::read());
+                let due = self.change(|state, now| state.publish_due(now)).await;
                 let Some(due) = due else { break };
                 Timer::at(due).await;
             }
@@ -96,7 +97,7 @@ impl Room {
     /// # Errors
     /// When the room is closing.
     pub async fn enter(&self, address: SocketAddr) -> Result<Reader, Closing> {
-        let entered = self.state.write().await.enter(address, Now::read());
+        let entered = self.change(|state, now| state.enter(address, now)).await;
         // After the connection is on the list, because whoever looks is to find it. If the channel is full, somebody is
         // going to look already.
         let _ = self.came.0.try_send(());
@@ -110,7 +111,7 @@ impl Room {
 
     /// Ends every connection that has had no name for this long. Returns when the next one's time is over, if any is left.
     pub async fn end_unnamed(&self, after: Duration) -> Option<Instant> {
-        self.state.write().await.end_unnamed(after, Now::read())
+        self.change(|state, now| state.end_unnamed(after, now)).await
     }
 
     /// Makes a member of a connection: checks the name, welcomes, announces and inserts under one guard.
@@ -129,17 +130,17 @@ impl Room {
 
     /// Says goodbye to every connection, named or not. Nobody comes in any more, and nobody is heard.
     pub async fn close(&self) {
-        self.state.write().await.close(Now::read());
+        self.change(|state, now| state.close(now)).await;
     }
 
     /// Has what reads the room besides its members end, once it has read all that there is.
     pub async fn end_outputs(&self) {
-        self.state.write().await.end_outputs(Now::read());
+        self.change(|state, now| state.end_outputs(now)).await;
     }
 
     /// A reader that was watched has read on: whoever waits for it may perhaps be heard.
     pub async fn relieve(&self) {
-        self.state.write().await.relieve(Now::read());
+        self.change(|state, now| state.relieve(now)).await;
     }
 
     // ---- what members do; who sends in bulk may have to wait, and these methods return for how long
@@ -155,14 +156,13 @@ impl Room {
     /// When there is something to wait for. The error is what was to be said.
     pub fn try_say(&self, id: Id, said: Message, manner: Manner) -> Result<(), Message> {
         let Some(mut state) = self.state.try_write() else { return Err(said) };
-        let now = Now::read();
-        match state.admit(manner, now) {
+        state.change(|state, now| match state.admit(manner, now) {
             Ok(()) => {
                 state.say(id, said, now);
                 Ok(())
             }
             Err(_wait) => Err(said),
-        }
+        })
     }
 
     /// Obeys a command of a member, who is answered.
@@ -177,7 +177,7 @@ impl Room {
 
     /// Tells a connection who is here.
     pub async fn who(&self, id: Id) {
-        self.state.write().await.who(id, Now::read());
+        self.change(|state, now| state.who(id, now)).await;
     }
 
     // ---- what the operator does
@@ -200,7 +200,7 @@ impl Room {
     /// Returns the room's figures, and a channel that closes when the next public line changes them. Only the channel that
     /// was asked for last does so: there is one service manager.
     pub async fn follow(&self) -> (Stats, Receiver<Infallible>) {
-        self.state.write().await.follow(Now::read())
+        self.change(|state, now| state.follow(now)).await
     }
 
     /// Ends the connection of the member that a text begins with; the rest is the reason.
@@ -208,7 +208,7 @@ impl Room {
     /// # Errors
     /// When no member is called that.
     pub async fn kick(&self, typed: &Line<'_>) -> Result<Name, Nobody> {
-        self.state.write().await.kick(typed, Now::read())
+        self.change(|state, now| state.kick(typed, now)).await
     }
 
     /// Returns the name and the address of the member that a text begins with, and the rest of the text.
@@ -231,14 +231,14 @@ impl Room {
     /// # Errors
     /// When no member is called that.
     pub async fn mute(&self, typed: &str, muted: bool) -> Result<Name, Nobody> {
-        self.state.write().await.mute(typed, muted, Now::read())
+        self.change(|state, now| state.mute(typed, muted, now)).await
     }
 
     // ---- what the process is told
 
     /// Has the process print this on its standard output.
     pub async fn print(&self, words: impl Display) {
-        self.state.write().await.print(words);
+        self.change(|state, _| state.print(words)).await;
     }
 
     /// Has the process say on its standard error that something is wrong.
@@ -251,27 +251,29 @@ impl Room {
         self.state.read().await.transcript_behind()
     }
 
+    /// Changes the room under its lock.
+    async fn change<T>(&self, act: impl FnOnce(&mut State, Now) -> T) -> T {
+        self.state.write().await.change(act)
+    }
+
     /// Waits until somebody who sends in this manner may be heard, and then acts for them. Returns how long they waited, too.
     async fn admitted<T>(&self, manner: Manner, act: impl FnOnce(&mut State, Now) -> T) -> (T, Duration) {
-        let mut since = None;
+        let (mut since, mut act) = (None, Some(act));
         loop {
-            let wait = {
-                let mut state = self.state.write().await;
-                let now = Now::read();
-                match state.admit(manner, now) {
-                    Ok(()) => {
-                        let waited = since.map_or(Duration::ZERO, |since| now.instant - since);
-                        return (act(&mut state, now), waited);
-                    }
-                    Err(wait) => {
-                        since.get_or_insert(now.instant);
-                        wait
-                    }
+            let tried = self.change(|state, now| {
+                let begun = *since.get_or_insert(now.instant);
+                state.admit(manner, now)?;
+                Ok(act.take().map(|act| (act(state, now), now.instant - begun)))
+            });
+            match tried.await {
+                Ok(Some(acted)) => return acted,
+                Ok(None) => unreachable!("it acts once, and returns"),
+                Err(Wait { until, relief }) => {
+                    let time = until.saturating_duration_since(Instant::now());
+                    // The channel carries nothing: it closes when it is worth trying again.
+                    let _ = within(time, relief.recv()).await;
                 }
-            };
-            let time = wait.until.saturating_duration_since(Instant::now());
-            // The channel carries nothing: it closes when it is worth trying again.
-            let _ = within(time, wait.relief.recv()).await;
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::backpressure::{ALLOWANCE, DROPS_A_TURN};
+use super::backpressure::{ALLOWANCE, DROPS_A_TURN, DROPS_APART};
 use super::log::{Entry, Id, Kind};
 use super::outputs::MAX_OUTPUT;
 use super::reader::End;
@@ -89,23 +89,35 @@ impl State {
             client.reader.notify();
             client.patience.seen(client.reader.is_blocked(), client.reader.taken(), now.instant);
             let lag = client.reader.lag(head);
-            furthest = furthest.max(lag);
             if lag.exceeds(ALLOWANCE) {
                 slow.push(client.id);
+            } else {
+                furthest = furthest.max(lag);
             }
         }
         self.pressure.looked(head, furthest);
         self.ending.drain(..).for_each(|handle| handle.close());
         self.notify_outputs(head);
-        if slow.len() > DROPS_A_TURN {
-            self.gathering.again(now.instant);
-        }
-        for id in slow.into_iter().take(DROPS_A_TURN) {
-            self.remove(id, Some(Cause::TooSlow), Message::too_slow(), End::TooSlow, now);
-        }
+        self.drop_all(slow, now);
         if self.gathering.due().is_some() {
-            // The notices about those who were dropped are published in a while, or with what is said next.
+            // That some were dropped is published in a while, or with what is said next.
             let _ = self.publisher.try_send(());
+        }
+    }
+
+    /// Drops members who are too slow, as many as one turn may. The others have their turn a moment later, when whoever
+    /// reads has read of these.
+    fn drop_all(&mut self, mut slow: Vec<Id>, now: Now) {
+        let later = if now.instant < self.drops_from { 0 } else { DROPS_A_TURN };
+        let later = slow.split_off(later.min(slow.len()));
+        for id in &slow {
+            self.remove(*id, Some(Cause::TooSlow), Message::too_slow(), End::TooSlow, now);
+        }
+        if slow.len() == DROPS_A_TURN {
+            self.drops_from = now.instant + DROPS_APART;
+        }
+        if !later.is_empty() {
+            self.gathering.again(self.drops_from.max(now.instant));
         }
     }
 

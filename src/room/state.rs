@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt::Display;
+use std::mem;
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -103,6 +104,10 @@ pub(super) struct State {
     /// Dropped when the figures change, which wakes whoever follows them.
     pub(super) followed: Option<Sender<Infallible>>,
     closing: bool,
+    /// Whether a change is under way, or has ended in a panic.
+    changing: bool,
+    /// When members may be dropped again, after as many as one turn may were.
+    pub(super) drops_from: Instant,
 }
 
 impl State {
@@ -132,8 +137,19 @@ impl State {
             stats: Stats { drops: BTreeMap::new(), ..Stats::default() },
             followed: None,
             closing: false,
+            changing: false,
+            drops_from: now.instant,
         };
         (state, Outputs { output: printed, transcript: written })
+    }
+
+    /// Changes the room now. A panic in the midst of a change leaves nobody knows what: every later change panics too, and
+    /// with that the server ends.
+    pub(super) fn change<T>(&mut self, act: impl FnOnce(&mut State, Now) -> T) -> T {
+        assert!(!mem::replace(&mut self.changing, true), "a panic has left the room half changed");
+        let done = act(self, Now::read());
+        self.changing = false;
+        done
     }
 
     // ---- coming and going
@@ -252,8 +268,10 @@ impl State {
         }
         let lag = if is_member { client.reader.lag(head) } else { client.reader.direct() };
         if lag.exceeds(ALLOWANCE) {
-            self.drop_slow(id, now);
-        } else if self.direct.load(Relaxed) > MAX_DIRECT {
+            return self.drop_slow(id, now);
+        }
+        self.pressure.add(lag);
+        if self.direct.load(Relaxed) > MAX_DIRECT {
             // What is still written to those who were dropped does not count against the others.
             let held = self.members.all().map(|client| client.reader.memory()).sum::<u64>();
             let most = self.members.all().max_by_key(|client| client.reader.memory());
@@ -261,7 +279,6 @@ impl State {
                 self.drop_slow(id, now);
             }
         }
-        self.pressure.add(lag);
     }
 
     /// Returns how large one more answer to a member may be: half of what is left of its allowance.

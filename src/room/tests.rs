@@ -764,3 +764,41 @@ fn what_those_hold_who_are_dropped_is_not_held_against_the_others() {
     assert!((1..4).contains(&dropped), "{dropped}");
     assert!(readers.iter().all(Guest::is_here));
 }
+
+#[test]
+fn however_many_are_too_slow_no_turn_tells_of_more_than_may_be_dropped_in_one() {
+    const STOPPED: usize = 450;
+    let tried = Tried::new(Options::default());
+    let mut stopped: Vec<Guest<'_>> = (0..STOPPED).map(|n| tried.join(&format!("stopped{n}"))).collect();
+    stopped.iter_mut().for_each(Guest::stops);
+    let [mut ann, mut bob] = tried.join_all(["Ann", "Bob"]);
+    let here = || block_on(tried.room.presences()).0.len();
+    while here() == STOPPED + 2 {
+        assert!(ann.is_heard(&much("Ann", 16 * 1024), Manner::Typed));
+        bob.hears();
+    }
+    let publish = async { match tried.room.publish().await {} };
+    let talk = async {
+        while here() > 2 {
+            // What is said meanwhile has no more of them dropped.
+            assert!(ann.is_heard(&said("Ann", "still here"), Manner::Typed));
+            assert!(ann.is_heard(&said("Ann", "and here"), Manner::Typed));
+            let heard = bob.hears();
+            let gone = heard.lines().filter(|line| line.ends_with(" has left the chat (too slow).")).count();
+            assert!(gone <= DROPS_A_TURN, "{gone} at once");
+            yield_now().await;
+        }
+    };
+    assert!(smol::block_on(within(Duration::from_secs(10), talk.or(publish))).is_some());
+}
+
+#[test]
+fn a_room_that_a_panic_left_half_changed_goes_no_further() {
+    let tried = Tried::new(Options::default());
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        block_on(tried.room.change(|_, _| panic!("in the midst of a change")));
+    }));
+    assert!(caught.is_err());
+    let later = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| block_on(tried.room.announce(message("x")))));
+    assert!(later.is_err());
+}

@@ -76,8 +76,10 @@ fn admit(context: &Arc<Context>, stream: Async<TcpStream>, address: SocketAddr) 
         Err(Refused::FullForAddress(max)) => Message::full_for_address(max),
         Err(Refused::Banned(left)) => Message::banned(left),
     };
+    // The context holds one of these itself, in place of the connection that is refused now.
+    let refused = Arc::strong_count(&context.refusing);
+    let goodbye = if refused <= REFUSED_AT_ONCE { Goodbye::Proper } else { Goodbye::Hasty };
     let refusing = Arc::clone(&context.refusing);
-    let goodbye = if Arc::strong_count(&refusing) <= REFUSED_AT_ONCE { Goodbye::Proper } else { Goodbye::Hasty };
     let refusing = async move {
         #[cfg(test)]
         super::tests::may_break("refusing");
