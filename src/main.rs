@@ -4,12 +4,11 @@
 
 mod process;
 
-use std::cell::Cell;
 use std::io::{IsTerminal, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::pin::Pin;
 use std::process::{ExitCode, exit};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -78,7 +77,9 @@ fn complain(words: &str) {
 /// Serves the room on an executor.
 fn serve(options: Serve) -> ExitCode {
     let executor = Arc::new(Executor::new());
-    match smol::block_on(drive(&executor).or(run(&executor, options))) {
+    // A task, because what is beside `drive` is polled each time that the executor's thread looks at the sockets.
+    let served = executor.spawn(run(Arc::clone(&executor), options));
+    match smol::block_on(drive(&executor).or(served)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             complain(&report::failed(why));
@@ -91,7 +92,7 @@ fn serve(options: Serve) -> ExitCode {
 ///
 /// # Errors
 /// The server cannot start. The error says what to do.
-async fn run(executor: &Arc<Executor<'static>>, options: Serve) -> Result<(), String> {
+async fn run(executor: Arc<Executor<'static>>, options: Serve) -> Result<(), String> {
     let listeners = listen(&options.listen)?;
     let mut signals = Signals::new([Signal::Int, Signal::Term, Signal::Hup, Signal::Usr1, Signal::Xfsz])
         .map_err(|error| format!("cannot listen for signals: {error}"))?;
@@ -161,17 +162,17 @@ async fn run(executor: &Arc<Executor<'static>>, options: Serve) -> Result<(), St
         executor.spawn(async move { manager.keep_informed(&room).await })
     });
 
-    let since = Cell::new(None);
+    let since = OnceLock::new();
     let shutdown = async {
         let _ = stopped.recv().await;
-        since.set(Some(Instant::now()));
+        since.get_or_init(Instant::now);
         room.print(report::shutting_down()).await;
         if let Some(manager) = &manager {
             // The manager may have gone, or not read any more. The server stops all the same.
             let _ = within(LAST_SIGN, manager.stopping()).await;
         }
     };
-    let served = server::run(executor, listeners, &room, &admission, options.rate, shutdown);
+    let served = server::run(&executor, listeners, &room, &admission, options.rate, shutdown);
     // A panic in one of these tasks goes on in this one: the server ends, and its supervisor starts it again.
     let mut tasks = vec![&mut warner, &mut printer, &mut signalled];
     tasks.extend(console.as_mut());
@@ -180,7 +181,7 @@ async fn run(executor: &Arc<Executor<'static>>, options: Serve) -> Result<(), St
     served.or(never(tasks)).await.map_err(|error| format!("cannot serve: {error}"))?;
     drop((console, informed));
 
-    let deadline = since.get().unwrap_or_else(Instant::now) + FINISHING;
+    let deadline = *since.get_or_init(Instant::now) + FINISHING;
     let remaining = || deadline.saturating_duration_since(Instant::now());
     room.end_outputs().await;
     if let Some((path, transcript, writer)) = writing {

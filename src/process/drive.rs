@@ -33,17 +33,17 @@ const TASKS_PER_READING: usize = 4;
 /// `Executor::run` also distributes tasks among threads. There is only one thread, and the distribution takes a tenth
 /// of the time that it takes to serve a line.
 pub(crate) async fn drive<T>(executor: &Executor<'static>) -> T {
-    let (mut begun, mut pause) = (Instant::now(), FIRST_PAUSE);
+    let (mut anew, mut pause) = (Instant::now() + ANEW, FIRST_PAUSE);
     loop {
         executor.tick().await;
-        let mut polled = Instant::now();
+        let mut poll = Instant::now() + pause;
         while (0..TASKS_PER_READING).all(|_| executor.try_tick()) {
             let now = Instant::now();
-            if now - begun >= ANEW {
-                (begun, pause) = (now, FIRST_PAUSE);
+            if now >= anew {
+                (anew, pause, poll) = (now + ANEW, FIRST_PAUSE, now);
             }
-            if now - polled >= pause {
-                (polled, pause) = (now, pause * 3 / 2);
+            if now >= poll {
+                (poll, pause) = (now + pause, pause * 3 / 2);
                 // `block_on` polls the reactor whenever its future returns, without waiting if it was woken meanwhile.
                 future::yield_now().await;
             }
