@@ -1,11 +1,12 @@
 //! The writer task of a connection: it writes to the socket what the client's reader of the log has to read.
 
-use std::io;
+use std::io::{self, IoSlice, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_lite::FutureExt;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use smol::{Async, Timer};
 
 use super::Context;
@@ -13,6 +14,10 @@ use super::goodbye::is_the_peers;
 use super::ready::writable;
 use crate::room::{End, Reader, Written};
 use crate::within::within;
+
+/// How many bytes are written before the system is asked whether it takes more. With one more write, that is what it may
+/// hold unsent.
+const ASK_EVERY: usize = 8 * 1024;
 
 /// How long what a client has not read is still written to it once it is to end: the contract's one second for the
 /// goodbye of a server that stops, and well within the two that it gives a client that has no more to say.
@@ -24,12 +29,63 @@ const STILL_READ: Duration = Duration::from_secs(2);
 
 /// What the writer task holds.
 pub(super) struct Writing {
-    pub(super) stream: Arc<Async<TcpStream>>,
-    pub(super) reader: Reader,
-    pub(super) context: Arc<Context>,
+    stream: Arc<Async<TcpStream>>,
+    reader: Reader,
+    context: Arc<Context>,
+    /// How many bytes were written since the system was asked whether it takes more.
+    unasked: usize,
+}
+
+/// A socket that is asked now and then whether it takes more. Linux appends to a packet that it has not sent yet, until
+/// that has 64 KiB, without regard to the limits on what it may hold (`tcp_sendmsg_locked`); `poll` does regard them.
+struct Asked<'a> {
+    stream: &'a TcpStream,
+    unasked: &'a mut usize,
+}
+
+impl Asked<'_> {
+    /// Returns an error when the system is asked and takes no more.
+    fn ask(&mut self) -> io::Result<()> {
+        if *self.unasked >= ASK_EVERY {
+            if poll(&mut [PollFd::new(self.stream, PollFlags::OUT)], Some(&Timespec::default()))? == 0 {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            *self.unasked = 0;
+        }
+        Ok(())
+    }
+}
+
+impl Write for Asked<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.ask()?;
+        let written = self.stream.write(bytes)?;
+        *self.unasked += written;
+        Ok(written)
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.ask()?;
+        let written = self.stream.write_vectored(slices)?;
+        *self.unasked += written;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 impl Writing {
+    pub(super) fn new(stream: Arc<Async<TcpStream>>, reader: Reader, context: Arc<Context>) -> Writing {
+        Writing { stream, reader, context, unasked: 0 }
+    }
+
+    /// Writes what there is to read, as much as the system takes.
+    fn write(&mut self) -> io::Result<Written> {
+        self.reader.write(&mut Asked { stream: self.stream.get_ref(), unasked: &mut self.unasked })
+    }
+
     /// Writes what there is to read whenever the reader is notified, until the reader ends. Returns why it ended.
     ///
     /// Whatever is done besides waiting for something to read is boxed: a thousand who have read everything then hold none
@@ -40,7 +96,7 @@ impl Writing {
     pub(super) async fn run(&mut self) -> io::Result<End> {
         loop {
             let _ = self.reader.notified().await;
-            let written = self.reader.write(&mut self.stream.get_ref());
+            let written = self.write();
             let watched = self.reader.was_watched();
             if let (Ok(Written::All), false) = (&written, watched) {
                 continue;
@@ -53,12 +109,11 @@ impl Writing {
 
     /// Does what remains to be done after a write. Returns Some when there is nothing more to write.
     async fn finish(&mut self, mut written: io::Result<Written>, watched: bool) -> Option<io::Result<End>> {
-        let Writing { stream, reader, context } = self;
         if watched {
-            context.room.relieve().await;
+            self.context.room.relieve().await;
         }
         if let Ok(Written::Part) = written {
-            written = write_rest(stream, reader, context).await;
+            written = self.write_rest().await;
         }
         match written {
             Ok(Written::End(end)) => Some(Ok(end)),
@@ -66,55 +121,56 @@ impl Writing {
             Err(error) => {
                 if is_the_peers(&error) {
                     // What the peer said before it was gone is still to be read.
-                    let _ = within(STILL_READ, discard(reader, context)).await;
+                    let _ = within(STILL_READ, self.discard()).await;
                 }
                 Some(Err(error))
             }
         }
     }
-}
 
-/// Writes whenever the socket is writable, until all is written. Once the reader is to end, only for as long as `FLUSH`.
-async fn write_rest(stream: &Async<TcpStream>, reader: &mut Reader, context: &Context) -> io::Result<Written> {
-    let mut deadline = None;
-    loop {
-        let more = async {
-            writable(stream).await?;
-            io::Result::Ok(false)
-        };
-        let limit = async {
-            match &mut deadline {
-                None => reader.ending().await,
-                Some(timer) => {
-                    Timer::at(*timer).await;
-                    return Err(io::ErrorKind::TimedOut.into());
+    /// Writes whenever the socket is writable, until all is written. Once the reader is to end, only for as long as `FLUSH`.
+    async fn write_rest(&mut self) -> io::Result<Written> {
+        let mut deadline = None;
+        loop {
+            let limit = async {
+                match deadline {
+                    None => self.reader.ending().await,
+                    Some(deadline) => {
+                        Timer::at(deadline).await;
+                        return Err(io::Error::from(io::ErrorKind::TimedOut));
+                    }
                 }
+                Ok(true)
+            };
+            let more = async {
+                writable(&self.stream).await?;
+                Ok(false)
+            };
+            let is_ending = more.or(limit).await?;
+            if is_ending {
+                deadline = Some(Instant::now() + FLUSH);
             }
-            Ok(true)
-        };
-        if more.or(limit).await? {
-            deadline = Some(Instant::now() + FLUSH);
-        }
-        let written = reader.write(&mut stream.get_ref())?;
-        if reader.was_watched() {
-            context.room.relieve().await;
-        }
-        if written != Written::Part {
-            return Ok(written);
+            let written = self.write()?;
+            if self.reader.was_watched() {
+                self.context.room.relieve().await;
+            }
+            if written != Written::Part {
+                return Ok(written);
+            }
         }
     }
-}
 
-/// Reads to the end what nobody will get any more. It does so at once, because others may wait for this reader.
-async fn discard(reader: &mut Reader, context: &Context) {
-    loop {
-        let written = reader.write(&mut io::sink());
-        if reader.was_watched() {
-            context.room.relieve().await;
+    /// Reads to the end what nobody will get any more. It does so at once, because others may wait for this reader.
+    async fn discard(&mut self) {
+        loop {
+            let written = self.reader.write(&mut io::sink());
+            if self.reader.was_watched() {
+                self.context.room.relieve().await;
+            }
+            if let Ok(Written::End(_)) | Err(_) = written {
+                return;
+            }
+            let _ = self.reader.notified().await;
         }
-        if let Ok(Written::End(_)) | Err(_) = written {
-            return;
-        }
-        let _ = reader.notified().await;
     }
 }

@@ -2,6 +2,8 @@
 
 use crate::crowd::Crowd;
 use crate::harness::{Client, PATIENCE, PROMPT, Server};
+#[cfg(target_os = "linux")]
+use crate::wire::Wire;
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -71,8 +73,6 @@ struct Pastes {
     lines: usize,
     line: usize,
     options: &'static [&'static str],
-    /// How fast the slow one reads.
-    bytes_per_second: u32,
 }
 
 const LAST: &str = "and that was all";
@@ -121,12 +121,16 @@ impl Pastes {
         }
     }
 
-    /// Everybody pastes at once, while Ann types a line now and then; everybody hears everything. Returns how long what
-    /// Ann typed took to Bob.
-    fn are_heard_by_everybody(&self) -> Vec<Duration> {
+    /// Everybody pastes at once, while Ann types a line now and then; everybody hears everything, and so does a slow one
+    /// who connects and hears by these means. Returns how long what Ann typed took to Bob.
+    fn are_heard_by_everybody<R: Read + Send>(
+        &self,
+        dial: impl FnOnce(&Server) -> Client,
+        ears: impl FnOnce(TcpStream) -> R,
+    ) -> Vec<Duration> {
         let server = Server::start(self.options);
         let people: Vec<String> = (0..self.people).map(|number| format!("p{number}")).collect();
-        let mut slow = server.dial_with_small_window();
+        let mut slow = dial(&server);
         slow.hears(PROMPT);
         slow.joins("Slow");
         let mut here = vec![slow];
@@ -137,7 +141,7 @@ impl Pastes {
         }
         let mut here = here.into_iter().map(Client::into_stream);
         let mut next = || here.next().expect("they are all here");
-        let (slow, mut ann, bob) = (Paced::new(next(), self.bytes_per_second), next(), next());
+        let (slow, mut ann, bob) = (ears(next()), next(), next());
         let text = self.text();
         let begun = Instant::now();
         let listening = AtomicUsize::new(0);
@@ -203,8 +207,8 @@ impl Drop for Finished<'_> {
 #[test]
 fn a_slow_reader_hears_all_that_ten_people_paste_and_who_types_meanwhile_does_not_wait() {
     // 60 KB each, which is within everybody's burst.
-    let pastes = Pastes { people: 10, lines: 190, line: 316, options: &[], bytes_per_second: 64 * 1024 };
-    let mut delays = pastes.are_heard_by_everybody();
+    let pastes = Pastes { people: 10, lines: 190, line: 316, options: &[] };
+    let mut delays = pastes.are_heard_by_everybody(Server::dial_with_small_window, |slow| Paced::new(slow, 64 * 1024));
     delays.sort_unstable();
     let median = delays[delays.len() / 2];
     assert!(median < Duration::from_millis(50), "who types waits {median:?}");
@@ -212,8 +216,22 @@ fn a_slow_reader_hears_all_that_ten_people_paste_and_who_types_meanwhile_does_no
 
 #[test]
 fn without_a_rate_a_reader_of_a_megabyte_a_second_hears_every_line_of_five_pastes() {
-    let pastes = Pastes { people: 5, lines: 2000, line: 300, options: &["--rate", "0"], bytes_per_second: 1024 * 1024 };
-    pastes.are_heard_by_everybody();
+    let pastes = Pastes { people: 5, lines: 2000, line: 300, options: &["--rate", "0"] };
+    pastes.are_heard_by_everybody(Server::dial_with_small_window, |slow| Paced::new(slow, 1024 * 1024));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_reader_behind_a_slow_wire_hears_all_that_ten_people_paste() {
+    let Some(wire) = Wire::new() else { return };
+    // The slower the wire, the longer what the server's system holds takes to arrive.
+    wire.carries("256kbit");
+    let dial = |server: &Server| {
+        let address = server.addresses()[0];
+        Client::new(wire.far(|| TcpStream::connect(address)).expect("the wire carries"), server.story())
+    };
+    let pastes = Pastes { people: 10, lines: 95, line: 316, options: &["--listen", "10.77.0.1:0"] };
+    wire.near(|| pastes.are_heard_by_everybody(dial, as_it_comes));
 }
 
 // ---------------------------------------------------------------------------------------------------------------

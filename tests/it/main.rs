@@ -10,6 +10,7 @@ mod harness;
 mod random;
 mod reference;
 mod seat;
+mod wire;
 
 mod backpressure;
 mod bounds;

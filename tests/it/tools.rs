@@ -17,13 +17,17 @@ pub(crate) fn installed(tool: &str, argument: &str, mark: &str) -> bool {
         String::from_utf8_lossy(&printed).contains(mark)
     });
     if !found {
-        assert!(env::var_os("DYNASTI_DEMAND_TOOLS").is_none(), "{tool} ({mark}) is demanded and not installed");
-        #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
-        {
-            eprintln!("skipped: {tool} ({mark}) is not installed");
-        }
+        skipped(&format!("{tool} ({mark}) is not installed"));
     }
     found
+}
+
+/// Says why a test is skipped, or fails where none may be.
+#[track_caller]
+#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+pub(crate) fn skipped(why: &str) {
+    assert!(env::var_os("DYNASTI_DEMAND_TOOLS").is_none(), "no test is to be skipped: {why}");
+    eprintln!("skipped: {why}");
 }
 
 fn openbsd_nc() -> bool {

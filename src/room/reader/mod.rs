@@ -29,6 +29,9 @@ use super::log::{Cursor, Id, Listener};
 /// segments nothing is gained.
 const SLICES: usize = 16;
 
+/// How many bytes one system call is given at most. A slow reader is seen to read in steps of this size.
+const MAX_WRITE: usize = 8 * 1024;
+
 /// The reading end.
 #[derive(Debug)]
 pub struct Reader {
@@ -110,7 +113,7 @@ impl Reader {
         loop {
             self.receive();
             // Most readers keep up: what there is for them is one run.
-            let written = match self.only_run().map(|run| (run.len(), to.write(run))) {
+            let written = match self.only_run().map(|run| (run.len(), to.write(&run[..run.len().min(MAX_WRITE)]))) {
                 Some((length, Ok(written))) if written == length => {
                     self.pass_run(written);
                     return Ok(self.finished());
@@ -153,9 +156,9 @@ impl Reader {
         let mut slices = [IoSlice::new(&[]); SLICES];
         let (mut used, mut length) = (0, 0);
         let mut ahead = Ahead::new(self);
-        while used < SLICES {
+        while used < SLICES && length < MAX_WRITE {
             let Some(piece) = ahead.next(self) else { break };
-            slices[used] = IoSlice::new(piece);
+            slices[used] = IoSlice::new(&piece[..piece.len().min(MAX_WRITE - length)]);
             used += 1;
             length += piece.len();
         }
@@ -165,7 +168,7 @@ impl Reader {
         }
         let reached = ahead.reached();
         self.go_on(reached, written);
-        Ok(used < SLICES)
+        Ok(used < SLICES && length < MAX_WRITE)
     }
 
     /// Moves on after a write that was not complete. Returns false, as there is more to write.
@@ -214,9 +217,14 @@ impl Reader {
 
     /// Receives what the room has put since the last time.
     fn receive(&mut self) {
-        if !self.shared.has_incoming.load(Relaxed) {
-            return;
+        if self.shared.has_incoming.load(Relaxed) {
+            self.receive_incoming();
         }
+    }
+
+    /// Set apart from the check that every delivery makes.
+    #[cold]
+    fn receive_incoming(&mut self) {
         self.shared.has_incoming.store(false, Relaxed);
         let Incoming { directs, cursor } = mem::take(&mut *self.shared.incoming());
         if let Some(cursor) = cursor {

@@ -1,0 +1,108 @@
+//! A wire between two machines: two network namespaces of the test's own, joined by a pair of virtual interfaces. Nothing
+//! of it reaches the network of the real machine.
+//!
+//! Only root may make one. Where it cannot be made its tests say so and pass; with `DYNASTI_DEMAND_TOOLS` set they fail
+//! instead.
+#![cfg(target_os = "linux")]
+
+use crate::tools::{installed, skipped};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+/// The addresses of the near end, where the server is, and of the far one.
+const NEAR: &str = "10.77.0.1";
+const FAR: &str = "10.77.0.2";
+
+/// The interface at either end.
+const INTERFACE: &str = "wire";
+
+/// See the module's head.
+pub(crate) struct Wire {
+    near: Namespace,
+    far: Namespace,
+}
+
+impl Wire {
+    /// Makes a wire that carries everything at once, or none where that cannot be done.
+    pub(crate) fn new() -> Option<Wire> {
+        if !installed("tc", "-V", "iproute2") {
+            return None;
+        }
+        if !rustix::process::geteuid().is_root() {
+            skipped("only root makes network namespaces");
+            return None;
+        }
+        let wire = Wire { near: Namespace::new(), far: Namespace::new() };
+        let (near, far) = (wire.near.0.as_str(), wire.far.0.as_str());
+        run("ip", &["link", "add", INTERFACE, "netns", near, "type", "veth", "peer", "name", INTERFACE, "netns", far]);
+        for (namespace, address) in [(near, NEAR), (far, FAR)] {
+            run("ip", &["-n", namespace, "address", "add", &format!("{address}/24"), "dev", INTERFACE]);
+            for interface in ["lo", INTERFACE] {
+                run("ip", &["-n", namespace, "link", "set", interface, "up"]);
+            }
+        }
+        Some(wire)
+    }
+
+    /// Lets it carry only so much from the near end to the far one, in tc's words: `512kbit`.
+    pub(crate) fn carries(&self, rate: &str) {
+        let near = self.near.0.as_str();
+        run(
+            "tc",
+            &[
+                "-n", near, "qdisc", "add", "dev", INTERFACE, "root", "tbf", "rate", rate, "burst", "4kb", "latency",
+                "400ms",
+            ],
+        );
+    }
+
+    /// Does this at the near end: programs that it starts and sockets that it opens stay there.
+    pub(crate) fn near<T: Send>(&self, what: impl FnOnce() -> T + Send) -> T {
+        self.near.enter(what)
+    }
+
+    /// Does this at the far end.
+    pub(crate) fn far<T: Send>(&self, what: impl FnOnce() -> T + Send) -> T {
+        self.far.enter(what)
+    }
+}
+
+/// A network namespace, by its name. It is removed when dropped.
+struct Namespace(String);
+
+impl Namespace {
+    fn new() -> Namespace {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("dynasti-{}-{count}", std::process::id());
+        run("ip", &["netns", "add", &name]);
+        Namespace(name)
+    }
+
+    /// Does this in a thread of its own, because a namespace is a thread's.
+    fn enter<T: Send>(&self, what: impl FnOnce() -> T + Send) -> T {
+        let path = format!("/run/netns/{}", self.0);
+        let enter = || {
+            let namespace = File::open(path).expect("the namespace has a name");
+            move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).expect("root may enter");
+            what()
+        };
+        thread::scope(|scope| scope.spawn(enter).join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        let _ = Command::new("ip").args(["netns", "delete", &self.0]).status();
+    }
+}
+
+#[track_caller]
+fn run(tool: &str, arguments: &[&str]) {
+    let status = Command::new(tool).args(arguments).status().unwrap_or_else(|error| panic!("{tool} runs: {error}"));
+    assert!(status.success(), "{tool} {arguments:?}: {status}");
+}
