@@ -106,7 +106,7 @@ async fn enter(
 ) -> Result<(Id, Task<Wrote>), Closing> {
     let reader = context.room.enter(address).await?;
     let id = reader.id();
-    let mut writing = Writing::new(Arc::clone(stream), reader, Arc::clone(context));
+    let mut writing = Writing { stream: Arc::clone(stream), reader, context: Arc::clone(context) };
     Ok((id, context.executor.spawn(async move { contain(writing.run()).await })))
 }
 

@@ -17,7 +17,7 @@ use crate::within::within;
 
 /// How many bytes are written before the system is asked whether it takes more. With one more write, that is what it may
 /// hold unsent.
-const ASK_EVERY: usize = 8 * 1024;
+const ASK_EVERY: u64 = 8 * 1024;
 
 /// How long what a client has not read is still written to it once it is to end: the contract's one second for the
 /// goodbye of a server that stops, and well within the two that it gives a client that has no more to say.
@@ -29,46 +29,41 @@ const STILL_READ: Duration = Duration::from_secs(2);
 
 /// What the writer task holds.
 pub(super) struct Writing {
-    stream: Arc<Async<TcpStream>>,
-    reader: Reader,
-    context: Arc<Context>,
-    /// How many bytes were written since the system was asked whether it takes more.
-    unasked: usize,
+    pub(super) stream: Arc<Async<TcpStream>>,
+    pub(super) reader: Reader,
+    pub(super) context: Arc<Context>,
 }
 
 /// A socket that is asked now and then whether it takes more. Linux appends to a packet that it has not sent yet, until
 /// that has 64 KiB, without regard to the limits on what it may hold (`tcp_sendmsg_locked`); `poll` does regard them.
 struct Asked<'a> {
     stream: &'a TcpStream,
-    unasked: &'a mut usize,
+    /// How many bytes it has ever taken.
+    taken: u64,
 }
 
 impl Asked<'_> {
-    /// Returns an error when the system is asked and takes no more.
-    fn ask(&mut self) -> io::Result<()> {
-        if *self.unasked >= ASK_EVERY {
-            if poll(&mut [PollFd::new(self.stream, PollFlags::OUT)], Some(&Timespec::default()))? == 0 {
-                return Err(io::ErrorKind::WouldBlock.into());
-            }
-            *self.unasked = 0;
+    /// Writes so many bytes. If they are the ones that complete another `ASK_EVERY`, the system is asked first, and it is an
+    /// error when it takes no more.
+    fn write_by(&mut self, bytes: usize, write: impl FnOnce(&TcpStream) -> io::Result<usize>) -> io::Result<usize> {
+        let is_due = self.taken % ASK_EVERY + bytes as u64 >= ASK_EVERY;
+        if is_due && poll(&mut [PollFd::new(self.stream, PollFlags::OUT)], Some(&Timespec::default()))? == 0 {
+            return Err(io::ErrorKind::WouldBlock.into());
         }
-        Ok(())
+        let written = write(self.stream)?;
+        self.taken += written as u64;
+        Ok(written)
     }
 }
 
 impl Write for Asked<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.ask()?;
-        let written = self.stream.write(bytes)?;
-        *self.unasked += written;
-        Ok(written)
+        self.write_by(bytes.len(), |mut stream| stream.write(bytes))
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.ask()?;
-        let written = self.stream.write_vectored(slices)?;
-        *self.unasked += written;
-        Ok(written)
+        let bytes = slices.iter().map(|slice| slice.len()).sum();
+        self.write_by(bytes, |mut stream| stream.write_vectored(slices))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -77,13 +72,10 @@ impl Write for Asked<'_> {
 }
 
 impl Writing {
-    pub(super) fn new(stream: Arc<Async<TcpStream>>, reader: Reader, context: Arc<Context>) -> Writing {
-        Writing { stream, reader, context, unasked: 0 }
-    }
-
     /// Writes what there is to read, as much as the system takes.
     fn write(&mut self) -> io::Result<Written> {
-        self.reader.write(&mut Asked { stream: self.stream.get_ref(), unasked: &mut self.unasked })
+        let taken = self.reader.taken();
+        self.reader.write(&mut Asked { stream: self.stream.get_ref(), taken })
     }
 
     /// Writes what there is to read whenever the reader is notified, until the reader ends. Returns why it ended.

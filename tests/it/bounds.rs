@@ -9,6 +9,7 @@
 use crate::crowd::Crowd;
 use crate::harness::{Client, Server};
 use crate::tools::installed;
+use rustix::process::Signal;
 use std::fs;
 use std::process::Command;
 use std::thread;
@@ -73,12 +74,13 @@ impl<'a> Peaks<'a> {
 
     fn look(&mut self) {
         let port = self.server.port();
-        let clients = || socket_kib(&format!("dport = :{port}"));
-        // What is on its way to the server meanwhile is no more than the clients hold before and after.
-        let (before, machine, after) = (clients(), machine_kib(), clients());
-        let machine = machine.saturating_sub(self.machine_before_kib + before.max(after));
-        self.kernel_kib = self.kernel_kib.max(socket_kib(&format!("sport = :{port}")));
-        self.machine_kib = self.machine_kib.max(machine);
+        // Nothing is to move from one socket to another while all are looked at.
+        self.server.signal(Signal::STOP);
+        let clients = socket_kib(&format!("dport = :{port}"));
+        let machine = machine_kib().saturating_sub(self.machine_before_kib + clients);
+        let server = socket_kib(&format!("sport = :{port}"));
+        self.server.signal(Signal::CONT);
+        (self.kernel_kib, self.machine_kib) = (self.kernel_kib.max(server), self.machine_kib.max(machine));
     }
 
     #[track_caller]

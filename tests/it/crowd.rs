@@ -29,13 +29,13 @@ pub(crate) struct Crowd {
 }
 
 struct Member {
-    stream: TcpStream,
+    /// Closed at the end of the connection, so that the kernel holds nothing for it any more.
+    stream: Option<TcpStream>,
     /// What is still to be sent, from `sent` on.
     sending: Vec<u8>,
     sent: usize,
     /// The beginning of what came, until that was the welcome.
     greeted: Option<Vec<u8>>,
-    ended: bool,
 }
 
 impl Crowd {
@@ -64,7 +64,7 @@ impl Crowd {
             let stream = TcpStream::from(socket);
             stream.set_nonblocking(true).expect("a socket need not block");
             let sending = format!("m{number}\n").into_bytes();
-            crowd.members.push(Member { stream, sending, sent: 0, greeted: Some(Vec::new()), ended: false });
+            crowd.members.push(Member { stream: Some(stream), sending, sent: 0, greeted: Some(Vec::new()) });
             if number % 20 == 19 {
                 crowd.sends();
                 crowd.reads();
@@ -83,7 +83,7 @@ impl Crowd {
 
     /// How many are connected, as far as they have noticed.
     pub(crate) fn here(&self) -> usize {
-        self.members.iter().filter(|member| !member.ended).count()
+        self.members.iter().filter(|member| member.stream.is_some()).count()
     }
 
     /// Each of these is to send something, behind what it has not sent yet. It is only tried when `sends` is called.
@@ -118,12 +118,13 @@ impl Crowd {
 impl Member {
     fn sends(&mut self) -> usize {
         let before = self.sent;
-        while self.sent < self.sending.len() && !self.ended {
-            match self.stream.write(&self.sending[self.sent..]) {
+        while self.sent < self.sending.len() {
+            let Some(stream) = &mut self.stream else { break };
+            match stream.write(&self.sending[self.sent..]) {
                 Ok(length) => self.sent += length,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => self.ended = true,
+                Err(_) => self.stream = None,
             }
         }
         let sent = self.sent - before;
@@ -135,16 +136,16 @@ impl Member {
 
     fn reads(&mut self) -> usize {
         let (mut chunk, mut all) = ([0; 16 * 1024], 0);
-        while !self.ended {
-            match self.stream.read(&mut chunk) {
-                Ok(0) => self.ended = true,
+        while let Some(stream) = &mut self.stream {
+            match stream.read(&mut chunk) {
+                Ok(0) => self.stream = None,
                 Ok(length) => {
                     all += length;
                     self.is_greeted(&chunk[..length]);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => self.ended = true,
+                Err(_) => self.stream = None,
             }
         }
         all

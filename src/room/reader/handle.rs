@@ -104,9 +104,14 @@ impl Shared {
         self.total.fetch_add(direct.memory(), Relaxed);
     }
 
+    /// Returns how many bytes the destination has ever taken.
+    pub(super) fn taken(&self) -> u64 {
+        self.taken.load(Relaxed)
+    }
+
     /// Counts bytes that the destination has taken. Only the reader does so: nothing comes between the load and the store.
     pub(super) fn count_taken(&self, written: usize) {
-        self.taken.store(self.taken.load(Relaxed) + written as u64, Relaxed);
+        self.taken.store(self.taken() + written as u64, Relaxed);
     }
 
     pub(super) fn set_passed(&self, position: Size) {
@@ -216,7 +221,7 @@ impl Handle {
 
     /// Returns how many bytes the destination has ever taken.
     pub(in crate::room) fn taken(&self) -> u64 {
-        self.shared.taken.load(Relaxed)
+        self.shared.taken()
     }
 
     /// Returns whether its destination did not take all that was last written.

@@ -74,6 +74,11 @@ impl Reader {
         self.listener.id
     }
 
+    /// How many bytes the destination has ever taken.
+    pub fn taken(&self) -> u64 {
+        self.shared.taken()
+    }
+
     /// Waits until there may be something to read. An error means that the reader is to end; that, too, is learned by
     /// reading.
     pub fn notified(&self) -> Recv<'_, ()> {
