@@ -39,7 +39,7 @@
 //! 7. The library never prints, exits, reads arguments or hears signals: it takes listeners, readers and futures.
 //! 8. A task is held by whoever must wait for it; where one is detached, the reason stands there. A panic ends one client,
 //!    or the server.
-//! 9. `&self` changes nothing. What takes the room's write lock says so by `&mut`.
+//! 9. `&self` changes nothing behind the room's lock. What changes something there is `&mut`, so it has the write lock.
 
 pub mod address;
 pub mod client;

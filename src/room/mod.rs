@@ -4,7 +4,18 @@
 //! member, the transcript, the operator's terminal. How far a reader lags is the only measure of slowness (`backpressure`).
 //! What all have read is forgotten. One lock makes everybody hear the room in the same order.
 //!
-//! Every method takes the lock, works, and lets go; nothing is awaited under it.
+//! Every method takes the lock, works, and lets go; nothing is awaited under it. One thread runs all tasks
+//! (`process/drive.rs`), so whatever the room looks at, no reader is in the midst of a write.
+//!
+//! # Words
+//!
+//! - *entry*: what was appended at once: one line of one member, or several that came together;
+//! - *segment*: entries that lie together in memory, and are freed together;
+//! - *position*: a place in the log, in lines and bytes from its beginning; *head*: where the next entry will be;
+//! - *cursor*: a reader's position; *lag*: how far it is behind the head, with what waits for that reader alone;
+//! - *run*: bytes in a segment that one reader gets without a gap;
+//! - *direct message*: what is for one reader alone: the greeting, answers, private lines, last words;
+//! - *gather*, *publish*: while several speak, entries gather until it is *due* that readers are notified of them.
 //!
 //! # What it may hold
 //!

@@ -96,7 +96,7 @@ impl State {
             }
         }
         self.pressure.looked(head, furthest);
-        self.ending.drain(..).for_each(|handle| handle.close());
+        self.ending.drain(..).for_each(|mut handle| handle.close());
         self.notify_outputs(head);
         self.drop_all(slow, now);
         if self.gathering.due().is_some() {
@@ -121,9 +121,9 @@ impl State {
         }
     }
 
-    fn notify_outputs(&self, head: Size) {
-        let output = (&self.output, self.watch.then_some(MAX_OUTPUT));
-        let transcript = self.transcript.as_ref().map(|handle| (handle, Some(MAX_BACKLOG)));
+    fn notify_outputs(&mut self, head: Size) {
+        let output = (&mut self.output, self.watch.then_some(MAX_OUTPUT));
+        let transcript = self.transcript.as_mut().map(|handle| (handle, Some(MAX_BACKLOG)));
         for (handle, limit) in transcript.into_iter().chain([output]) {
             handle.notify();
             if limit.is_some_and(|limit| handle.behind(head).exceeds(limit)) {

@@ -212,7 +212,7 @@ impl State {
     /// Ends what reads the room besides its members: nothing more will come.
     pub(super) fn end_outputs(&mut self, now: Now) {
         self.publish(now);
-        for handle in [Some(&self.output), self.transcript.as_ref()].into_iter().flatten() {
+        for handle in [Some(&mut self.output), self.transcript.as_mut()].into_iter().flatten() {
             handle.end(self.log.head(), Vec::new(), 0, End::Closing);
             handle.close();
         }
@@ -231,7 +231,7 @@ impl State {
 
     /// Removes a connection. This is the only place that does: it frees the name, has the reader end, and announces that.
     pub(super) fn remove(&mut self, id: Id, cause: Option<Cause>, words: Message, end: End, now: Now) {
-        let Some(gone) = self.members.remove(id) else { return };
+        let Some(mut gone) = self.members.remove(id) else { return };
         if gone.reader.is_watched() {
             self.waited = None;
         }
@@ -258,7 +258,7 @@ impl State {
     /// Tells one connection something that nobody else hears.
     pub(super) fn tell(&mut self, id: Id, message: Message, now: Now) {
         let (head, gathers) = (self.log.head(), self.gathering.due().is_some());
-        let Some(client) = self.members.get(id) else { return };
+        let Some(client) = self.members.get_mut(id) else { return };
         let lines = message.lines() as u64;
         client.reader.put(head, message.into_bytes(), lines);
         // What gathers comes before this message. Members are notified of both when it is published.

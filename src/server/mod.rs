@@ -43,7 +43,8 @@ use crate::within::within;
 const BACKLOG: i32 = 4096;
 
 /// A peer that is silent this long is asked whether it is there, so often and so many times: a closed lid or a pulled
-/// cable is noticed within 90 s. The contract's numbers.
+/// cable is noticed within 90 s. The contract's numbers. Where `UNACKNOWLEDGED` is less than the silence, Linux does not
+/// wait for all of the answers (`tcp_keepalive_timer`): the peer is gone when the second question is due.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEPALIVE_COUNT: u32 = 3;

@@ -141,24 +141,24 @@ pub(in crate::room) struct Handle {
 
 impl Handle {
     /// Notifies the reader, unless a notification waits for it already.
-    pub(in crate::room) fn notify(&self) {
+    pub(in crate::room) fn notify(&mut self) {
         let _ = self.notify.try_send(());
     }
 
     /// Puts a direct message at this position: it is for this reader alone.
-    pub(in crate::room) fn put(&self, position: Size, bytes: Vec<u8>, lines: u64) {
+    pub(in crate::room) fn put(&mut self, position: Size, bytes: Vec<u8>, lines: u64) {
         self.push(Direct { position: position.bytes, bytes: bytes.into(), lines, then: Then::GoOn });
     }
 
     /// Puts a direct message at this position, and has the reader read the log from the cursor on once it has passed the
     /// message. The cursor stands at the same position.
-    pub(in crate::room) fn follow(&self, position: Size, bytes: Vec<u8>, lines: u64, cursor: Cursor) {
+    pub(in crate::room) fn follow(&mut self, position: Size, bytes: Vec<u8>, lines: u64, cursor: Cursor) {
         self.shared.set_passed(position);
         self.push(Direct { position: position.bytes, bytes: bytes.into(), lines, then: Then::Follow(cursor) });
     }
 
     /// Has the reader end at this position, after these last words. [`Handle::close`] is to follow.
-    pub(in crate::room) fn end(&self, position: Size, words: Vec<u8>, lines: u64, end: End) {
+    pub(in crate::room) fn end(&mut self, position: Size, words: Vec<u8>, lines: u64, end: End) {
         if end == End::TooSlow {
             // The reader would discard these messages. They stop counting now, and not only when its task has its turn:
             // otherwise the next direct message to anybody would still exceed the bound, and another member would be dropped.
@@ -169,13 +169,13 @@ impl Handle {
     }
 
     /// Notifies the reader for the last time. All entries that stand before its end have to be published.
-    pub(in crate::room) fn close(&self) {
+    pub(in crate::room) fn close(&mut self) {
         self.notify.close();
     }
 
     /// Has the reader skip what it has not read, and go on at this position, where the cursor stands. Its lag is zero from
     /// now on, even if it does not look for a long time.
-    pub(in crate::room) fn skip(&self, position: Size, cursor: Cursor) {
+    pub(in crate::room) fn skip(&mut self, position: Size, cursor: Cursor) {
         self.lose(self.behind(position).lines);
         self.shared.set_passed(position);
         self.shared.incoming().cursor = Some(Box::new(cursor));
@@ -184,7 +184,7 @@ impl Handle {
     }
 
     /// Counts lines that the reader was to read and will not get.
-    pub(in crate::room) fn lose(&self, lines: u64) {
+    pub(in crate::room) fn lose(&mut self, lines: u64) {
         self.shared.lost.fetch_add(lines, Relaxed);
     }
 
@@ -193,7 +193,7 @@ impl Handle {
         self.shared.lost.load(Relaxed)
     }
 
-    fn push(&self, direct: Direct) {
+    fn push(&mut self, direct: Direct) {
         self.shared.count(&direct);
         self.shared.incoming().directs.push(direct);
         self.shared.has_incoming.store(true, Relaxed);
@@ -230,7 +230,7 @@ impl Handle {
     }
 
     /// Has [`Reader::was_watched`] return true once something is written.
-    pub(in crate::room) fn watch(&self) {
+    pub(in crate::room) fn watch(&mut self) {
         self.shared.watched.store(true, Relaxed);
     }
 

@@ -46,11 +46,11 @@ impl One {
         self.log.append(text.as_bytes(), text.matches('\n').count() as u64, &entry);
     }
 
-    fn put(&self, text: &str) {
+    fn put(&mut self, text: &str) {
         self.handle.put(self.log.head(), text.into(), text.matches('\n').count() as u64);
     }
 
-    fn end(&self, words: &str, end: End) {
+    fn end(&mut self, words: &str, end: End) {
         self.handle.end(self.log.head(), words.into(), 1, end);
         self.handle.close();
     }
@@ -364,7 +364,7 @@ fn what_is_put_after_its_reader_is_gone_is_given_back_when_the_room_lets_it_go()
     one.put("-- taken in\n");
     one.takes(5);
     one.put("-- not taken in\n");
-    let One { log, handle, reader, total } = one;
+    let One { log, mut handle, reader, total } = one;
     drop(reader);
     handle.put(log.head(), b"-- late\n".to_vec(), 1);
     assert_eq!(total.load(Relaxed), 2 * OVERHEAD + "-- not taken in\n-- late\n".len());
@@ -412,7 +412,7 @@ fn who_is_woken_several_times_looks_once() {
 
 #[test]
 fn who_is_watched_is_told_so_once() {
-    let one = One::new();
+    let mut one = One::new();
     assert!(!one.reader.was_watched());
     one.handle.watch();
     assert!(one.reader.was_watched() && !one.reader.was_watched());
