@@ -2,6 +2,8 @@
 //! whatever way it is said, renamed, replayed or written down.
 
 use crate::harness::{Client, GOODBYE, Scratch, Server};
+use crate::random::Chance;
+use fastrand::Rng;
 
 /// What is made into lines: all that has a meaning to the server, to a terminal or to a reader.
 const PIECES: &[&[u8]] = &[
@@ -69,30 +71,20 @@ const PIECES: &[&[u8]] = &[
     b"2026-11-22T19:04:05Z Ann: hi",
 ];
 
-/// Knuth's linear congruential generator: the same lines every time.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % sides
+/// A line without its end. Half of them begin with a command, for those are the ways that lead further.
+fn any_line(random: &mut Rng) -> Vec<u8> {
+    let mut line = Vec::new();
+    if random.bool() {
+        line.extend_from_slice(random.pick(&PIECES[..6]));
+        line.push(b' ');
     }
-
-    /// A line without its end. Half of them begin with a command, for those are the ways that lead further.
-    fn line(&mut self) -> Vec<u8> {
-        let mut line = Vec::new();
-        if self.roll(2) == 0 {
-            line.extend_from_slice(PIECES[self.roll(6)]);
+    for _ in 0..random.usize(..6) {
+        line.extend_from_slice(random.pick(PIECES));
+        if random.bool() {
             line.push(b' ');
         }
-        for _ in 0..self.roll(6) {
-            line.extend_from_slice(PIECES[self.roll(PIECES.len())]);
-            if self.roll(2) == 0 {
-                line.push(b' ');
-            }
-        }
-        line
     }
+    line
 }
 
 /// The names of those who listen, and never say anything.
@@ -153,9 +145,9 @@ fn nothing_passes_for_anybody_else(seed: u64) {
     for listener in &mut listeners {
         listener.hears("Mal has joined the chat.");
     }
-    let mut dice = Dice(seed);
+    let mut random = Rng::with_seed(seed);
     for round in 0..ROUNDS {
-        let line = dice.line();
+        let line = any_line(&mut random);
         let sentinel = format!("/sentinel {round}");
         // After `/quit` nobody takes the second line any more.
         mal.tries_to_send([&line, b"\n/".as_slice(), sentinel.as_bytes(), b"\n"].concat());
