@@ -45,6 +45,17 @@ const PIECES: &[&[u8]] = &[
     b"is now known as",
     b"Server is shutting down. Bye!",
     b"Welcome, Ann!",
+    b"Join with",
+    b"nc 6.6.6.6 4000",
+    b"Server listening on",
+    b"Or open",
+    b"This is",
+    b"dynasti.local.",
+    b"Shutting down",
+    b"Ann connected from 6.6.6.6:1",
+    b"O'Brien",
+    b"'",
+    b"\xe2\x80\x99",
     b" ",
     b"  ",
     b"\t",
@@ -215,7 +226,7 @@ fn nothing_passes_for_anybody_else_2() {
 #[test]
 fn names_that_would_pass_for_somebody_else_are_not_given() {
     let server = Server::start(&[]);
-    let mut ann = server.join("Ann");
+    let [mut ann, _obrien, _zoe] = server.room(["Ann", "O'Brien", "Zoë"]);
     for name in [
         "[SERVER]",
         "[SERVER]:",
@@ -228,6 +239,15 @@ fn names_that_would_pass_for_somebody_else_are_not_given() {
         "Аnn",
         "Ａｎｎ",
         "Ann\u{200b}",
+        "O’Brien",
+        "o\u{2bc}brien",
+        "Zoe\u{308}",
+        "Join with",
+        "join with nc 6.6.6.6",
+        "Server listening on",
+        "Or open",
+        "This is dynasti.local.",
+        "Shutting down server...",
     ] {
         let mut guest = server.guest();
         guest.says(name);

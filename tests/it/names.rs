@@ -104,6 +104,29 @@ fn letters_of_every_script_digits_and_a_few_signs_make_a_name() {
 }
 
 #[test]
+fn accents_and_apostrophes_have_one_spelling_however_they_are_typed() {
+    let server = Server::start(&[]);
+    let [mut jose, mut obrien] = server.room(["José", "O'Brien"]);
+    let mut guest = server.guest();
+    // As macOS types it in names of files.
+    guest.says("Jose\u{301}");
+    guest.hears("Name \"José\" is already taken. Choose a different name:");
+    // As a phone types it.
+    guest.says("O’Brien");
+    guest.hears("Name \"O'Brien\" is already taken. Choose a different name:");
+    guest.says("L’E\u{301}toile");
+    guest.hears("Welcome, L'Étoile! You can now chat. Type messages and press Enter.");
+    for member in [&mut jose, &mut obrien] {
+        member.hears("L'Étoile has joined the chat.");
+    }
+    guest.says("/msg o’brien hello");
+    guest.hears("-- To O'Brien (private): hello");
+    obrien.hears("L'Étoile (private): hello");
+    guest.says("/msg jose\u{301} hello");
+    jose.hears("L'Étoile (private): hello");
+}
+
+#[test]
 fn twenty_four_characters_are_a_name_and_twenty_five_are_not() {
     let server = Server::start(&[]);
     server.join("abcdefghijklmnopqrstuvwx").leaves();

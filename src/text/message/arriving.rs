@@ -31,7 +31,7 @@ impl Message {
     /// Answers `/help` at the name prompt.
     pub fn help_with_names() -> Message {
         Message::line(format_args!(
-            "-- Type a name to come in: letters, digits, spaces and _ - . up to {MAX_NAME}. /who tells who is here, \
+            "-- Type a name to come in: letters, digits, spaces and _ - . ' up to {MAX_NAME}. /who tells who is here, \
              /quit leaves."
         ))
     }

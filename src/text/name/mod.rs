@@ -18,7 +18,7 @@ use std::sync::Arc;
 // `text` uses no other crate. std does not know which characters have no column of their own.
 use unicode_width::UnicodeWidthChar;
 
-use self::tables::{ALPHABETS, LIKE_LATIN, OTHER_MARKS, SAME, SPACING_MARKS};
+use self::tables::{ALPHABETS, COMPOSED, LIKE_LATIN, OTHER_MARKS, SAME, SPACING_MARKS};
 
 /// The longest name in characters, after trimming and collapsing spaces. Beside such a name a message still fits on one
 /// line of the screen.
@@ -34,8 +34,11 @@ const RESERVED: [&str; 8] = ["server", "system", "operator", "admin", "dynasti",
 /// The words of the server's own notices about somebody, as keys.
 const NOTICES: [&str; 3] = ["has joined the chat", "has left the chat", "is now known as"];
 
-/// A name that keeps the rules: as typed, but trimmed, and with each run of white space replaced by one space. Cheap to
-/// clone.
+/// The words that lines of the server's own output begin with, as keys. `NAME: TEXT` is on the operator's terminal too.
+const OUTPUT: [&str; 5] = ["join with", "server listening", "or open", "this is", "shutting down"];
+
+/// A name that keeps the rules: as typed, but trimmed, with each run of white space replaced by one space, each letter
+/// composed with its accent, and each apostrophe straight. Cheap to clone.
 ///
 /// To compare two names, compare their [`Key`]s.
 #[derive(Debug, Clone)]
@@ -54,7 +57,7 @@ pub enum Refusal {
     Empty,
     /// It has more than [`MAX_NAME`] characters.
     TooLong,
-    /// It has a character that is not a letter, a digit, a space, `_`, `-` or `.`.
+    /// It has a character that is not a letter, a digit, a space, `_`, `-`, `.`, or an apostrophe between two letters.
     Character,
     /// It starts with `_`, `-` or `.`.
     First,
@@ -66,7 +69,7 @@ pub enum Refusal {
     Mixed,
     /// It is one of the names that the server keeps for itself.
     Reserved,
-    /// It holds the words of one of the server's notices.
+    /// It holds the words of one of the server's notices, or begins like a line of the server's own output.
     Notice,
 }
 
@@ -76,7 +79,7 @@ impl Name {
     /// # Errors
     /// The first [`Refusal`] that applies.
     pub fn parse(typed: &str) -> Result<Self, Refusal> {
-        let name = spaced(typed);
+        let name = spelled(typed);
         if name.is_empty() {
             return Err(Refusal::Empty);
         }
@@ -94,7 +97,7 @@ impl Name {
         if RESERVED.contains(&&*key.0) {
             return Err(Refusal::Reserved);
         }
-        if NOTICES.iter().any(|words| key.0.contains(words)) {
+        if NOTICES.iter().any(|words| key.0.contains(words)) || OUTPUT.iter().any(|words| key.0.starts_with(words)) {
             return Err(Refusal::Notice);
         }
         Ok(Self { typed: name.into() })
@@ -121,7 +124,7 @@ impl Key {
     /// Returns the key of any text, for looking up a name that somebody typed. The key of a key's text is the same key.
     pub fn of(text: &str) -> Self {
         let mut folded = Vec::with_capacity(text.len());
-        for char in spaced(text).chars() {
+        for char in spelled(text).chars() {
             fold(char, &mut folded);
         }
         // The marks on one letter look the same in any order, and a doubled mark looks like one.
@@ -129,7 +132,7 @@ impl Key {
             marks.sort_unstable();
         }
         folded.dedup_by(|next, one| next == one && is_mark(*one));
-        Self(String::from_iter(folded).into())
+        Self(composed(folded).into())
     }
 }
 
@@ -138,7 +141,7 @@ impl fmt::Display for Refusal {
         f.write_str(match self {
             Self::Empty => "it is empty",
             Self::TooLong => "it is longer than 24 characters",
-            Self::Character => "only letters, digits, spaces and _ - . are allowed",
+            Self::Character => "only letters, digits, spaces and _ - . are allowed, and ' between letters",
             Self::First => "it must start with a letter or a digit",
             Self::Invisible => "it has an invisible or combining character; type whole letters only",
             Self::Style => "it has styled or unusual letters that can pass for others; type plain ones",
@@ -151,16 +154,45 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// Returns the text trimmed, with each run of white space replaced by one space.
-fn spaced(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+/// Returns the text in one spelling: trimmed, with each run of white space replaced by one space, letters composed with
+/// their accents, which macOS types apart in names of files, and apostrophes straight, which phones type bent.
+fn spelled(text: &str) -> String {
+    let spaced = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    composed(spaced.chars().map(|char| if matches!(char, '\u{2019}' | '\u{2bc}') { '\'' } else { char }))
+}
+
+/// Returns the text of these characters, with each accent composed with its letter where Unicode has them as one.
+fn composed(chars: impl IntoIterator<Item = char>) -> String {
+    let mut text = String::new();
+    for char in chars {
+        let together = compose(text.chars().next_back(), char);
+        if together.is_some() {
+            text.pop();
+        }
+        text.push(together.unwrap_or(char));
+    }
+    text
+}
+
+/// Returns what a letter and a mark are together, if that is one letter.
+fn compose(letter: Option<char>, mark: char) -> Option<char> {
+    let row = COMPOSED.binary_search_by_key(&mark, |&(mark, _)| mark).ok()?;
+    let mut letters = COMPOSED[row].1.chars();
+    while let (Some(without), with) = (letters.next(), letters.next()) {
+        if Some(without) == letter {
+            return with;
+        }
+    }
+    None
 }
 
 /// Checks each character, and each mark by the letter that it stands on.
 fn check_characters(name: &str) -> Result<(), Refusal> {
     // The script of the letter that a mark could stand on here, and the number of marks that already stand on it.
     let (mut script, mut marks) = (None, 0);
-    for char in name.chars() {
+    let mut after_letter = false;
+    let mut chars = name.chars().peekable();
+    while let Some(char) = chars.next() {
         if is_mark(char) {
             marks += 1;
             if script != marked_script(char) || marks > MAX_MARKS {
@@ -176,8 +208,12 @@ fn check_characters(name: &str) -> Result<(), Refusal> {
                 return Err(Refusal::Style);
             }
         } else if !matches!(char, ' ' | '_' | '-' | '.') {
-            return Err(Refusal::Character);
+            let before_letter = chars.peek().is_some_and(|next| next.is_alphabetic());
+            if char != '\'' || !after_letter || !before_letter {
+                return Err(Refusal::Character);
+            }
         }
+        after_letter = char.is_alphabetic();
         (script, marks) = (marked_script(char).filter(|_| char.is_alphabetic()), 0);
     }
     Ok(())

@@ -37,7 +37,7 @@ fn assert_obeys_the_rules(name: &Name) {
         let mark = char.width() == Some(0) && ('\u{591}'..'\u{1800}').contains(&char);
         // Karen and Shan tone marks take a column and count as no letters.
         let tone = ('\u{1063}'..='\u{109b}').contains(&char);
-        assert!(char.is_alphanumeric() || mark || tone || " _-.".contains(char), "{text:?}");
+        assert!(char.is_alphanumeric() || mark || tone || " _-.'".contains(char), "{text:?}");
         assert!(mark || char.width() > Some(0), "{text:?}");
         assert!(!['\u{115f}', '\u{1160}', '\u{3164}', '\u{ffa0}'].contains(&char), "{text:?}");
         assert!(crate::text::line::clean(text) == text, "{text:?}");
@@ -50,6 +50,9 @@ fn assert_obeys_the_rules(name: &Name) {
     }
     for reserved in ["server", "system", "operator", "admin", "dynasti", "everyone", "all", "you"] {
         assert_ne!(&*key.0, reserved, "{text:?}");
+    }
+    for words in ["join with", "server listening", "or open", "this is", "shutting down"] {
+        assert!(!key.0.starts_with(words) && !text.to_lowercase().starts_with(words), "{text:?}");
     }
     for words in ["has joined the chat", "has left the chat", "is now known as"] {
         assert!(!key.0.contains(words) && !text.to_lowercase().contains(words), "{text:?}");
@@ -91,6 +94,52 @@ fn spaces_are_trimmed_and_collapsed() {
 }
 
 #[test]
+fn a_letter_and_its_accent_become_one_letter_where_there_is_one() {
+    for (typed, name) in [
+        ("Jose\u{301}", "José"),
+        ("Zoe\u{308}", "Zoë"),
+        ("A\u{30a}ngstro\u{308}m", "Ångström"),
+        ("S\u{327}u\u{308}kru\u{308} I\u{307}no\u{308}nu\u{308}", "Şükrü İnönü"),
+        ("Nguye\u{302}\u{303}n Thi\u{323} Hu\u{31b}o\u{31b}ng", "Nguyễn Thị Hương"),
+        ("Vie\u{323}\u{302}t", "Việt"),
+        ("И\u{306}овков", "Йовков"),
+        ("Χρη\u{301}στος", "Χρήστος"),
+        ("か\u{3099}ハ\u{309a}", "がパ"),
+    ] {
+        assert_eq!(Name::parse(typed).map(|name| name.to_string()), Ok(name.into()), "{typed:?}");
+        assert!(same(typed, name), "{typed:?}");
+    }
+    // What is composed counts as one character.
+    assert!(Name::parse(&"e\u{301}".repeat(24)).is_ok());
+    assert_eq!(refusal(&"e\u{301}".repeat(25)), Refusal::TooLong);
+}
+
+#[test]
+fn every_letter_of_the_table_is_one_that_a_name_may_have() {
+    for (mark, letters) in COMPOSED {
+        let letters: Vec<char> = letters.chars().collect();
+        for pair in letters.chunks(2) {
+            let [without, with] = pair[..] else { panic!("{mark:?}: no pair") };
+            let name = Name::parse(&format!("{without}{mark}")).unwrap_or_else(|refusal| panic!("{with}: {refusal}"));
+            assert_eq!(name.as_str(), with.to_string());
+            assert_obeys_the_rules(&name);
+        }
+    }
+}
+
+#[test]
+fn an_apostrophe_may_stand_between_two_letters() {
+    for typed in ["O'Brien", "O’Brien", "O\u{2bc}Brien"] {
+        assert_eq!(Name::parse(typed).map(|name| name.to_string()), Ok("O'Brien".into()));
+        assert!(same(typed, "o'BRIEN"));
+    }
+    for typed in ["D'Artagnan", "Ann's", "В'ячеслав", "L'O'L", "कि'म", "Ə'la"] {
+        assert!(Name::parse(typed).is_ok(), "{typed:?}");
+    }
+    assert!(!same("O'Brien", "OBrien"));
+}
+
+#[test]
 fn twenty_four_characters_are_the_most() {
     assert!(Name::parse(&"x".repeat(24)).is_ok());
     assert!(Name::parse(&format!("  {}  {} ", "x".repeat(12), "山".repeat(11))).is_ok());
@@ -104,7 +153,7 @@ fn only_letters_digits_and_a_little_punctuation() {
     for typed in [
         "Ann!", "<Ann>", "[SERVER]", "a:b", "a/b", "a\"b", "a*", "😀", "Ann 👍🏽", "a,b", "@ann", "a\u{7}b",
         "a\u{fffd}", "ක\u{dd5}", "ਕ\u{a55}", "x\u{ff1a}y", "x\u{ff3f}y", "\u{2800}", "a\u{b7}b", "م\u{6dd}", "a\u{2010}b",
-        "a’b",
+        "'Ann", "Ann'", "Ann '", "O''Brien", "O' Brien", "O'1", "1'O", "O'-B", "O‘Brien", "O`Brien", "O´Brien", "O\u{ff07}Brien", "O\"Brien",
     ] {
         assert_eq!(refusal(typed), Refusal::Character, "{typed:?}");
     }
@@ -118,8 +167,8 @@ fn only_letters_digits_and_a_little_punctuation() {
 fn nothing_blank_combining_or_without_width() {
     for typed in [
         "\u{115f}", "\u{1160}", "\u{3164}", "\u{ffa0}", "A\u{3164}", "\u{200b}", "A\u{200d}n", "A\u{200c}n",
-        "A\u{fe0f}", "A\u{2060}", "\u{301}", "e\u{301}", "Е\u{308}", "A\u{34f}", "a\u{363}", "α\u{345}",
-        "か\u{3099}", "\u{180e}A", "A\u{e0100}",
+        "A\u{fe0f}", "A\u{2060}", "\u{301}", "x\u{301}", "é\u{301}", "Ж\u{301}", "A \u{301}", "1\u{301}", "A\u{34f}", "a\u{363}", "α\u{345}",
+        "ま\u{3099}", "\u{180e}A", "A\u{e0100}",
         // Marks first, after a digit, a space or a letter of another script, and too many of them.
         "\u{93f}क", "\u{93e}", "\u{94e}", "\u{c01}", "\u{17b6}", "\u{1087}", "1\u{93f}", "क \u{93f}", "A\u{93f}", "A\u{94d}",
         "ক\u{93f}", "A\u{64b}", "م-\u{64b}", "\u{651}م", "ม\u{e48}\u{e48}\u{e48}\u{e48}\u{e48}\u{e48}",
@@ -168,7 +217,7 @@ fn reserved_names_in_every_dress() {
     for typed in ["servers", "Administrator", "Ally", "You2"] {
         assert!(Name::parse(typed).is_ok(), "{typed:?}");
     }
-    for reserved in RESERVED.iter().chain(&NOTICES) {
+    for reserved in RESERVED.iter().chain(&NOTICES).chain(&OUTPUT) {
         assert_eq!(&*Key::of(reserved).0, *reserved);
     }
 }
@@ -183,6 +232,20 @@ fn no_name_holds_the_words_of_a_notice() {
         assert_eq!(refusal(typed), Refusal::Notice, "{typed:?}");
     }
     assert!(Name::parse("Bo has joined").is_ok());
+}
+
+#[test]
+#[rustfmt::skip]
+fn no_name_begins_like_a_line_of_the_servers_own_output() {
+    for typed in [
+        "Join with", "join  WITH", "Join with nc 6.6.6.6", "Server listening", "Server listening on", "Or open", "Or open it",
+        "This is", "This is dynasti.local.", "Shutting down", "Shutting down server...", "Ｔｈｉｓ is", "Thıs is",
+    ] {
+        assert_eq!(refusal(typed), Refusal::Notice, "{typed:?}");
+    }
+    for typed in ["Join", "With", "I join with", "This", "Isis", "Or", "Open", "Shutting", "Servers"] {
+        assert!(Name::parse(typed).is_ok(), "{typed:?}");
+    }
 }
 
 #[test]
@@ -221,6 +284,7 @@ fn folding_is_stable_for_every_character() {
 #[test]
 fn tables_are_in_order() {
     assert!(SAME.is_sorted_by(|one, next| one.0 < next.0));
+    assert!(COMPOSED.is_sorted_by(|one, next| one.0 < next.0));
     for ranges in [&ALPHABETS[..], &LIKE_LATIN, &OTHER_MARKS, &SPACING_MARKS] {
         assert!(ranges.iter().all(|range| range.start() <= range.end()));
         assert!(ranges.windows(2).all(|pair| pair[0].end() < pair[1].start()));
@@ -246,9 +310,9 @@ fn every_character_alone_and_second() {
 #[test]
 fn whatever_is_accepted_obeys_the_rules() {
     #[rustfmt::skip]
-    const PARTS: [&str; 22] = [
+    const PARTS: [&str; 30] = [
         "server", "ADMIN", "all", "you", " has joined the chat", "is now ", "known as", "ſ", "İ", "Ｓ", " ", "\u{3000}", "a", "Z", "-",
-        "б", "σ", "ς", "\u{64e}", "\u{651}", "\u{94d}", "क",
+        "б", "σ", "ς", "\u{64e}", "\u{651}", "\u{94d}", "क", "'", "’", "\u{301}", "\u{308}", "\u{307}", "\u{323}", "This ", "is ",
     ];
     let mut random = Rng::with_seed(3);
     let mut accepted = 0;
