@@ -48,9 +48,17 @@ impl fmt::Display for Unreachable {
             Reason::NotFound(why) => write!(f, "name not found ({why})."),
             Reason::LookupTimedOut => write!(f, "looking up the name timed out after {} s.", PATIENCE.as_secs()),
             Reason::Tried(tries) => {
-                for (at, (address, error)) in tries.iter().enumerate() {
-                    let separator = if at == 0 { "" } else { "; " };
-                    write!(f, "{separator}{} ({address})", in_words(address, error))?;
+                let mut separator = "";
+                // Those that failed in the same way stand together.
+                for tries in tries.chunk_by(|(one, why), (next, also)| in_words(one, why) == in_words(next, also)) {
+                    let addresses: Vec<String> = tries.iter().map(|(address, _)| address.to_string()).collect();
+                    let addresses = addresses.join(", ");
+                    let words = tries.first().map(|(address, why)| in_words(address, why)).unwrap_or_default();
+                    write!(f, "{separator}{words}")?;
+                    if addresses != self.address.to_string() {
+                        write!(f, " ({addresses})")?;
+                    }
+                    separator = "; ";
                 }
                 f.write_str(".")
             }
@@ -166,11 +174,19 @@ mod tests {
         assert_eq!(say(Reason::NotFound("no".into())), "Could not connect to pi:4000: name not found (no).");
         let (v4, v6) =
             (SocketAddr::from(([10, 0, 0, 1], 4000)), SocketAddr::from(([0xfe80, 0, 0, 0, 0, 0, 0, 1], 4000)));
-        let tries = vec![(v4, ErrorKind::ConnectionRefused.into()), (v6, ErrorKind::TimedOut.into())];
+        let also_v4 = SocketAddr::from(([10, 0, 0, 2], 4000));
+        let refused = || ErrorKind::ConnectionRefused.into();
+        let tries = vec![(v4, refused()), (also_v4, refused()), (v6, ErrorKind::TimedOut.into())];
         assert_eq!(
             say(Reason::Tried(tries)),
-            "Could not connect to pi:4000: connection refused, no server listens there (10.0.0.1:4000); \
+            "Could not connect to pi:4000: connection refused, no server listens there (10.0.0.1:4000, 10.0.0.2:4000); \
              timed out after 10 s ([fe80::1]:4000)."
+        );
+        let itself =
+            Unreachable { address: "10.0.0.1".parse().expect("a host"), reason: Reason::Tried(vec![(v4, refused())]) };
+        assert_eq!(
+            itself.to_string(),
+            "Could not connect to 10.0.0.1:4000: connection refused, no server listens there."
         );
         assert!(say(Reason::Tried(vec![(v6, ErrorKind::InvalidInput.into())])).contains("needs its interface"));
         assert!(say(Reason::LookupTimedOut).contains("timed out after 10 s"));

@@ -1,24 +1,42 @@
 //! The client without a terminal: it sends its input and prints what it hears, line by line. It knows pipes and the
 //! channels of the link, and nothing of the server.
 
+use std::convert::Infallible;
 use std::io;
+use std::time::Duration;
 
 use async_channel::{Receiver, Sender};
-use futures_lite::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use futures_lite::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, FutureExt};
+use smol::Timer;
 
 use super::link::Event;
 
 const READ: usize = 16 * 1024;
 
-/// Passes the input on in whole lines, a last one without its end included, and closes the channel after it.
+/// How long an input may pause once the output is closed. A program that writes pauses for less; a person, or a pipe that
+/// is open for nothing, does not.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Passes the input on in whole lines, a last one without its end included, and closes the channel after it. When
+/// `unheard` closes, the output is closed, and the input ends at its next pause.
 ///
 /// # Errors
 /// The input cannot be read.
-pub(crate) async fn say(mut input: impl AsyncRead + Unpin, outgoing: Sender<Vec<u8>>) -> io::Result<()> {
+pub(crate) async fn say(
+    mut input: impl AsyncRead + Unpin,
+    outgoing: Sender<Vec<u8>>,
+    unheard: Receiver<Infallible>,
+) -> io::Result<()> {
     let mut buffer = vec![0; READ];
     let mut unfinished = Vec::new();
     loop {
-        let read = input.read(&mut buffer).await?;
+        let pause = async {
+            // The channel carries nothing: it closes.
+            let _ = unheard.recv().await;
+            Timer::after(PAUSE).await;
+            Ok(0)
+        };
+        let read = input.read(&mut buffer).or(pause).await?;
         if read == 0 {
             break;
         }
@@ -43,18 +61,26 @@ pub(crate) async fn say(mut input: impl AsyncRead + Unpin, outgoing: Sender<Vec<
 
 /// Prints the server's lines to `output` and the client's own notices to `reports`, until the channel is closed.
 ///
-/// It goes on when the output is closed (`| head`), because the input is still to be delivered.
+/// It goes on when the output is closed (`| head`), because the input is still to be delivered. Then it closes `unheard`.
 pub(crate) async fn hear(
     events: Receiver<Event>,
     mut output: impl AsyncWrite + Unpin,
     mut reports: impl AsyncWrite + Unpin,
+    unheard: Sender<Infallible>,
 ) {
     while let Ok(event) = events.recv().await {
-        let _ = match event {
-            Event::Notice(words) => print(&mut reports, &[words]).await,
-            Event::Lines(lines) => print(&mut output, &lines).await,
-            Event::Standing(_) => Ok(()),
-        };
+        match event {
+            Event::Notice(words) => {
+                // That nobody reads the notices is no reason for anything.
+                let _ = print(&mut reports, &[words]).await;
+            }
+            Event::Lines(lines) => {
+                if print(&mut output, &lines).await.is_err() {
+                    unheard.close();
+                }
+            }
+            Event::Standing(_) => {}
+        }
     }
 }
 
@@ -72,7 +98,8 @@ mod tests {
         smol::block_on(async {
             let (outgoing, lines) = async_channel::unbounded();
             let input = [b"one\ntwo".as_slice(), &[b'x'; READ], b"\nthree\nlast"].concat();
-            say(input.as_slice(), outgoing).await.expect("memory can be read");
+            let (_heard, unheard) = async_channel::bounded(1);
+            say(input.as_slice(), outgoing, unheard).await.expect("memory can be read");
             let mut passed = Vec::new();
             while let Ok(lines) = lines.recv().await {
                 passed.push(lines);

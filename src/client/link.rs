@@ -58,6 +58,8 @@ enum Ended {
     Left,
     /// The server has ended it, or it broke.
     Lost,
+    /// The server has said goodbye, because it stops.
+    Stopped,
     /// The operator has ended it, so the client does not reconnect.
     SentAway,
     /// The name was refused, in the server's words.
@@ -100,12 +102,14 @@ impl<'a> Link<'a> {
     pub(crate) async fn run(mut self) -> Result<(), JoinError> {
         loop {
             self.notice(format!("Connecting to {}...", self.options.address)).await;
-            let error = match dial(&self.options.address).await {
+            let Some(dialled) = self.unless_left(dial(&self.options.address)).await else { return Ok(()) };
+            let error = match dialled {
                 Ok((stream, address)) => {
                     self.notice(format!("Connected to {address}.")).await;
                     match self.hold(&stream).await {
                         Ended::Left => return Ok(()),
-                        Ended::Lost => JoinError::Lost,
+                        Ended::Stopped if !self.comes_back() => return Ok(()),
+                        Ended::Stopped | Ended::Lost => JoinError::Lost,
                         Ended::SentAway => return Err(JoinError::Lost),
                         Ended::Refused(why) if !self.known || self.taken == MAX_TAKEN => {
                             return Err(JoinError::Refused(why));
@@ -119,16 +123,31 @@ impl<'a> Link<'a> {
                 Err(unreachable) => JoinError::Unreachable(unreachable),
             };
             self.show(Event::Standing(Standing::Away)).await;
-            // When the input has ended, it is not known whether its last lines were delivered, and a new connection
-            // could not find that out.
-            if !self.options.retry || self.outgoing.finished {
+            if !self.comes_back() {
                 return Err(error);
             }
             let pause = PAUSES[self.pauses.min(PAUSES.len() - 1)];
             self.pauses += 1;
             self.notice(format!("{error} Trying again in {pause} s.")).await;
-            Timer::after(Duration::from_secs(pause)).await;
+            if self.unless_left(Timer::after(Duration::from_secs(pause))).await.is_none() {
+                return Ok(());
+            }
         }
+    }
+
+    /// Waits for a future, or returns None as soon as nobody reads the events any more, because the person has left.
+    async fn unless_left<T>(&self, future: impl Future<Output = T>) -> Option<T> {
+        let left = async {
+            self.events.closed().await;
+            None
+        };
+        async { Some(future.await) }.or(left).await
+    }
+
+    /// Returns whether the client reconnects. When the input has ended, it does not: whether its last lines were delivered
+    /// is not known, and a new connection could not find that out.
+    fn comes_back(&self) -> bool {
+        self.options.retry && !self.outgoing.finished
     }
 
     /// Carries lines both ways until the connection ends.
@@ -157,7 +176,8 @@ impl<'a> Link<'a> {
             Ok(Some(refusal)) => Ended::Refused(refusal),
             _ if hearing.sent_away => Ended::SentAway,
             _ if self.outgoing.quit => Ended::Left,
-            Ok(None) if self.outgoing.finished && !hearing.goodbye => Ended::Left,
+            _ if hearing.goodbye => Ended::Stopped,
+            Ok(None) if self.outgoing.finished => Ended::Left,
             _ => Ended::Lost,
         }
     }
@@ -351,6 +371,25 @@ mod tests {
         let pieces: usize = (0..100).map(|_| framing.lines(&[b'x'; 1000]).concat().len()).sum();
         assert!(framing.unfinished.len() <= MAX_HEARD);
         assert_eq!(pieces + framing.unfinished.len(), 100_000);
+    }
+
+    #[test]
+    fn nobody_is_dialled_for_who_has_left() {
+        let unused = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+        let address = unused.expect("a free port").to_string().parse().expect("a host");
+        let options = Options { address, name: None, retry: true };
+        let (_say, to_say) = async_channel::bounded(1);
+        let (show, events) = async_channel::bounded(100);
+        let link = Link::new(&options, true, to_say, show).run();
+        let leave = async {
+            while let Ok(event) = events.recv().await {
+                if matches!(event, Event::Notice(words) if words.ends_with("Trying again in 1 s.")) {
+                    events.close();
+                }
+            }
+            future::pending().await
+        };
+        assert!(matches!(smol::block_on(link.or(leave)), Ok(())));
     }
 
     #[test]

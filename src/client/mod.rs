@@ -160,31 +160,50 @@ where
     }
 }
 
-/// Joins without a terminal: sends what comes from `input`, writes the server's lines to `output` and the client's own
-/// notices to `reports`. Returns when the input has ended and all of it is delivered.
+/// What a client without a terminal reads and writes.
+#[derive(Debug)]
+pub struct Pipes<I, O, R, C> {
+    /// What is to be said.
+    pub input: I,
+    /// Where the server's lines go.
+    pub output: O,
+    /// Where the client's own notices go.
+    pub reports: R,
+    /// Resolves when nobody reads the output any more, where that can be noticed before something is written.
+    pub closed: C,
+    /// Whether there is a person who can type another name.
+    pub person: bool,
+}
+
+/// Joins without a terminal. Returns when the input has ended and all of it is delivered. Once the output is closed, the
+/// input ends at its next pause.
 ///
 /// # Errors
-/// The server cannot be reached or is lost (and `retry` is not set), the name in `options` is refused and
-/// there is no `person` to type another, or the input cannot be read.
-pub async fn join_with_pipes(
-    options: &Options,
-    input: impl AsyncRead + Unpin,
-    output: impl AsyncWrite + Unpin,
-    reports: impl AsyncWrite + Unpin,
-    person: bool,
-) -> Result<(), JoinError> {
+/// The server cannot be reached or is lost (and `retry` is not set), the name in `options` is refused and there is nobody
+/// to type another, or the input cannot be read.
+pub async fn join_with_pipes<I, O, R, C>(options: &Options, pipes: Pipes<I, O, R, C>) -> Result<(), JoinError>
+where
+    I: AsyncRead + Unpin,
+    O: AsyncWrite + Unpin,
+    R: AsyncWrite + Unpin,
+    C: Future<Output = ()>,
+{
+    let Pipes { input, output, reports, closed, person } = pipes;
     let (outgoing, to_say) = async_channel::bounded(1);
     let (show, events) = async_channel::bounded(WAITING_EVENTS);
+    let (close, unheard) = async_channel::bounded(1);
     let said = async {
-        match filter::say(input, outgoing).await {
+        match filter::say(input, outgoing, unheard).await {
             Ok(()) => future::pending().await,
             Err(error) => Err(JoinError::Input(error)),
         }
     };
-    let heard = async {
-        let (result, ()) =
-            future::zip(Link::new(options, person, to_say, show).run(), filter::hear(events, output, reports)).await;
-        result
+    let noticed = async {
+        closed.await;
+        close.close();
+        future::pending().await
     };
-    heard.or(said).await
+    let link = Link::new(options, person, to_say, show).run();
+    let heard = async { future::zip(link, filter::hear(events, output, reports, close.clone())).await.0 };
+    heard.or(said).or(noticed).await
 }

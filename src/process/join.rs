@@ -3,11 +3,13 @@
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileTypeExt;
 
 use async_signal::{Signal, Signals};
-use dynasti::client::{JoinError, Options, Seat, join_at_terminal, join_with_pipes};
-use futures_lite::StreamExt;
-use smol::Unblock;
+use dynasti::client::{JoinError, Options, Pipes, Seat, join_at_terminal, join_with_pipes};
+use futures_lite::{StreamExt, future};
+use smol::{Async, Unblock};
 
 /// Joins until the person leaves or the input ends.
 ///
@@ -21,8 +23,27 @@ pub(crate) fn join(options: &Options, bell: bool) -> Result<(), JoinError> {
             // remembers the end.
             let input = Unblock::new(io::stdin().chain(io::empty()));
             let (output, reports) = (Unblock::new(io::stdout()), Unblock::new(io::stderr()));
-            smol::block_on(join_with_pipes(options, input, output, reports, io::stdin().is_terminal()))
+            let (closed, person) = (output_closed(), io::stdin().is_terminal());
+            smol::block_on(join_with_pipes(options, Pipes { input, output, reports, closed, person }))
         }
+    }
+}
+
+/// Waits until standard output is a pipe that nobody reads any more (`| head`). What else it may be is noticed when something
+/// is written.
+async fn output_closed() {
+    let pipe = || {
+        let output = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+        if !output.metadata()?.file_type().is_fifo() {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        // It is shared with other programs, so it stays a blocking one.
+        Async::new_nonblocking(output)
+    };
+    match pipe() {
+        // The end that is written to becomes readable only by this error.
+        Ok(pipe) if pipe.readable().await.is_ok() => {}
+        _ => future::pending().await,
     }
 }
 

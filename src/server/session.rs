@@ -110,9 +110,13 @@ impl Session {
         }
     }
 
-    fn refused(&mut self, told: Message) -> Act {
+    fn refused(&mut self, mut told: Message) -> Act {
         self.tries += 1;
-        if self.tries < MAX_TRIES { Act::Answer(told) } else { Act::End(None, Message::too_many_tries(MAX_TRIES)) }
+        if self.tries < MAX_TRIES {
+            return Act::Answer(told);
+        }
+        told.append(&Message::too_many_tries(MAX_TRIES));
+        Act::End(None, told)
     }
 }
 
@@ -177,7 +181,8 @@ mod tests {
         for _ in 1..MAX_TRIES {
             assert!(step(&mut session, "").starts_with("answer "));
         }
-        assert_eq!(step(&mut session, ""), "end -- No name after 10 tries. Bye!");
+        let expected = "end Please enter a non-empty name:\n-- No name after 10 tries. Bye!";
+        assert_eq!(step(&mut session, ""), expected);
     }
 
     #[test]

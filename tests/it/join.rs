@@ -114,14 +114,45 @@ fn a_closed_output_keeps_nothing_from_being_said() {
 }
 
 #[test]
-fn a_server_that_goes_is_lost() {
+fn a_closed_output_ends_it_though_its_input_stays_open() {
+    let server = Server::start(&[]);
+    let mut bob = server.join("Bob");
+    let mut head = Program::start("head", through_head(&server), server.story());
+    head.prints(GREETING);
+    bob.hears("log has joined the chat.");
+    // Nobody says anything.
+    bob.hears("log has left the chat.");
+    assert_eq!(head.exit_code(), 0);
+}
+
+/// A shell that prints the first line of what a client hears, and ends with the client's exit status.
+fn through_head(server: &Server) -> Command {
+    let mut shell = Command::new("bash");
+    let join = format!("{DYNASTI} join {} --name log", server.addresses()[0]);
+    shell.arg("-c").arg(format!("{join} | head -n 1; exit ${{PIPESTATUS[0]}}"));
+    shell
+}
+
+#[test]
+fn a_server_that_says_goodbye_is_not_lost() {
     let mut server = Server::start(&[]);
     let mut log = filter(&server, &["--name", "log"]);
     log.prints(&welcome("log"));
     server.signal(Signal::TERM);
     assert_eq!(server.exit_code(), 0);
-    assert_eq!(log.exit_code(), 1);
+    assert_eq!(log.exit_code(), 0);
     assert_eq!(log.stdout.whole().last().map(String::as_str), Some("Server is shutting down. Bye!"));
+    let address = server.addresses()[0];
+    assert_eq!(log.stderr.whole(), [format!("Connecting to {address}..."), format!("Connected to {address}.")]);
+}
+
+#[test]
+fn a_server_that_goes_without_a_word_is_lost() {
+    let server = Server::start(&[]);
+    let mut log = filter(&server, &["--name", "log"]);
+    log.prints(&welcome("log"));
+    server.signal(Signal::KILL);
+    assert_eq!(log.exit_code(), 1);
     assert_eq!(log.stderr.whole().last().map(String::as_str), Some("Server lost."));
 }
 
@@ -139,7 +170,7 @@ fn why_there_is_no_connection_is_said() {
     let address = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
     let mut refused = filter_to(address, &[], &Story::default());
     assert_eq!(refused.exit_code(), 1);
-    let why = format!("Could not connect to {address}: connection refused, no server listens there ({address}).");
+    let why = format!("Could not connect to {address}: connection refused, no server listens there.");
     assert_eq!(refused.stderr.whole(), [format!("Connecting to {address}..."), why]);
 
     let mut no_interface = Program::start("join", dynasti(&["join", "fe80::1"]), &Story::default());
@@ -411,7 +442,7 @@ fn however_it_ends_the_terminal_is_as_it_was() {
         ("/quit", |ann, _| ann.types("/quit\r"), 0),
         ("SIGTERM", |ann, _| half_typed(ann, |ann| ann.signal(Signal::TERM)), 0),
         ("SIGHUP", |ann, _| half_typed(ann, |ann| ann.signal(Signal::HUP)), 0),
-        ("the server stops", |ann, server| half_typed(ann, |_| server.signal(Signal::TERM)), 1),
+        ("the server stops", |ann, server| half_typed(ann, |_| server.signal(Signal::TERM)), 0),
         ("the server dies", |ann, server| half_typed(ann, |_| server.signal(Signal::KILL)), 1),
     ];
     fn half_typed(ann: &mut Seat, then: impl FnOnce(&mut Seat)) {
