@@ -5,7 +5,7 @@
 use std::num::NonZeroUsize;
 
 use super::log::{Id, Kind};
-use super::members::{Ignored, MAX_IGNORED};
+use super::members::{Ignored, MAX_IGNORED, MAX_RENAMES};
 use super::state::{Now, State};
 use crate::text::command::{self, Command, addressees};
 use crate::text::line::Line;
@@ -117,21 +117,29 @@ impl State {
             }
         };
         let Some(old) = self.speaker(id, now) else { return Acted::Done };
-        let refused = if new.as_str() == old.as_str() {
-            Some(Message::renamed_to_the_same(&new))
-        } else if !self.members.give(id, &new) {
-            Some(Message::not_renamed_taken(&new))
-        } else {
-            None
-        };
-        if let Some(refused) = refused {
-            self.tell(id, refused, now);
+        if let Err(why) = self.give_another(id, &old, &new, now) {
+            self.tell(id, why, now);
             return Acted::Done;
         }
         self.post(Message::renamed(&old, &new), Kind::News, Some(id), now);
         self.print(Message::renamed(&old, &new));
         self.tell(id, Message::renamed_yourself(&new), now);
         Acted::Renamed(new)
+    }
+
+    /// Gives a member another name, or returns why not.
+    fn give_another(&mut self, id: Id, old: &Name, new: &Name, now: Now) -> Result<(), Message> {
+        if new.as_str() == old.as_str() {
+            return Err(Message::renamed_to_the_same(new));
+        }
+        if self.members.called(&new.key()).is_some_and(|holder| holder.id != id) {
+            return Err(Message::not_renamed_taken(new));
+        }
+        if let Some(Err(wait)) = self.members.get_mut(id).map(|client| client.count_rename(now.instant)) {
+            return Err(Message::renamed_too_often(MAX_RENAMES, wait));
+        }
+        self.members.give(id, new);
+        Ok(())
     }
 
     fn recall(&mut self, id: Id, lines: Option<NonZeroUsize>, now: Now) {
@@ -205,6 +213,25 @@ mod tests {
         let mut guest = tried.guest();
         block_on(tried.room.who(guest.id()));
         assert_eq!(guest.hears(), "-- Nobody is here yet.\n");
+    }
+
+    #[test]
+    fn whoever_changes_the_name_twelve_times_waits_for_a_minute_to_pass() {
+        let tried = Tried::new(Options::default());
+        let [mut ann, mut bob] = tried.join_all(["Ann", "Bob"]);
+        for n in 1..=12 {
+            ann.does(&format!("/nick Ann{n}"));
+        }
+        ann.hears();
+        assert_eq!(bob.hears().lines().count(), 12);
+        // What is refused for another reason does not count.
+        ann.does("/nick Bob");
+        ann.does("/nick Ann12");
+        ann.hears();
+        ann.does("/nick Ann");
+        let told = ann.hears();
+        assert!(told.starts_with("-- Your name has changed 12 times within a minute. Wait "), "{told}");
+        assert_eq!(bob.hears(), "");
     }
 
     #[test]

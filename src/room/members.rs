@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU64;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::backpressure::Patience;
 use super::log::Id;
@@ -16,6 +16,10 @@ use crate::text::name::{Key, Name};
 
 /// Whom one member may ignore: each is looked for whenever somebody leaves.
 pub(super) const MAX_IGNORED: usize = 100;
+
+/// How often a member may change the name within so much time: each change is a notice to everybody.
+pub(super) const MAX_RENAMES: usize = 12;
+pub(super) const RENAMES_WITHIN: Duration = Duration::from_secs(60);
 
 /// A connection, with a name or without one yet.
 #[derive(Debug)]
@@ -43,6 +47,8 @@ struct Related {
     ignores: Vec<Id>,
     /// Who wrote to this member alone last.
     last_writer: Option<Id>,
+    /// When this member changed the name, lately.
+    renames: Vec<Instant>,
 }
 
 impl Client {
@@ -64,6 +70,19 @@ impl Client {
     /// Somebody has written to this member alone.
     pub(super) fn written_to_by(&mut self, writer: Id) {
         self.related().last_writer = Some(writer);
+    }
+
+    /// Counts a change of the name. Returns how long the member is to wait if there were too many.
+    pub(super) fn count_rename(&mut self, now: Instant) -> Result<(), Duration> {
+        let renames = &mut self.related().renames;
+        renames.retain(|at| *at + RENAMES_WITHIN > now);
+        match renames.first() {
+            Some(first) if renames.len() >= MAX_RENAMES => Err(*first + RENAMES_WITHIN - now),
+            _ => {
+                renames.push(now);
+                Ok(())
+            }
+        }
     }
 
     fn related(&mut self) -> &mut Related {

@@ -371,3 +371,21 @@ fn nobody_can_ignore_themselves_or_nobody_or_the_operator() {
     server.operator("listen");
     ann.hears("[SERVER]: listen");
 }
+
+#[test]
+fn a_burst_of_new_names_floods_nobody() {
+    let server = Server::start(&[]);
+    let [mut ann, mut bob] = server.room(["Ann", "Bob"]);
+    ann.sends("/nick Anna\n/nick Ann\n".repeat(50));
+    for _ in 0..6 {
+        bob.hears("Ann is now known as Anna.");
+        bob.hears("Anna is now known as Ann.");
+    }
+    ann.says("that was all");
+    bob.hears("Ann: that was all");
+    for _ in 0..6 {
+        ann.hears("-- You are now known as Anna.");
+        ann.hears("-- You are now known as Ann.");
+    }
+    ann.hears_one("that she is to wait", |heard| heard.contains("12 times within a minute. Wait "));
+}

@@ -123,7 +123,7 @@ impl World {
                 });
             }
             Typed::Me => self.obey(slot, &format!("/me {}", &*words), |model| model.emote(id, &words, at)),
-            Typed::Nick(n) => self.obey(slot, &format!("/nick {}", name(n)), |model| model.rename(id, &name(n))),
+            Typed::Nick(n) => self.obey(slot, &format!("/nick {}", name(n)), |model| model.rename(id, &name(n), at)),
             Typed::Whisper(other) => {
                 let to = name_of(self, other);
                 let typed = line(&format!("{} {}", &*to, &*words));

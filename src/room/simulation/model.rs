@@ -12,6 +12,7 @@ use super::script::Setting;
 use crate::room::backpressure::BEHIND;
 use crate::room::history::History;
 use crate::room::log::{Id, Size};
+use crate::room::members::{MAX_RENAMES, RENAMES_WITHIN};
 use crate::room::outputs::Traffic;
 use crate::text::line::Line;
 use crate::text::message::{Cause, Message};
@@ -120,6 +121,7 @@ pub(super) struct Person {
     muted: bool,
     ignores: Vec<Id>,
     last_writer: Option<Id>,
+    renames: Vec<SystemTime>,
     /// What was said lately by those who do not wait for it, and so may be more than it can take.
     pub(super) typed: Size,
     /// Whether that was too much since it last had read everything.
@@ -256,6 +258,7 @@ impl Model {
             muted: false,
             ignores,
             last_writer,
+            renames: Vec::new(),
             typed,
             excused: false,
         };
@@ -343,7 +346,7 @@ impl Model {
         Some((id, Message::emoted(&name, action)))
     }
 
-    pub(super) fn rename(&mut self, id: Id, new: &Name) -> Answer {
+    pub(super) fn rename(&mut self, id: Id, new: &Name, at: SystemTime) -> Answer {
         let old = self.speaker(id)?;
         if new.as_str() == old.as_str() {
             return Some((id, Message::renamed_to_the_same(new)));
@@ -351,7 +354,14 @@ impl Model {
         if self.named(&new.key()).is_some_and(|holder| holder != id) {
             return Some((id, Message::not_renamed_taken(new)));
         }
-        self.person(id)?.name = Some(new.clone());
+        let person = self.person(id)?;
+        person.renames.retain(|renamed| *renamed + RENAMES_WITHIN > at);
+        if person.renames.len() == MAX_RENAMES {
+            let wait = (person.renames[0] + RENAMES_WITHIN).duration_since(at).unwrap_or_default();
+            return Some((id, Message::renamed_too_often(MAX_RENAMES, wait)));
+        }
+        person.renames.push(at);
+        person.name = Some(new.clone());
         self.public(&Message::renamed(&old, new), Some(id), None);
         self.renamed = Some(Message::renamed(&old, new));
         Some((id, Message::renamed_yourself(new)))

@@ -8,7 +8,7 @@ use super::{Message, Quoted};
 use crate::text::command::{Usage, table, usages};
 use crate::text::line::{Line, MAX_LINE};
 use crate::text::name::{Name, Refusal};
-use crate::text::time::Span;
+use crate::text::time::{Remaining, Span};
 
 /// No line of the answer to `/who` is wider than this many columns, for small terminals.
 pub(super) const WHO_WIDTH: usize = 60;
@@ -108,6 +108,14 @@ impl Message {
     /// Says that the new name is the old one.
     pub fn renamed_to_the_same(name: &Name) -> Message {
         Message::line(format_args!("-- Your name is {name} already."))
+    }
+
+    /// Refuses `/nick`, because the name has changed so often within a minute.
+    pub fn renamed_too_often(times: usize, wait: Duration) -> Message {
+        Message::line(format_args!(
+            "-- Your name has changed {times} times within a minute. Wait {}, and try again.",
+            Remaining(wait)
+        ))
     }
 
     /// Says that another member has the new name.
