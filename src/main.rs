@@ -172,7 +172,8 @@ async fn run(executor: Arc<Executor<'static>>, options: Serve) -> Result<(), Str
             let _ = within(LAST_SIGN, manager.stopping()).await;
         }
     };
-    let served = server::run(&executor, listeners, &room, &admission, options.rate, shutdown);
+    let clients = server::Options { rate: options.rate, guests: options.guests };
+    let served = server::run(&executor, listeners, &room, &admission, clients, shutdown);
     // A panic in one of these tasks goes on in this one: the server ends, and its supervisor starts it again.
     let mut tasks = vec![&mut warner, &mut printer, &mut signalled];
     tasks.extend(console.as_mut());

@@ -18,6 +18,7 @@ dynasti [serve] [OPTIONS]: serves the room; others join it with: nc HOST 4000
   --rate N             lines a second that one client may sustain; 0: any  [20]
   --history N          lines kept for /history                            [100]
   --replay N           of them sent to each newcomer                        [0]
+  --guests             who gives no name gets one: Guest1, Guest2 ...     [ask]
   --transcript FILE    append public lines to FILE; reload history       [none]
   --no-console         do not read standard input                     [read it]
 
@@ -104,6 +105,10 @@ pub(crate) struct Serve {
     #[argh(option, arg_name = "FILE")]
     pub(crate) transcript: Option<PathBuf>,
 
+    /// an empty name is answered with one (Guest1, Guest2 ...) instead of refused
+    #[argh(switch)]
+    pub(crate) guests: bool,
+
     /// do not read standard input
     #[argh(switch)]
     pub(crate) no_console: bool,
@@ -131,7 +136,7 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, Ins
         // argh understands `--option value`. People also type `--option=value`.
         match arg.split_once('=') {
             Some((option, value)) if taken(option).is_some() => words.extend([option.to_string(), value.to_string()]),
-            Some((switch, _)) if ["--no-console", "--retry", "--no-bell"].contains(&switch) => {
+            Some((switch, _)) if ["--guests", "--no-console", "--retry", "--no-bell"].contains(&switch) => {
                 return Err(wrong(&format!("{switch} takes no value.")));
             }
             _ => words.push(arg),

@@ -133,6 +133,12 @@ impl Room {
         self.admitted(Manner::Typed, |state, now| state.join(id, name, now)).await.0
     }
 
+    /// Makes a member of a connection under the lowest free name of a guest, and returns the name; None if the room has ended
+    /// the connection.
+    pub async fn join_as_guest(&self, id: Id) -> Option<Name> {
+        self.admitted(Manner::Typed, |state, now| state.join_as_guest(id, now)).await.0
+    }
+
     /// Removes a connection, unless the room has done so itself. Announces that if it was a member, and has its reader end
     /// with these last words.
     pub async fn leave(&self, id: Id, cause: Option<Cause>, words: Message) {

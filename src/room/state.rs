@@ -193,6 +193,12 @@ impl State {
         Ok(())
     }
 
+    /// Makes a guest of a connection.
+    pub(super) fn join_as_guest(&mut self, id: Id, now: Now) -> Option<Name> {
+        let free = (1..).map(Name::guest).find(|name| self.members.called(&name.key()).is_none())?;
+        self.join(id, &free, now).is_ok().then_some(free)
+    }
+
     /// Removes a connection, if it is still on the list, and has its reader end with these words.
     pub(super) fn leave(&mut self, id: Id, cause: Option<Cause>, words: Message, now: Now) {
         self.remove(id, cause, words, End::Left, now);

@@ -105,13 +105,21 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(TcpListener::from(socket))
 }
 
+/// How clients are served.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Lines a second that one client may sustain; 0 is no limit.
+    pub rate: u32,
+    /// Whether a client that gives an empty name is a guest, who gets a name.
+    pub guests: bool,
+}
+
 /// What all connections share.
 struct Context {
     executor: Arc<Executor<'static>>,
     room: Arc<Room>,
     admission: Arc<Admission>,
-    /// Lines a second that one client may sustain; 0 is no limit.
-    rate: u32,
+    options: Options,
     /// Bytes that were read and are not decoded yet, of all clients.
     held: AtomicUsize,
     /// Held by every connection that is being refused.
@@ -144,9 +152,8 @@ impl Drop for Guard {
     }
 }
 
-/// Serves the room on these listeners until `shutdown` resolves, within what the admission allows, each client at `rate`
-/// lines a second (0 is no limit); then says goodbye to everybody, and returns when all connections have ended, at most a
-/// second and a half later.
+/// Serves the room on these listeners until `shutdown` resolves, within what the admission allows; then says goodbye to
+/// everybody, and returns when all connections have ended, at most a second and a half later.
 ///
 /// # Errors
 /// When a listener cannot be used with the reactor. Nothing that happens later is an error.
@@ -158,7 +165,7 @@ pub async fn run(
     listeners: Vec<TcpListener>,
     room: &Arc<Room>,
     admission: &Arc<Admission>,
-    rate: u32,
+    options: Options,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let (alive, ended) = async_channel::bounded::<Infallible>(1);
@@ -167,7 +174,7 @@ pub async fn run(
         executor: Arc::clone(executor),
         room: Arc::clone(room),
         admission: Arc::clone(admission),
-        rate,
+        options,
         held: AtomicUsize::new(0),
         refusing: Arc::new(()),
         _alive: alive,

@@ -114,11 +114,11 @@ impl<'a> Reading<'a> {
             id,
             stream,
             context,
-            session: Session::default(),
+            session: Session::new(context.options.guests),
             decoder: Decoder::default(),
             held: None,
             fresh: true,
-            pace: Pace::new(context.rate, now),
+            pace: Pace::new(context.options.rate, now),
             sending: Sending::new(now),
         }
     }
@@ -274,6 +274,11 @@ impl<'a> Reading<'a> {
                     return Box::pin(self.act(taken)).await;
                 }
             },
+            Act::JoinAsGuest => {
+                if let Some(name) = room.join_as_guest(self.id).await {
+                    self.session.named(name);
+                }
+            }
             Act::Command(line) => {
                 let (acted, waited) = room.act(self.id, &line, manner).await;
                 self.sending.waited(waited);

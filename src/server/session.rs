@@ -16,6 +16,8 @@ pub const MAX_TRIES: u32 = 10;
 pub struct Session {
     name: Option<Name>,
     tries: u32,
+    /// Whether an empty name makes a guest.
+    guests: bool,
 }
 
 /// What is to be done about one input.
@@ -36,6 +38,8 @@ pub enum Act {
     Answer(Message),
     /// Ask the room for this name; then [`Session::named`] or [`Session::taken`].
     Join(Name),
+    /// Ask the room for the name of a guest; then [`Session::named`].
+    JoinAsGuest,
     /// Tell the client who is here.
     Who,
     /// Have the room obey this command; then [`Session::named`] if that has given the client another name.
@@ -56,6 +60,11 @@ fn is_protocol(line: &str) -> bool {
 }
 
 impl Session {
+    /// A client that has no name yet. With `guests`, who gives an empty one is a guest.
+    pub fn new(guests: bool) -> Session {
+        Session { guests, ..Session::default() }
+    }
+
     /// The client's name, once it has one.
     pub fn name(&self) -> Option<&Name> {
         self.name.as_ref()
@@ -105,6 +114,7 @@ impl Session {
         }
         match Name::parse(line) {
             Ok(name) => Act::Join(name),
+            Err(Refusal::Empty) if self.guests => Act::JoinAsGuest,
             Err(Refusal::Empty) => self.refused(Message::name_empty()),
             Err(why) => self.refused(Message::name_refused(line, &why)),
         }
@@ -141,6 +151,7 @@ mod tests {
         match act {
             Act::Answer(told) => format!("answer {}", text(told)),
             Act::Join(name) => format!("join {name}"),
+            Act::JoinAsGuest => "join as guest".into(),
             Act::Who => "who".into(),
             Act::Command(line) => format!("command {}", line.as_str()),
             Act::End(None, words) => format!("end {}", text(words)),
@@ -173,6 +184,15 @@ mod tests {
         assert!(step(&mut session, &long).starts_with(&format!("answer Name \"{}…\" can't be used: ", &long[..40])));
         let taken = session.taken(&Name::parse("Ann").unwrap());
         assert_eq!(acted(&taken), "answer Name \"Ann\" is already taken. Choose a different name:");
+    }
+
+    #[test]
+    fn an_empty_name_makes_a_guest_where_there_are_guests() {
+        for typed in ["", "  \t", "\x1b[A"] {
+            assert_eq!(step(&mut Session::new(true), typed), "join as guest");
+            assert_eq!(step(&mut Session::new(false), typed), "answer Please enter a non-empty name:");
+        }
+        assert_eq!(step(&mut Session::new(true), "Guest7"), "join Guest7");
     }
 
     #[test]

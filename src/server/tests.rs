@@ -74,7 +74,7 @@ impl Served {
 
     fn run(self, talk: impl Future<Output = ()>) -> Option<io::Result<()>> {
         let Served { executor, listener, room, admission } = self;
-        let served = run(&executor, vec![listener], &room, &admission, 0, talk);
+        let served = run(&executor, vec![listener], &room, &admission, super::Options::default(), talk);
         smol::block_on(executor.run(within(Duration::from_secs(10), served)))
     }
 }

@@ -253,7 +253,7 @@ fn a_session_says_nothing_unclean_and_keeps_its_rules_whatever_is_typed() {
         if random.one_in(2) {
             bytes.splice(..0, *b"Ann\n");
         }
-        let (mut decoder, mut session) = (Decoder::default(), Session::default());
+        let (mut decoder, mut session) = (Decoder::default(), Session::new(random.bool()));
         let mut input = &bytes[..];
         let (mut tries, mut ended) = (0, false);
         while !ended {
@@ -317,6 +317,10 @@ fn a_session_says_nothing_unclean_and_keeps_its_rules_whatever_is_typed() {
                     ended = true;
                 }
                 Act::Join(_) => {}
+                Act::JoinAsGuest => {
+                    assert!(!in_room && Name::parse(&typed).is_err(), "{typed:?}");
+                    session.named(Name::guest(1));
+                }
                 Act::Who => assert!(typed.get(..4).is_some_and(|word| word.eq_ignore_ascii_case("/who")), "{typed:?}"),
                 Act::Command(line) => {
                     assert!(in_room && typed.starts_with('/') && !line.is_empty(), "{typed:?}");

@@ -39,6 +39,34 @@ fn an_empty_or_blank_name_is_asked_for_again() {
 }
 
 #[test]
+fn with_guests_an_empty_name_becomes_the_lowest_free_guests() {
+    let server = Server::start(&["--guests"]);
+    let [mut ann, mut taken] = server.room(["Ann", "guest2"]);
+    let mut guests: Vec<Client> = (0..3).map(|_| server.guest()).collect();
+    guests.iter_mut().for_each(|guest| guest.says(""));
+    let mut welcomes: Vec<String> = guests
+        .iter_mut()
+        .map(|guest| guest.hears_one("a welcome", |heard| heard.starts_with("Welcome, Guest")))
+        .collect();
+    welcomes.sort();
+    let welcome = |name: &str| format!("Welcome, {name}! You can now chat. Type messages and press Enter.");
+    assert_eq!(welcomes, [welcome("Guest1"), welcome("Guest3"), welcome("Guest4")]);
+    // A name that is given up is free again.
+    taken.says("/nick Bob");
+    taken.hears_until("-- You are now known as Bob.");
+    let mut guest = server.guest();
+    guest.says("  \t ");
+    guest.hears("Welcome, Guest2! You can now chat. Type messages and press Enter.");
+    guest.says("/nick Cid");
+    guest.hears("-- You are now known as Cid.");
+    let mut next = server.guest();
+    next.says("");
+    next.hears("Welcome, Guest2! You can now chat. Type messages and press Enter.");
+    next.says("hello");
+    ann.hears_until("Guest2: hello");
+}
+
+#[test]
 fn a_name_of_nothing_but_what_is_removed_is_empty() {
     let server = Server::start(&[]);
     let mut guest = server.guest();

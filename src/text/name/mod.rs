@@ -103,6 +103,11 @@ impl Name {
         Ok(Self { typed: name.into() })
     }
 
+    /// Returns the name of the guest with this number.
+    pub fn guest(number: usize) -> Self {
+        Self { typed: format!("Guest{number}").into() }
+    }
+
     /// Returns the name as it is shown.
     pub fn as_str(&self) -> &str {
         &self.typed
