@@ -27,7 +27,7 @@ use smol::{Executor, Task};
 use crate::process::args::{self, Command, Serve};
 use crate::process::drive::drive;
 use crate::process::notify::Manager;
-use crate::process::{interfaces, join, report, stdio};
+use crate::process::{interfaces, join, password, report, stdio};
 
 /// Descriptors that are not for clients: three standard streams, seven for signals, three of the reactor, the transcript
 /// and the file that replaces it, and one to the service manager. They are sixteen; eight are spare. Connections that are
@@ -93,6 +93,10 @@ fn serve(options: Serve) -> ExitCode {
 /// # Errors
 /// The server cannot start. The error says what to do.
 async fn run(executor: Arc<Executor<'static>>, options: Serve) -> Result<(), String> {
+    let password = match &options.password_file {
+        Some(path) => Some(password::read(path).map_err(|why| report::no_password(path, why))?),
+        None => None,
+    };
     let listeners = listen(&options.listen)?;
     let mut signals = Signals::new([Signal::Int, Signal::Term, Signal::Hup, Signal::Usr1, Signal::Xfsz])
         .map_err(|error| format!("cannot listen for signals: {error}"))?;
@@ -127,7 +131,7 @@ async fn run(executor: Arc<Executor<'static>>, options: Serve) -> Result<(), Str
         }
     }
     let max_clients = fit_descriptors(options.max_clients, listeners.len(), &room);
-    let admission = Arc::new(Admission::new(max_clients, options.max_per_address));
+    let admission = Arc::new(Admission::new(max_clients, options.max_per_address).with_password(password));
 
     let (stop, stopped) = async_channel::bounded::<()>(1);
     // This task is held to the end, so that a second signal is noticed while the server stops after the first.

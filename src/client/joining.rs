@@ -9,8 +9,10 @@ use crate::text::spoken::Spoken;
 pub(crate) enum Step {
     /// Nothing is to be done.
     Nothing,
-    /// This name is to be sent.
+    /// This password, or this name, is to be sent.
     Offer(String),
+    /// A password is wanted from the person or the input.
+    Password,
     /// A name is wanted from the person or the input.
     Ask,
     /// The name that was sent is refused.
@@ -19,13 +21,15 @@ pub(crate) enum Step {
     Called(String),
     /// The server is about to close every connection.
     Goodbye,
-    /// The operator has sent the client away.
+    /// The operator has sent the client away, or the password was not given.
     SentAway,
 }
 
 /// One connection's way into the room.
 #[derive(Debug)]
 pub(crate) struct Joining {
+    /// The password that is still to be sent.
+    password: Option<String>,
     /// The name that is still to be sent.
     offer: Option<String>,
     /// Whether that name was sent and is not refused yet.
@@ -35,9 +39,9 @@ pub(crate) struct Joining {
 }
 
 impl Joining {
-    /// Begins, with a name to send or without one.
-    pub(crate) fn new(offer: Option<String>) -> Joining {
-        Joining { offer, offered: false, name: None }
+    /// Begins, with a password and a name to send or without.
+    pub(crate) fn new(password: Option<String>, offer: Option<String>) -> Joining {
+        Joining { password, offer, offered: false, name: None }
     }
 
     /// Returns what is to be done about a line from the server.
@@ -45,6 +49,7 @@ impl Joining {
         match (Spoken::read(line), &self.name) {
             (Spoken::Goodbye, _) => Step::Goodbye,
             (Spoken::SentAway, _) => Step::SentAway,
+            (Spoken::Password, None) => self.password.take().map_or(Step::Password, Step::Offer),
             (Spoken::Greeting, None) => match self.offer.take() {
                 Some(name) => {
                     self.offered = true;
@@ -74,7 +79,7 @@ mod tests {
     const WELCOME: &str = "Welcome, Ann! You can now chat. Type messages and press Enter.";
 
     fn steps(offer: Option<&str>, lines: &[&str]) -> Vec<Step> {
-        let mut joining = Joining::new(offer.map(str::to_owned));
+        let mut joining = Joining::new(None, offer.map(str::to_owned));
         lines.iter().map(|line| joining.hear(line)).collect()
     }
 
@@ -86,6 +91,17 @@ mod tests {
         assert_eq!(refused, [Step::Offer("Ann".into()), Step::Refused, Step::Nothing, called("Ann")]);
         assert_eq!(steps(None, &[GREETING, TAKEN, WELCOME]), [Step::Ask, Step::Nothing, called("Ann")]);
         assert_eq!(steps(Some("Ann"), &["-- The room is full."]), [Step::Nothing]);
+    }
+
+    #[test]
+    fn a_password_that_was_right_before_is_offered_before_the_name() {
+        const WANTED: &str = "This room has a password:";
+        let mut joining = Joining::new(Some("sesame".into()), Some("Ann".into()));
+        assert_eq!(joining.hear(WANTED), Step::Offer("sesame".into()));
+        assert_eq!(joining.hear("Wrong password. Try again:"), Step::Password);
+        assert_eq!(joining.hear(GREETING), Step::Offer("Ann".into()));
+        assert_eq!(steps(Some("Ann"), &[WANTED, GREETING]), [Step::Password, Step::Offer("Ann".into())]);
+        assert_eq!(steps(None, &[GREETING, WELCOME, WANTED])[2], Step::Nothing);
     }
 
     #[test]

@@ -32,6 +32,8 @@ pub(crate) enum Event {
 pub(crate) enum Standing {
     /// Nothing: there is no connection, or it does not listen yet.
     Away,
+    /// It reads it as a password, which is not to be shown.
+    Password,
     /// It reads it as a name.
     Naming,
     /// It says it in the room, under this name.
@@ -92,7 +94,8 @@ impl<'a> Link<'a> {
         outgoing: Receiver<Vec<u8>>,
         events: Sender<Event>,
     ) -> Link<'a> {
-        let outgoing = Outgoing { lines: outgoing, current: Vec::new(), written: 0, finished: false, quit: false };
+        let outgoing =
+            Outgoing { lines: outgoing, current: Vec::new(), written: 0, password: None, finished: false, quit: false };
         // A name with a line end in it would be a name and a message.
         let name = options.name.as_deref().map(|name| line::clean(name).into_owned());
         Link { options, person, outgoing, events, name, known: false, pauses: 0, taken: 0 }
@@ -154,8 +157,9 @@ impl<'a> Link<'a> {
     async fn hold(&mut self, stream: &Async<TcpStream>) -> Ended {
         let (permits, permitted) = async_channel::unbounded();
         let mut hearing = Hearing {
-            joining: Joining::new(self.name.clone()),
+            joining: Joining::new(self.outgoing.password.clone(), self.name.clone()),
             asks: self.person && (!self.known || self.taken == MAX_TAKEN),
+            passwords: if self.person { usize::MAX } else { 1 },
             events: self.events.clone(),
             permits,
             called: None,
@@ -194,8 +198,10 @@ impl<'a> Link<'a> {
 
 /// A permission to send, from the reading side of a connection to the writing side.
 enum Permit {
-    /// To send this name before anything else.
-    Name(String),
+    /// To send this line before anything else.
+    Line(String),
+    /// To send the next line that is to be said, and no more: it is the password.
+    Password,
     /// To send everything from now on.
     All,
 }
@@ -205,6 +211,8 @@ struct Hearing {
     joining: Joining,
     /// Whether the person is to choose another name when one is refused.
     asks: bool,
+    /// How many passwords may still be asked for. Without a person, the line after a wrong one is no other password.
+    passwords: usize,
     events: Sender<Event>,
     permits: Sender<Permit>,
     /// The name in the room.
@@ -250,13 +258,19 @@ impl Hearing {
         }
     }
 
-    /// Does what a line asks for. Returns `false` if it asks for a name and nobody can choose one.
+    /// Does what a line asks for. Returns `false` if it asks for a name or a password, and nobody can choose one.
     async fn act(&mut self, step: Step) -> bool {
         match step {
             Step::Nothing => {}
             Step::Goodbye => self.goodbye = true,
             Step::SentAway => self.sent_away = true,
-            Step::Offer(name) => self.permit(Permit::Name(name)),
+            Step::Offer(line) => self.permit(Permit::Line(line)),
+            Step::Password if self.passwords == 0 => return false,
+            Step::Password => {
+                self.passwords -= 1;
+                self.permit(Permit::Password);
+                self.show(Event::Standing(Standing::Password)).await;
+            }
             Step::Refused if !self.asks => return false,
             Step::Ask | Step::Refused => {
                 self.permit(Permit::All);
@@ -288,6 +302,8 @@ struct Outgoing {
     current: Vec<u8>,
     /// How many bytes of `current` are written. A write may be partial.
     written: usize,
+    /// The password that was sent last.
+    password: Option<String>,
     /// Whether everything is written, and the input has ended.
     finished: bool,
     /// Whether the server was asked to end the connection.
@@ -301,11 +317,19 @@ impl Outgoing {
         self.written = ended.map_or(0, |at| at + 1);
     }
 
-    /// Sends the name, if there is one, and then everything. At the end of the input it closes its direction of the
+    /// Sends what comes first, and then everything. At the end of the input it closes its direction of the
     /// connection (half-close).
     async fn send(&mut self, mut stream: &Async<TcpStream>, permits: Receiver<Permit>) -> io::Result<()> {
-        while let Ok(Permit::Name(name)) = permits.recv().await {
-            stream.write_all(format!("{name}\n").as_bytes()).await?;
+        loop {
+            let line = match permits.recv().await {
+                Ok(Permit::Line(line)) => line,
+                Ok(Permit::Password) => match self.next_line().await {
+                    Some(line) => self.password.insert(line).clone(),
+                    None => break,
+                },
+                Ok(Permit::All) | Err(_) => break,
+            };
+            stream.write_all(format!("{line}\n").as_bytes()).await?;
         }
         loop {
             while self.written < self.current.len() {
@@ -318,6 +342,17 @@ impl Outgoing {
         }
         self.finished = true;
         stream.get_ref().shutdown(Shutdown::Write)
+    }
+
+    /// Takes the next line of what is to be sent. None at the end of the input.
+    async fn next_line(&mut self) -> Option<String> {
+        if self.written == self.current.len() {
+            (self.current, self.written) = (self.lines.recv().await.ok()?, 0);
+        }
+        let rest = &self.current[self.written..];
+        let line = rest.split_inclusive(|&byte| byte == b'\n').next().unwrap_or_default();
+        self.written += line.len();
+        Some(String::from_utf8_lossy(line).trim_end_matches(['\n', '\r']).to_owned())
     }
 }
 
@@ -396,7 +431,7 @@ mod tests {
     fn what_was_half_said_is_said_again() {
         let (_, lines) = async_channel::bounded(1);
         let current = b"one\ntwo\nthree\n".to_vec();
-        let mut outgoing = Outgoing { lines, current, written: 6, finished: false, quit: false };
+        let mut outgoing = Outgoing { lines, current, written: 6, password: None, finished: false, quit: false };
         for (written, again) in [(0, 0), (3, 0), (4, 4), (6, 4), (14, 14)] {
             outgoing.written = written;
             outgoing.rewind();

@@ -45,7 +45,7 @@ impl Painter {
                 format!("{DIM}-- To {RESET}{}{DIM} (private){RESET}: {text}", name(whom))
             }
             Spoken::Server(text) => format!("{BOLD}[SERVER]: {text}{RESET}"),
-            Spoken::Greeting | Spoken::NameRefused => line.to_owned(),
+            Spoken::Password | Spoken::Greeting | Spoken::NameRefused => line.to_owned(),
             _ => self.notice(line),
         }
     }

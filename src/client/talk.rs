@@ -145,7 +145,15 @@ impl<W: Stream<Item = ()> + Unpin> Talk<W> {
     // ---- the window
 
     async fn draw(&mut self) -> io::Result<()> {
-        self.screen.draw(self.editor.text(), self.editor.cursor());
+        let (text, cursor) = (self.editor.text(), self.editor.cursor());
+        match self.standing {
+            // Nobody is to read it over a shoulder.
+            Standing::Password => {
+                let stars = |text: &str| "*".repeat(text.chars().count());
+                self.screen.draw(&stars(text), text[..cursor].chars().count());
+            }
+            _ => self.screen.draw(text, cursor),
+        }
         self.flush().await
     }
 
@@ -239,12 +247,13 @@ impl<W: Stream<Item = ()> + Unpin> Talk<W> {
             _ if text.len() > line::MAX_LINE => {
                 return self.keep(&text, &format!("Line too long ({} bytes at most)", line::MAX_LINE));
             }
+            Standing::Password => None,
             Standing::Naming => Some(text.clone()),
             Standing::Here(me) => self.echo(&text, me),
         };
         match self.outgoing.try_send(format!("{text}\n").into_bytes()) {
             Ok(()) => {
-                if self.standing != Standing::Naming {
+                if matches!(self.standing, Standing::Here(_)) {
                     self.editor.remember(&text);
                 }
                 shown.iter().for_each(|line| self.screen.show(line));

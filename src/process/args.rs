@@ -19,6 +19,7 @@ dynasti [serve] [OPTIONS]: serves the room; others join it with: nc HOST 4000
   --history N          lines kept for /history                            [100]
   --replay N           of them sent to each newcomer                        [0]
   --guests             who gives no name gets one: Guest1, Guest2 ...     [ask]
+  --password-file FILE who joins is asked for the password in it        [none]
   --transcript FILE    append public lines to FILE; reload history       [none]
   --no-console         do not read standard input                     [read it]
 
@@ -108,6 +109,10 @@ pub(crate) struct Serve {
     /// an empty name is answered with one (Guest1, Guest2 ...) instead of refused
     #[argh(switch)]
     pub(crate) guests: bool,
+
+    /// who joins is asked for the password in the first line of FILE
+    #[argh(option, arg_name = "FILE")]
+    pub(crate) password_file: Option<PathBuf>,
 
     /// do not read standard input
     #[argh(switch)]

@@ -7,5 +7,6 @@ pub(crate) mod drive;
 pub(crate) mod interfaces;
 pub(crate) mod join;
 pub(crate) mod notify;
+pub(crate) mod password;
 pub(crate) mod report;
 pub(crate) mod stdio;

@@ -76,6 +76,11 @@ pub(crate) fn cannot_listen(address: SocketAddr, error: &io::Error) -> String {
     format!("cannot listen on {address}: {error}{advice}")
 }
 
+/// There is no password in its file; with what to do about it.
+pub(crate) fn no_password(path: &Path, why: impl Display) -> String {
+    format!("cannot take the password from {}: {why}", path.display())
+}
+
 /// The transcript cannot be opened; with what to do about it.
 pub(crate) fn cannot_open_transcript(path: &Path, error: &io::Error) -> String {
     format!("cannot open the transcript {}: {error}; name a file that can be written", path.display())

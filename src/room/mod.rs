@@ -103,12 +103,12 @@ impl Room {
         }
     }
 
-    /// Lets a connection in that has no name yet: it hears the greeting, and later the goodbye.
+    /// Lets a connection in that has no name yet: it hears this greeting, and later the goodbye.
     ///
     /// # Errors
     /// When the room is closing.
-    pub async fn enter(&self, address: SocketAddr) -> Result<Reader, Closing> {
-        let entered = self.change(|state, now| state.enter(address, now)).await;
+    pub async fn enter(&self, address: SocketAddr, greeting: Message) -> Result<Reader, Closing> {
+        let entered = self.change(|state, now| state.enter(address, greeting, now)).await;
         // After the connection is on the list, because whoever looks is to find it. If the channel is full, somebody is
         // going to look already.
         let _ = self.came.0.try_send(());

@@ -154,15 +154,15 @@ impl State {
 
     // ---- coming and going
 
-    /// Lets a connection in that has no name yet. It hears the greeting.
-    pub(super) fn enter(&mut self, address: SocketAddr, now: Now) -> Result<Reader, Closing> {
+    /// Lets a connection in that has no name yet. It hears this greeting.
+    pub(super) fn enter(&mut self, address: SocketAddr, greeting: Message, now: Now) -> Result<Reader, Closing> {
         if self.closing {
             return Err(Closing);
         }
         let listener = Listener { id: self.members.next_id(), only_said: false };
         let (handle, reader) = reader::new(listener, None, &self.direct);
         self.members.enter(address, handle, now.instant);
-        self.tell(listener.id, Message::greeting(), now);
+        self.tell(listener.id, greeting, now);
         Ok(reader)
     }
 

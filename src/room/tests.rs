@@ -113,7 +113,7 @@ impl Tried {
     }
 
     fn guest_from(&self, address: IpAddr) -> Guest<'_> {
-        let reader = block_on(self.room.enter((address, 1).into())).unwrap();
+        let reader = block_on(self.room.enter((address, 1).into(), Message::greeting())).unwrap();
         let mut guest = Guest { room: &self.room, reader };
         assert_eq!(guest.hears(), "Hi! Welcome to Dynasti. What's your name?\n");
         guest
@@ -378,7 +378,7 @@ fn nobody_hears_who_has_been_sent_away() {
 fn who_comes_is_seen_by_whoever_is_woken_by_it() {
     let tried = Tried::new(Options::default());
     let held = tried.room.state.write_blocking();
-    let mut entering = pin!(tried.room.enter(([127, 0, 0, 1], 1).into()));
+    let mut entering = pin!(tried.room.enter(([127, 0, 0, 1], 1).into(), Message::greeting()));
     assert!(block_on(poll_once(&mut entering)).is_none());
     assert!(block_on(poll_once(tried.room.unnamed_came())).is_none(), "nobody is to be seen yet");
     drop(held);
@@ -462,7 +462,7 @@ fn closing_says_goodbye_to_the_named_and_the_unnamed_and_lets_nobody_in() {
         assert_eq!(read(&mut guest.reader), goodbye);
         assert!(block_on(poll_once(guest.reader.ending())).is_some());
     }
-    assert!(block_on(tried.room.enter(([127, 0, 0, 1], 1).into())).is_err());
+    assert!(block_on(tried.room.enter(([127, 0, 0, 1], 1).into(), Message::greeting())).is_err());
 }
 
 #[test]

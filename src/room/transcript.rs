@@ -594,7 +594,7 @@ mod tests {
     /// Whether what is said from now on is kept in memory.
     fn reader_at_the_head(state: &mut State) -> impl Fn() -> bool + use<> {
         let now = Now::read();
-        let mut reader = state.enter(([127, 0, 0, 1], 1).into(), now).unwrap();
+        let mut reader = state.enter(([127, 0, 0, 1], 1).into(), Message::greeting(), now).unwrap();
         state.join(reader.id(), &Name::parse("Ann").unwrap(), now).unwrap();
         reader.write(&mut Vec::new()).unwrap();
         reader.segment()

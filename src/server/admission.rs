@@ -1,4 +1,5 @@
-//! Who may come in: how many at once, in all and from one address, and from which addresses nobody may.
+//! Who may come in: how many at once, in all and from one address, from which addresses nobody may, and who knows the
+//! password.
 //!
 //! Counts connections; knows nothing of what they do.
 
@@ -7,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::password::{Password, Tried, Tries};
 use crate::address::home;
 
 /// Counts who is in.
@@ -14,6 +16,7 @@ use crate::address::home;
 pub struct Admission {
     max: usize,
     max_per_address: usize,
+    password: Option<Password>,
     inside: Mutex<Inside>,
 }
 
@@ -23,6 +26,7 @@ struct Inside {
     by_address: HashMap<IpAddr, usize>,
     /// Until when each address is banned; None is for good.
     bans: HashMap<IpAddr, Option<Instant>>,
+    tries: Tries,
 }
 
 /// Lets one client be in. Dropping it makes room for another.
@@ -41,12 +45,33 @@ pub enum Refused {
     FullForAddress(usize),
     /// The address is banned, for so long or for good.
     Banned(Option<Duration>),
+    /// Too many passwords from the address were wrong; it is refused for so long.
+    WrongPasswords(Duration),
 }
 
 impl Admission {
     /// Lets in so many clients, and so many from one address. Loopback is exempt from the latter.
     pub fn new(max: usize, max_per_address: usize) -> Admission {
-        Admission { max, max_per_address, inside: Mutex::default() }
+        Admission { max, max_per_address, password: None, inside: Mutex::default() }
+    }
+
+    /// The same, for whoever knows the password, if there is one.
+    #[must_use]
+    pub fn with_password(self, password: Option<Password>) -> Admission {
+        Admission { password, ..self }
+    }
+
+    /// Returns whether there is a password.
+    pub fn has_password(&self) -> bool {
+        self.password.is_some()
+    }
+
+    /// Judges what somebody at this address has typed for a password.
+    pub fn try_password(&self, typed: &str, from: IpAddr) -> Tried {
+        match &self.password {
+            Some(password) => self.inside().tries.judge(password, typed, home(from), Instant::now()),
+            None => Tried::Right,
+        }
     }
 
     /// Lets a client in from this address.
@@ -58,6 +83,9 @@ impl Admission {
         let mut inside = self.inside();
         if let Some(left) = inside.ban_left(address, Instant::now()) {
             return Err(Refused::Banned(left));
+        }
+        if let Some(left) = inside.tries.not_now(address, Instant::now()) {
+            return Err(Refused::WrongPasswords(left));
         }
         if inside.all >= self.max {
             return Err(Refused::Full(self.max));

@@ -18,6 +18,7 @@ use smol::{Async, Task};
 use super::admission::Permit;
 use super::goodbye::{self, Goodbye, is_the_peers};
 use super::read::Reading;
+use super::session::Session;
 use super::write::Writing;
 use super::{Context, Guard};
 use crate::room::{Closing, End, Id};
@@ -104,7 +105,7 @@ async fn enter(
     address: SocketAddr,
     context: &Arc<Context>,
 ) -> Result<(Id, Task<Wrote>), Closing> {
-    let reader = context.room.enter(address).await?;
+    let reader = context.room.enter(address, Session::greeting(context.beginning())).await?;
     let id = reader.id();
     let mut writing = Writing { stream: Arc::clone(stream), reader, context: Arc::clone(context) };
     Ok((id, context.executor.spawn(async move { contain(writing.run()).await })))

@@ -8,6 +8,7 @@ mod connection;
 pub mod console;
 mod goodbye;
 mod pace;
+pub mod password;
 mod read;
 mod ready;
 pub mod session;
@@ -35,6 +36,7 @@ use socket2::SockRef;
 
 pub use self::accept::REFUSED_AT_ONCE;
 use self::admission::Admission;
+use self::session::Beginning;
 use crate::room::Room;
 use crate::within::within;
 
@@ -128,6 +130,13 @@ struct Context {
     _alive: Sender<Infallible>,
     /// Gets a message when a connection's task has panicked where that is not contained.
     broken: Sender<()>,
+}
+
+impl Context {
+    /// Returns how each client's session begins.
+    fn beginning(&self) -> Beginning {
+        Beginning { guests: self.options.guests, password: self.admission.has_password() }
+    }
 }
 
 /// What each connection's task holds until it ends. A panic there that is not contained ends the server, because the room

@@ -16,8 +16,10 @@ use smol::{Async, Timer};
 use super::Context;
 use super::connection::Ending;
 use super::pace::Pace;
+use super::password::Tried;
 use super::ready::{readable, uninterrupted};
 use super::session::{self, Act, Session, Step};
+use crate::address::canonical;
 use crate::room::{Acted, Id, NotJoined, Sending};
 use crate::text::line::Decoder;
 use crate::text::message::Message;
@@ -114,7 +116,7 @@ impl<'a> Reading<'a> {
             id,
             stream,
             context,
-            session: Session::new(context.options.guests),
+            session: Session::new(context.beginning()),
             decoder: Decoder::default(),
             held: None,
             fresh: true,
@@ -274,6 +276,18 @@ impl<'a> Reading<'a> {
                     return Box::pin(self.act(taken)).await;
                 }
             },
+            Act::Password(line) => {
+                let from = self.stream.get_ref().peer_addr().map(|address| canonical(address).ip());
+                let tried = from.map(|from| self.context.admission.try_password(&line, from));
+                let next = match tried {
+                    Ok(Tried::Right) => self.session.password_right(),
+                    Ok(Tried::Wrong) => self.session.password_wrong(),
+                    Ok(Tried::NotNow(left)) => Act::End(None, Message::not_now(left)),
+                    Err(error) => return Some(Ending::broken(&error)),
+                };
+                // An answer, or the end.
+                return Box::pin(self.act(next)).await;
+            }
             Act::JoinAsGuest => {
                 if let Some(name) = room.join_as_guest(self.id).await {
                     self.session.named(name);

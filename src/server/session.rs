@@ -11,6 +11,9 @@ use crate::text::name::{Name, Refusal};
 /// How many names one connection may try: the contract's ten. Whoever needs more is no person.
 pub const MAX_TRIES: u32 = 10;
 
+/// How many passwords one connection may try: the contract's three.
+const MAX_PASSWORDS: u32 = 3;
+
 /// One client's state.
 #[derive(Debug, Default)]
 pub struct Session {
@@ -18,6 +21,17 @@ pub struct Session {
     tries: u32,
     /// Whether an empty name makes a guest.
     guests: bool,
+    /// How many passwords may still be wrong; None once the right one was given, or where there is none.
+    passwords: Option<u32>,
+}
+
+/// How a session begins.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Beginning {
+    /// Whether a client that gives an empty name is a guest, who gets a name.
+    pub guests: bool,
+    /// Whether the room has a password.
+    pub password: bool,
 }
 
 /// What is to be done about one input.
@@ -36,6 +50,8 @@ pub enum Step<'a> {
 pub enum Act {
     /// Tell the client this.
     Answer(Message),
+    /// See whether this is the password; then [`Session::password_right`] or [`Session::password_wrong`].
+    Password(Line<'static>),
     /// Ask the room for this name; then [`Session::named`] or [`Session::taken`].
     Join(Name),
     /// Ask the room for the name of a guest; then [`Session::named`].
@@ -60,9 +76,30 @@ fn is_protocol(line: &str) -> bool {
 }
 
 impl Session {
-    /// A client that has no name yet. With `guests`, who gives an empty one is a guest.
-    pub fn new(guests: bool) -> Session {
-        Session { guests, ..Session::default() }
+    /// A client that has given neither password nor name yet.
+    pub fn new(Beginning { guests, password }: Beginning) -> Session {
+        Session { guests, passwords: password.then_some(MAX_PASSWORDS), ..Session::default() }
+    }
+
+    /// Returns what the client hears first.
+    pub fn greeting(Beginning { password, .. }: Beginning) -> Message {
+        if password { Message::password_wanted() } else { Message::greeting() }
+    }
+
+    /// The password was right.
+    pub fn password_right(&mut self) -> Act {
+        self.passwords = None;
+        Act::Answer(Message::greeting())
+    }
+
+    /// The password was wrong.
+    pub fn password_wrong(&mut self) -> Act {
+        let left = self.passwords.map_or(0, |left| left.saturating_sub(1));
+        self.passwords = Some(left);
+        match left {
+            0 => Act::End(None, Message::three_wrong_passwords()),
+            _ => Act::Answer(Message::password_wrong()),
+        }
     }
 
     /// The client's name, once it has one.
@@ -91,6 +128,9 @@ impl Session {
     }
 
     fn line<'a>(&mut self, line: Line<'a>) -> Step<'a> {
+        if self.passwords.is_some() {
+            return Step::Act(if is_protocol(&line) { no_person() } else { Act::Password(line.into_owned()) });
+        }
         if self.name.is_none() {
             return Step::Act(self.choose(&line));
         }
@@ -151,12 +191,40 @@ mod tests {
         match act {
             Act::Answer(told) => format!("answer {}", text(told)),
             Act::Join(name) => format!("join {name}"),
+            Act::Password(line) => format!("password {}", line.as_str()),
             Act::JoinAsGuest => "join as guest".into(),
             Act::Who => "who".into(),
             Act::Command(line) => format!("command {}", line.as_str()),
             Act::End(None, words) => format!("end {}", text(words)),
             Act::End(Some(cause), words) => format!("end ({cause}) {}", text(words)),
         }
+    }
+
+    const GUESTS: Beginning = Beginning { guests: true, password: false };
+    const PASSWORD: Beginning = Beginning { guests: false, password: true };
+
+    #[test]
+    fn the_password_comes_before_everything_else() {
+        let mut session = Session::new(PASSWORD);
+        for typed in ["open sesame", "/who", "/quit", "/help", "", "Ann"] {
+            assert_eq!(step(&mut session, typed), format!("password {typed}"));
+        }
+        assert_eq!(acted(&session.password_wrong()), "answer Wrong password. Try again:");
+        assert_eq!(acted(&session.password_right()), "answer Hi! Welcome to Dynasti. What's your name?");
+        assert_eq!(step(&mut session, "/who"), "who");
+        assert_eq!(step(&mut session, "Ann"), "join Ann");
+        let first = |beginning| String::from_utf8_lossy(Session::greeting(beginning).bytes()).into_owned();
+        assert_eq!(first(PASSWORD), "This room has a password:\n");
+        assert_eq!(first(GUESTS), "Hi! Welcome to Dynasti. What's your name?\n");
+    }
+
+    #[test]
+    fn the_third_wrong_password_is_the_last() {
+        let mut session = Session::new(PASSWORD);
+        for _ in 0..2 {
+            assert_eq!(acted(&session.password_wrong()), "answer Wrong password. Try again:");
+        }
+        assert_eq!(acted(&session.password_wrong()), "end -- Three wrong passwords. Bye!");
     }
 
     fn chatting() -> Session {
@@ -189,10 +257,10 @@ mod tests {
     #[test]
     fn an_empty_name_makes_a_guest_where_there_are_guests() {
         for typed in ["", "  \t", "\x1b[A"] {
-            assert_eq!(step(&mut Session::new(true), typed), "join as guest");
-            assert_eq!(step(&mut Session::new(false), typed), "answer Please enter a non-empty name:");
+            assert_eq!(step(&mut Session::new(GUESTS), typed), "join as guest");
+            assert_eq!(step(&mut Session::default(), typed), "answer Please enter a non-empty name:");
         }
-        assert_eq!(step(&mut Session::new(true), "Guest7"), "join Guest7");
+        assert_eq!(step(&mut Session::new(GUESTS), "Guest7"), "join Guest7");
     }
 
     #[test]
@@ -231,6 +299,7 @@ mod tests {
         for line in ["SSH-2.0-OpenSSH_9.6", "GET / HTTP/1.1", "PRI * HTTP/2.0", "OPTIONS rtsp://x HTTP/1.0"] {
             let expected = "end -- This is a room where people chat, line by line. Bye!";
             assert_eq!(step(&mut Session::default(), line), expected);
+            assert_eq!(step(&mut Session::new(PASSWORD), line), expected);
             assert_eq!(step(&mut chatting(), line), format!("say {line}"));
         }
     }

@@ -7,7 +7,9 @@ use super::name::Name;
 /// What a line from the server says. Text in it is borrowed from the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Spoken<'a> {
-    /// The first line of all: a name is wanted.
+    /// The room's password is wanted, for the first time or once more.
+    Password,
+    /// The first line of all, or after the password: a name is wanted.
     Greeting,
     /// The name that was sent cannot be used, and another is wanted.
     NameRefused,
@@ -37,7 +39,7 @@ pub(crate) enum Spoken<'a> {
     Present(&'a str),
     /// The server stops.
     Goodbye,
-    /// The operator does not want us here.
+    /// The operator does not want us here, or we do not know the password.
     SentAway,
     /// Anything else: answers and notices.
     Notice,
@@ -57,8 +59,13 @@ impl<'a> Spoken<'a> {
 
     /// Reads what was said to us alone. Only the server begins a line with dashes.
     fn read_answer(answer: &'a str) -> Spoken<'a> {
-        if answer.starts_with("The operator has ended your connection") || answer.starts_with("The operator has banned")
-        {
+        const SENT_AWAY: [&str; 4] = [
+            "The operator has ended your connection",
+            "The operator has banned",
+            "Three wrong passwords. Bye!",
+            "Too many wrong passwords",
+        ];
+        if SENT_AWAY.iter().any(|words| answer.starts_with(words)) {
             return Spoken::SentAway;
         }
         if let Some(name) = answer.strip_prefix("You are now known as ").and_then(|rest| rest.strip_suffix('.')) {
@@ -86,6 +93,7 @@ impl<'a> Spoken<'a> {
 fn prompt(line: &str) -> Option<Spoken<'_>> {
     match line {
         "Hi! Welcome to Dynasti. What's your name?" => Some(Spoken::Greeting),
+        "This room has a password:" | "Wrong password. Try again:" => Some(Spoken::Password),
         "Please enter a non-empty name:" => Some(Spoken::NameRefused),
         "Server is shutting down. Bye!" => Some(Spoken::Goodbye),
         _ if line.starts_with("Name \"") && line.ends_with(". Choose a different name:") => Some(Spoken::NameRefused),
@@ -147,6 +155,9 @@ mod tests {
     fn every_kind_of_line() {
         for (line, spoken) in [
             ("Hi! Welcome to Dynasti. What's your name?", Spoken::Greeting),
+            ("This room has a password:", Spoken::Password),
+            ("Wrong password. Try again:", Spoken::Password),
+            ("-- Three wrong passwords. Bye!", Spoken::SentAway),
             ("Please enter a non-empty name:", Spoken::NameRefused),
             ("Name \"Ann\" is already taken. Choose a different name:", Spoken::NameRefused),
             ("Name \"a: b\" can't be used: too: odd. Choose a different name:", Spoken::NameRefused),
@@ -284,6 +295,10 @@ mod tests {
     fn what_is_always_the_same_is_read_back() {
         let time = Duration::from_secs(60);
         for (message, spoken) in [
+            (Message::password_wanted(), Spoken::Password),
+            (Message::password_wrong(), Spoken::Password),
+            (Message::three_wrong_passwords(), Spoken::SentAway),
+            (Message::not_now(Duration::from_secs(9)), Spoken::SentAway),
             (Message::greeting(), Spoken::Greeting),
             (Message::name_empty(), Spoken::NameRefused),
             (Message::shutdown(), Spoken::Goodbye),

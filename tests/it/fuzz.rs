@@ -9,7 +9,7 @@
 
 use crate::random::{Chance, number_from};
 use crate::reference::{Said, clean as reference_clean, is_forbidden, said as reference_said};
-use dynasti::server::session::{Act, MAX_TRIES, Session, Step};
+use dynasti::server::session::{Act, Beginning, MAX_TRIES, Session, Step};
 use dynasti::text::line::{Decoder, Input, Line, MAX_LINE, clean};
 use dynasti::text::message::Message;
 use dynasti::text::name::{Key, Name};
@@ -228,7 +228,7 @@ fn assert_name(name: &Name) {
     assert!(text.starts_with(char::is_alphanumeric), "{text:?}");
     assert_eq!(text.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" "), text);
     assert!(!text.chars().any(|c| is_forbidden(c) || (c.is_whitespace() && c != ' ')), "{text:?}");
-    let punctuation = |c: char| c.is_ascii() && !c.is_ascii_alphanumeric() && !" _-.".contains(c);
+    let punctuation = |c: char| c.is_ascii() && !c.is_ascii_alphanumeric() && !" _-.'".contains(c);
     assert!(!text.contains(punctuation), "{text:?}");
     let cyrillic_or_greek = |c: char| matches!(c, '\u{370}'..='\u{52f}' | '\u{1f00}'..='\u{1fff}');
     assert!(!text.contains(cyrillic_or_greek) || !text.contains(|c: char| c.is_ascii_alphabetic()), "{text:?}");
@@ -253,7 +253,8 @@ fn a_session_says_nothing_unclean_and_keeps_its_rules_whatever_is_typed() {
         if random.one_in(2) {
             bytes.splice(..0, *b"Ann\n");
         }
-        let (mut decoder, mut session) = (Decoder::default(), Session::new(random.bool()));
+        let (mut decoder, mut session) =
+            (Decoder::default(), Session::new(Beginning { guests: random.bool(), password: random.bool() }));
         let mut input = &bytes[..];
         let (mut tries, mut ended) = (0, false);
         while !ended {
@@ -289,6 +290,11 @@ fn a_session_says_nothing_unclean_and_keeps_its_rules_whatever_is_typed() {
                 }
                 Step::Act(act) => act,
             };
+            if let Act::Password(line) = &act {
+                assert!(named.is_none(), "{typed:?}");
+                assert_eq!(Some(line.as_str()), typed.as_deref());
+                act = if random.bool() { session.password_right() } else { session.password_wrong() };
+            }
             if let Act::Join(name) = &act {
                 assert!(named.is_none());
                 assert_name(name);
@@ -317,6 +323,7 @@ fn a_session_says_nothing_unclean_and_keeps_its_rules_whatever_is_typed() {
                     ended = true;
                 }
                 Act::Join(_) => {}
+                Act::Password(_) => unreachable!("it was judged"),
                 Act::JoinAsGuest => {
                     assert!(!in_room && Name::parse(&typed).is_err(), "{typed:?}");
                     session.named(Name::guest(1));

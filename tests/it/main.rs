@@ -23,6 +23,7 @@ mod lines;
 mod names;
 mod operator;
 mod order;
+mod password;
 mod process;
 mod soak;
 mod stopping;

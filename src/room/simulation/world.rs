@@ -192,7 +192,7 @@ impl World {
         }
         let healthy = matches!(taking, Taking::All | Taking::Healthy(_));
         let address = address(slot as u16, healthy);
-        let Ok(reader) = self.state.enter(address, self.now) else {
+        let Ok(reader) = self.state.enter(address, Message::greeting(), self.now) else {
             return if !self.closed {
                 fail("the room is open", "it lets nobody in")
             };

@@ -13,6 +13,16 @@ impl Message {
         Message::line(format_args!("Hi! Welcome to Dynasti. What's your name?"))
     }
 
+    /// Asks for the room's password.
+    pub fn password_wanted() -> Message {
+        Message::line(format_args!("This room has a password:"))
+    }
+
+    /// Asks again, because the password was wrong.
+    pub fn password_wrong() -> Message {
+        Message::line(format_args!("Wrong password. Try again:"))
+    }
+
     /// Asks again after an empty or blank name.
     pub fn name_empty() -> Message {
         Message::line(format_args!("Please enter a non-empty name:"))
@@ -49,6 +59,14 @@ impl Message {
     /// Says that the address has as many connections as it may have.
     pub fn full_for_address(max: usize) -> Message {
         Message::line(format_args!("-- Too many connections from your address ({max} at most)."))
+    }
+
+    /// Says that nobody at the address may try passwords, for so long.
+    pub fn not_now(time: Duration) -> Message {
+        Message::line(format_args!(
+            "-- Too many wrong passwords from your address. Please try again in {}.",
+            Remaining(time)
+        ))
     }
 
     /// Says that the address is banned, for so long or for good.

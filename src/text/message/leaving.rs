@@ -11,6 +11,11 @@ impl Message {
         Message::line(format_args!("-- No name after {tries} tries. Bye!"))
     }
 
+    /// Says that three passwords were wrong.
+    pub fn three_wrong_passwords() -> Message {
+        Message::line(format_args!("-- Three wrong passwords. Bye!"))
+    }
+
     /// Says that a name like this comes from a program that expects another kind of server.
     pub fn no_person() -> Message {
         Message::line(format_args!("-- This is a room where people chat, line by line. Bye!"))

@@ -1,0 +1,34 @@
+//! The room's password, from its file. Knows nothing of who is asked for it.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use dynasti::server::password::{NoPassword, Password};
+use dynasti::text::line::MAX_LINE;
+
+/// How much is read of the file: more than a password may have.
+const READ: u64 = 4 * MAX_LINE as u64;
+
+/// Reads the password.
+///
+/// # Errors
+/// The file cannot be read, holds no password, or can be written by others. The error says what to do.
+pub(crate) fn read(path: &Path) -> Result<Password, String> {
+    let unreadable = |error: std::io::Error| format!("{error}; name a file that can be read");
+    let file = File::open(path).map_err(unreadable)?;
+    // Of a pipe the mode says nothing: who has it was given it.
+    let metadata = file.metadata().map_err(unreadable)?;
+    if metadata.is_file() && metadata.permissions().mode() & 0o002 != 0 {
+        return Err("others can write that file; take that from them with chmod o-w".into());
+    }
+    let mut text = Vec::new();
+    file.take(READ).read_to_end(&mut text).map_err(unreadable)?;
+    text.truncate(text.iter().position(|byte| *byte == b'\n').unwrap_or(text.len()));
+    let text = String::from_utf8(text).map_err(|_| "its first line is not UTF-8".to_string())?;
+    Password::first_line(&text).map_err(|why| match why {
+        NoPassword::Empty => "its first line is empty; write the password there".into(),
+        NoPassword::TooLong => format!("its first line is longer than {MAX_LINE} bytes"),
+    })
+}
