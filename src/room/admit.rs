@@ -96,7 +96,7 @@ impl State {
                 (true, Manner::Typed) => None,
                 (true, Manner::Bulk) => {
                     let (address, taken) = (home(client.address.ip()), client.reader.taken());
-                    let behind = Behind { address, taken, patience: &mut client.patience };
+                    let behind = Behind { address, taken, lag, patience: &mut client.patience };
                     self.pressure.waits(behind, now.instant).map(|at| (&mut until.taken, at))
                 }
             };

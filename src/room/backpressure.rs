@@ -1,7 +1,8 @@
 //! Backpressure: how far a reader may be behind, who waits for it, and for how long.
 //!
 //! Who types never waits for a reader. Who sends in bulk waits for readers who still take what is written to them. A
-//! reader who takes too little is waited for once, and dropped when it is too far behind. The only exception is a reader
+//! reader who takes too little is waited for once. Then bulk senders go on, slowly at first, and it is dropped when it is too
+//! far behind. The only exception is a reader
 //! whose task has not had its turn yet: everybody waits for that, because it takes no longer than a turn of the executor.
 //! Pure: the time is passed in. Knows no names and no sockets.
 
@@ -26,7 +27,7 @@ pub(super) const MAX_DIRECT: usize = 32 * 1024 * 1024;
 /// well too far behind.
 pub(super) const DROPS_A_TURN: usize = 100;
 
-/// How long after as many others are dropped: a turn of a thousand writers takes five.
+/// The time between two such turns: a thousand writer tasks take 5 ms to have their turn once, and read what was announced.
 pub(super) const DROPS_APART: Duration = Duration::from_millis(5);
 
 /// What a reader has to take to be waited for, in bytes a second: the contract's 16 KiB, which the worst Wi-Fi carries.
@@ -34,6 +35,11 @@ const TAKES: f64 = 16.0 * 1024.0;
 
 /// How long a reader is waited for who takes nothing: the contract's second.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How much longer bulk senders are held back, once they do not wait any more: so long, the reader may lag further and further
+/// behind, until it is what any reader may. A system hands what it has received to its program, and opens its window again,
+/// 64 KiB at a time at worst. A program that reads 30 KiB a second is then seen to take nothing for two seconds.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// How long nobody waits again for a reader who was waited for in vain, nor for others at its address: the contract's
 /// minute.
@@ -110,31 +116,56 @@ struct Credit {
     until: Instant,
     /// What the reader had taken when that was last worked out, in bytes.
     taken: u64,
-    /// Whether somebody waits or has waited for it.
+    /// Whether somebody waits or has waited for it, since it was blocked.
     used: bool,
-    /// Until when nobody waits for it again.
-    not_again: Option<Instant>,
+    /// When it was given up: nobody waits for it again for a while.
+    given_up: Option<Instant>,
+}
+
+impl Credit {
+    fn new(taken: u64, now: Instant) -> Credit {
+        Credit { until: now + PATIENCE, taken, used: false, given_up: None }
+    }
+
+    /// Returns until when a reader that was given up just now may not lag further behind, if that is so.
+    fn grace(&self, lag: Size, now: Instant) -> Option<Instant> {
+        let share = |lag: u64, from: u64, to: u64| lag.saturating_sub(from) as f64 / (to - from) as f64;
+        let lines = share(lag.lines, BEHIND.lines, ALLOWANCE.lines);
+        let bytes = share(lag.bytes, BEHIND.bytes, ALLOWANCE.bytes);
+        let until = self.given_up? + GRACE.mul_f64(lines.max(bytes).min(1.0));
+        (until > now).then_some(until)
+    }
+
+    /// Returns whether a reader that was given up just now, and is waited for still, has taken enough after all.
+    fn has_recovered(&self, taken: u64, now: Instant) -> bool {
+        let Some(time) = self.given_up.map(|at| now.saturating_duration_since(at)) else { return false };
+        self.used && time < GRACE && taken.saturating_sub(self.taken) as f64 >= TAKES * (PATIENCE + time).as_secs_f64()
+    }
 }
 
 impl Patience {
     /// Notes whether the reader is blocked, and how many bytes it has ever taken.
     pub(super) fn seen(&mut self, blocked: bool, taken: u64, now: Instant) {
-        if blocked {
-            self.credit(taken, now);
-        } else if self.0.as_ref().is_some_and(|credit| credit.not_again.is_none_or(|until| until <= now)) {
-            self.0 = None;
+        match &mut self.0 {
+            _ if blocked => {
+                self.credit(taken, now);
+            }
+            // That it has read everything meanwhile does not change that it was given up.
+            Some(credit) if credit.given_up.is_some_and(|at| at + NOT_AGAIN > now) => credit.used = false,
+            credit => *credit = None,
         }
     }
 
     fn credit(&mut self, taken: u64, now: Instant) -> &mut Credit {
-        let full = now + PATIENCE;
-        let new = || Credit { until: full, taken, used: false, not_again: None };
-        let credit = self.0.get_or_insert_with(|| Box::new(new()));
-        if credit.not_again.is_some_and(|until| until <= now) {
-            **credit = new();
+        let credit = self.0.get_or_insert_with(|| Box::new(Credit::new(taken, now)));
+        match credit.given_up {
+            None => {
+                let earned = Duration::from_secs_f64(taken.saturating_sub(credit.taken) as f64 / TAKES);
+                (credit.until, credit.taken) = ((credit.until + earned).clamp(now, now + PATIENCE), taken);
+            }
+            Some(at) if at + NOT_AGAIN <= now => **credit = Credit::new(taken, now),
+            Some(_) => {}
         }
-        let earned = Duration::from_secs_f64(taken.saturating_sub(credit.taken) as f64 / TAKES);
-        (credit.until, credit.taken) = ((credit.until + earned).clamp(now, full), taken);
         credit
     }
 }
@@ -144,6 +175,7 @@ pub(super) struct Behind<'a> {
     pub(super) address: IpAddr,
     /// Bytes it has ever taken.
     pub(super) taken: u64,
+    pub(super) lag: Size,
     pub(super) patience: &'a mut Patience,
 }
 
@@ -176,13 +208,16 @@ impl Backpressure {
 
     /// Returns until when bulk senders wait for a reader that is blocked and behind, if they wait.
     pub(super) fn waits(&mut self, behind: Behind<'_>, now: Instant) -> Option<Instant> {
-        let Behind { address, taken, patience } = behind;
-        let lies_ahead = |until: Option<&Instant>| until.is_some_and(|until| *until > now);
-        if lies_ahead(self.not_again.get(&address)) {
-            return None;
-        }
+        let Behind { address, taken, lag, patience } = behind;
         let credit = patience.credit(taken, now);
-        if lies_ahead(credit.not_again.as_ref()) {
+        if credit.has_recovered(taken, now) {
+            *credit = Credit::new(taken, now);
+            self.not_again.remove(&address);
+        }
+        if credit.given_up.is_some() {
+            return credit.grace(lag, now);
+        }
+        if self.not_again.get(&address).is_some_and(|until| *until > now) {
             return None;
         }
         if credit.until > now {
@@ -193,16 +228,15 @@ impl Backpressure {
             // It had stopped before anybody waited for it, so nobody has to wait.
             return None;
         }
-        let not_again = now + NOT_AGAIN;
-        *credit = Credit { until: now + PATIENCE, taken, used: false, not_again: Some(not_again) };
+        credit.given_up = Some(now);
         // Loopback is many programs of one machine, and one of them that has stopped says nothing about the others.
         if !address.is_loopback() {
             self.not_again.retain(|_, until| *until > now);
             if self.not_again.len() < MAX_ADDRESSES {
-                self.not_again.insert(address, not_again);
+                self.not_again.insert(address, now + NOT_AGAIN);
             }
         }
-        None
+        credit.grace(lag, now)
     }
 }
 
@@ -217,16 +251,30 @@ mod tests {
         Duration::from_millis(n)
     }
 
-    /// How long a bulk sender waits in all for a reader who takes so many bytes every 100 ms, and no longer than `limit`.
-    fn waited(pressure: &mut Backpressure, patience: &mut Patience, address: IpAddr, takes: u64, limit: u64) -> u64 {
-        let start = Instant::now();
-        (0..limit / 100)
-            .take_while(|n| {
-                let behind = Behind { address, taken: n * takes, patience };
-                pressure.waits(behind, start + ms(n * 100)).is_some()
-            })
-            .count() as u64
-            * 100
+    /// A room, and one reader who is just so far behind that it may be waited for.
+    struct Tried {
+        pressure: Backpressure,
+        start: Instant,
+        address: IpAddr,
+    }
+
+    impl Tried {
+        fn new(address: IpAddr) -> Tried {
+            Tried { pressure: Backpressure::default(), start: Instant::now(), address }
+        }
+
+        /// Whether it is waited for after so many ms, when it has taken so many bytes and is so far behind.
+        fn waits(&mut self, patience: &mut Patience, at: u64, taken: u64, lag: Size) -> bool {
+            let behind = Behind { address: self.address, taken, lag, patience };
+            self.pressure.waits(behind, self.start + ms(at)).is_some()
+        }
+
+        /// How long a bulk sender waits in all for a reader who takes so many bytes every 100 ms, from one time on and for no
+        /// longer than the minute.
+        fn waited(&mut self, patience: &mut Patience, takes: u64, from: u64) -> u64 {
+            let times = (from / 100..600).take_while(|n| self.waits(patience, n * 100, n * takes, BEHIND));
+            times.count() as u64 * 100
+        }
     }
 
     #[test]
@@ -266,23 +314,79 @@ mod tests {
     #[test]
     fn a_reader_who_takes_enough_is_waited_for_as_long_as_it_takes() {
         for takes in [1639, 6554, 100_000] {
-            let (mut pressure, mut patience) = (Backpressure::default(), Patience::default());
-            assert_eq!(waited(&mut pressure, &mut patience, LAN, takes, 60_000), 60_000, "{takes}");
+            assert_eq!(Tried::new(LAN).waited(&mut Patience::default(), takes, 0), 60_000, "{takes}");
         }
     }
 
     #[test]
     fn a_reader_who_takes_nothing_or_little_is_waited_for_a_second_and_its_address_not_again() {
         for (takes, time) in [(0, 1000), (100, 1100)] {
-            let (mut pressure, mut patience) = (Backpressure::default(), Patience::default());
-            assert_eq!(waited(&mut pressure, &mut patience, LAN, takes, 60_000), time);
-            assert_eq!(waited(&mut pressure, &mut patience, LAN, takes, 60_000), 0);
-            assert_eq!(waited(&mut pressure, &mut Patience::default(), LAN, takes, 60_000), 0);
+            let (mut tried, mut patience) = (Tried::new(LAN), Patience::default());
+            assert_eq!(tried.waited(&mut patience, takes, 0), time);
+            assert_eq!(tried.waited(&mut patience, takes, 2000), 0);
+            assert_eq!(tried.waited(&mut Patience::default(), takes, 2000), 0);
             // Of loopback it is the connection alone.
-            let mut patience = Patience::default();
-            assert_eq!(waited(&mut pressure, &mut patience, LOOPBACK, takes, 60_000), time);
-            assert_eq!(waited(&mut pressure, &mut patience, LOOPBACK, takes, 60_000), 0);
-            assert_eq!(waited(&mut pressure, &mut Patience::default(), LOOPBACK, takes, 60_000), time);
+            let (mut tried, mut patience) = (Tried::new(LOOPBACK), Patience::default());
+            assert_eq!(tried.waited(&mut patience, takes, 0), time);
+            assert_eq!(tried.waited(&mut patience, takes, 2000), 0);
+            assert_eq!(tried.waited(&mut Patience::default(), takes, 2000), time);
+        }
+    }
+
+    /// How far behind a reader is who has used up so many quarters of what is between `BEHIND` and `ALLOWANCE`.
+    fn quarters(n: u64) -> Size {
+        Size { lines: BEHIND.lines, bytes: BEHIND.bytes + (ALLOWANCE.bytes - BEHIND.bytes) / 4 * n }
+    }
+
+    #[test]
+    fn who_is_given_up_falls_no_further_behind_than_its_grace_allows() {
+        let (mut tried, mut patience) = (Tried::new(LAN), Patience::default());
+        assert_eq!(tried.waited(&mut patience, 0, 0), 1000);
+        for (at, lag, waits) in [(1000, 1, true), (1499, 1, true), (1500, 1, false), (1500, 2, true), (2000, 2, false)]
+        {
+            assert_eq!(tried.waits(&mut patience, at, 0, quarters(lag)), waits, "{at} ms, {lag} quarters");
+        }
+        assert!(tried.waits(&mut patience, 2999, 0, quarters(4)) && !tried.waits(&mut patience, 3000, 0, quarters(4)));
+        let lines = Size { lines: ALLOWANCE.lines, bytes: 0 };
+        let mut patience = Patience::default();
+        let mut tried = Tried::new(LAN);
+        assert_eq!(tried.waited(&mut patience, 0, 0), 1000);
+        assert!(tried.waits(&mut patience, 2999, 0, lines) && !tried.waits(&mut patience, 3000, 0, lines));
+    }
+
+    #[test]
+    fn who_takes_a_system_s_worth_at_a_time_is_waited_for() {
+        // 30 KiB a second, of which the server sees 64 KiB every 2.1 s, and nothing between.
+        let (mut tried, mut patience) = (Tried::new(LAN), Patience::default());
+        let (mut lag, mut said) = (BEHIND, 0);
+        for n in 0..600 {
+            let (at, taken) = (n * 100, n / 21 * 64 * 1024);
+            lag.bytes = BEHIND.bytes + said - taken.min(said);
+            if !tried.waits(&mut patience, at, taken, lag) {
+                said += 16 * 1024;
+            }
+            assert!(!lag.exceeds(ALLOWANCE), "after {at} ms");
+        }
+        assert!(said > 1024 * 1024, "bulk senders have said {said} bytes in a minute");
+    }
+
+    #[test]
+    fn who_reads_everything_after_it_was_given_up_is_not_waited_for_again() {
+        let (mut tried, mut patience) = (Tried::new(LAN), Patience::default());
+        assert_eq!(tried.waited(&mut patience, 0, 0), 1000);
+        patience.seen(false, 100_000, tried.start + ms(1400));
+        patience.seen(true, 100_000, tried.start + ms(1500));
+        let times = (15..600).filter(|n| tried.waits(&mut patience, n * 100, 100_000, ALLOWANCE)).count();
+        assert_eq!(times, 15, "its grace is over after three seconds");
+    }
+
+    #[test]
+    fn who_trickles_after_it_was_given_up_is_not_waited_for_again() {
+        let (mut tried, mut patience) = (Tried::new(LAN), Patience::default());
+        assert_eq!(tried.waited(&mut patience, 0, 0), 1000);
+        for n in 10..600 {
+            let taken = (n - 10) * 1000;
+            assert!(!tried.waits(&mut patience, n * 100, taken, BEHIND) || n == 10, "{n}");
         }
     }
 
@@ -290,7 +394,7 @@ mod tests {
     fn a_minute_later_it_is_waited_for_again_and_who_has_taken_all_has_a_whole_second() {
         let (mut pressure, mut patience, start) = (Backpressure::default(), Patience::default(), Instant::now());
         let mut waits = |patience: &mut Patience, at: u64| {
-            let behind = Behind { address: LAN, taken: 0, patience };
+            let behind = Behind { address: LAN, taken: 0, lag: BEHIND, patience };
             pressure.waits(behind, start + ms(at)).is_some()
         };
         assert!(waits(&mut patience, 0) && waits(&mut patience, 900));
@@ -306,14 +410,14 @@ mod tests {
     fn who_had_stopped_before_anybody_had_to_wait_is_not_waited_for() {
         let (mut pressure, mut patience, start) = (Backpressure::default(), Patience::default(), Instant::now());
         patience.seen(true, 0, start);
-        let behind = Behind { address: LAN, taken: 0, patience: &mut patience };
+        let behind = Behind { address: LAN, taken: 0, lag: BEHIND, patience: &mut patience };
         assert_eq!(pressure.waits(behind, start + ms(1000)), None);
         // Nor are others there, who have not stopped, left alone for that.
-        let behind = Behind { address: LAN, taken: 0, patience: &mut Patience::default() };
+        let behind = Behind { address: LAN, taken: 0, lag: BEHIND, patience: &mut Patience::default() };
         assert!(pressure.waits(behind, start + ms(1000)).is_some());
         // It takes again, and is waited for again.
         patience.seen(true, 16 * 1024, start + ms(2000));
-        let behind = Behind { address: LAN, taken: 32 * 1024, patience: &mut patience };
+        let behind = Behind { address: LAN, taken: 32 * 1024, lag: BEHIND, patience: &mut patience };
         assert!(pressure.waits(behind, start + ms(2500)).is_some());
     }
 }
