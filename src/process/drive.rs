@@ -8,9 +8,9 @@
 //! `react(None)`, although a `block_on` is running. While it holds the lock, `block_on` cannot poll: the helper wakes
 //! this thread for each event, through a futex, which costs more than a poll.
 //!
-//! So this thread polls in time: the pauses between its polls grow as the helper's sleeps do. They begin anew every 10
-//! ms, because a task that outlasts one of the sleeps lets the helper in again. What has become ready, timers included,
-//! so waits for 3 ms or so at most.
+//! So this thread polls in time: the pauses between its polls grow, and each is shorter than the helper's sleep of the
+//! same number. They begin anew every 10 ms, because a task that outlasts one of the sleeps lets the helper in again. What
+//! has become ready, timers included, so waits for 3 ms or so at most.
 //!
 //! This can go when `main_loop` leaves the reactor alone while `BLOCK_ON_COUNT` is not zero.
 
@@ -33,17 +33,17 @@ const TASKS_PER_READING: usize = 4;
 /// `Executor::run` also distributes tasks among threads. There is only one thread, and the distribution takes a tenth
 /// of the time that it takes to serve a line.
 pub(crate) async fn drive<T>(executor: &Executor<'static>) -> T {
-    let (mut anew, mut pause) = (Instant::now() + ANEW, FIRST_PAUSE);
+    let (mut restart_at, mut pause) = (Instant::now() + ANEW, FIRST_PAUSE);
     loop {
         executor.tick().await;
-        let mut poll = Instant::now() + pause;
+        let mut poll_at = Instant::now() + pause;
         while (0..TASKS_PER_READING).all(|_| executor.try_tick()) {
             let now = Instant::now();
-            if now >= anew {
-                (anew, pause, poll) = (now + ANEW, FIRST_PAUSE, now);
+            if now >= restart_at {
+                (restart_at, pause, poll_at) = (now + ANEW, FIRST_PAUSE, now);
             }
-            if now >= poll {
-                (poll, pause) = (now + pause, pause * 3 / 2);
+            if now >= poll_at {
+                (poll_at, pause) = (now + pause, pause * 3 / 2);
                 // `block_on` polls the reactor whenever its future returns, without waiting if it was woken meanwhile.
                 future::yield_now().await;
             }
@@ -53,6 +53,9 @@ pub(crate) async fn drive<T>(executor: &Executor<'static>) -> T {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
     use futures_lite::FutureExt;
     use smol::{Timer, block_on};
 
@@ -60,17 +63,22 @@ mod tests {
 
     #[test]
     fn a_timer_has_its_turn_among_tasks_that_never_wait() {
-        let executor = Executor::new();
-        let _busy = executor.spawn(async {
-            loop {
-                future::yield_now().await;
-            }
+        let (done, had) = mpsc::channel();
+        // A thread of its own, because it would never return if the timer never had its turn.
+        thread::spawn(move || {
+            let executor = Executor::new();
+            let _busy = executor.spawn(async {
+                loop {
+                    future::yield_now().await;
+                }
+            });
+            let timer = executor.spawn(Timer::after(Duration::from_millis(20)));
+            let late = async {
+                timer.await;
+            };
+            block_on(drive(&executor).or(late));
+            let _ = done.send(());
         });
-        let timer = executor.spawn(Timer::after(Duration::from_millis(20)));
-        let late = async {
-            timer.await;
-            true
-        };
-        assert!(block_on(drive(&executor).or(late)));
+        assert_eq!(had.recv_timeout(Duration::from_secs(10)), Ok(()), "the timer has never had its turn");
     }
 }

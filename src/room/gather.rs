@@ -48,9 +48,10 @@ impl Gathering {
         (self.due, self.ready) = (Some(now), true);
     }
 
-    /// Has all readers looked at again in a while, even if nothing gathers.
-    pub(super) fn again(&mut self, now: Instant) {
-        self.due = Some(now + GATHER_AT_MOST);
+    /// Has all readers looked at again soon after this moment, or when what gathers is due, if that is earlier.
+    pub(super) fn again(&mut self, after: Instant) {
+        let due = after + GATHER_AT_MOST;
+        self.due = Some(self.due.map_or(due, |earlier| earlier.min(due)));
     }
 
     /// Starts again with nothing, as all is published now. Returns whether there was anything to publish.

@@ -4,23 +4,27 @@
 //! member, the transcript, the operator's terminal. How far a reader lags is the only measure of slowness (`backpressure`).
 //! What all have read is forgotten. One lock makes everybody hear the room in the same order.
 //!
-//! Every method takes the lock, works, and lets go; nothing is awaited under it. One thread runs all tasks
-//! (`process/drive.rs`), so whatever the room looks at, no reader is in the midst of a write.
+//! Every method takes the lock, works, and lets go; nothing is awaited under it. The server runs all tasks on one thread, so
+//! the room never looks at a reader in the midst of a write. With several threads, two of a reader's figures could disagree
+//! for a moment.
 //!
 //! # Words
 //!
-//! - *entry*: what was appended at once: one line of one member, or several that came together;
+//! - *entry*: what was appended at once: lines of one author that came together, or one piece of news;
 //! - *segment*: entries that lie together in memory, and are freed together;
 //! - *position*: a place in the log, in lines and bytes from its beginning; *head*: where the next entry will be;
-//! - *cursor*: a reader's position; *lag*: how far it is behind the head, with what waits for that reader alone;
+//! - *cursor*: a reader's position, which keeps in memory what stands after it;
+//! - *lag*: how far a reader is behind the head, with the direct messages that wait for it;
 //! - *run*: bytes in a segment that one reader gets without a gap;
 //! - *direct message*: what is for one reader alone: the greeting, answers, private lines, last words;
-//! - *gather*, *publish*: while several speak, entries gather until it is *due* that readers are notified of them.
+//! - *publish*: to let cursors reach the entries, and to notify the readers;
+//! - *gather*: to wait, appended and not yet published; while several speak, until what gathers is *due*.
 //!
 //! # What it may hold
 //!
-//! - the log: 128 KiB or 1024 lines that somebody has yet to read, for all clients together, with some 250 bytes beside each
-//!   segment, which is a line at the least; the transcript may be 4 MiB behind;
+//! - the log: 128 KiB or 1024 lines, whichever comes first, that somebody has yet to read, for all clients together; besides,
+//!   the segment in which that reader stands (32 KiB at most), some 250 bytes beside each segment, which is a line at the
+//!   least, and what is said in one turn or while drops are spread over turns; the transcript may be 4 MiB behind;
 //! - what is for one reader alone: 128 KiB or 1024 lines for each, and 32 MiB for all together;
 //! - of a client that has read everything, its place on the list.
 //!
@@ -62,7 +66,7 @@ use self::log::Kind;
 pub use self::log::{Id, Size};
 pub use self::operate::Nobody;
 pub use self::outputs::{Warned, Warnings, warnings};
-pub use self::reader::{End, Reader, Written};
+pub use self::reader::{End, MAX_WRITE, Reader, Written};
 pub use self::state::{Closing, NotJoined, Options, Outputs};
 use self::state::{Now, State};
 pub use self::stats::{Presence, Stats};

@@ -108,8 +108,8 @@ impl State {
     /// Drops members who are too slow, as many as one turn may. The others have their turn a moment later, when whoever
     /// reads has read of these.
     fn drop_all(&mut self, mut slow: Vec<Id>, now: Now) {
-        let later = if now.instant < self.drops_from { 0 } else { DROPS_A_TURN };
-        let later = slow.split_off(later.min(slow.len()));
+        let allowed = if now.instant < self.drops_from { 0 } else { DROPS_A_TURN };
+        let later = slow.split_off(allowed.min(slow.len()));
         for id in &slow {
             self.remove(*id, Some(Cause::TooSlow), Message::too_slow(), End::TooSlow, now);
         }

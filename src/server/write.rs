@@ -12,12 +12,12 @@ use smol::{Async, Timer};
 use super::Context;
 use super::goodbye::is_the_peers;
 use super::ready::writable;
-use crate::room::{End, Reader, Written};
+use crate::room::{End, MAX_WRITE, Reader, Written};
 use crate::within::within;
 
-/// How many bytes are written before the system is asked whether it takes more. With one more write, that is what it may
-/// hold unsent.
-const ASK_EVERY: u64 = 8 * 1024;
+/// The system is polled before each write that completes another 8 KiB. It takes more as long as less than half of `UNSENT` is
+/// unsent, so less than 24 KiB is ever unsent. No write is larger than this.
+const POLL_EVERY: u64 = MAX_WRITE as u64;
 
 /// How long what a client has not read is still written to it once it is to end: the contract's one second for the
 /// goodbye of a server that stops, and well within the two that it gives a client that has no more to say.
@@ -34,19 +34,19 @@ pub(super) struct Writing {
     pub(super) context: Arc<Context>,
 }
 
-/// A socket that is asked now and then whether it takes more. Linux appends to a packet that it has not sent yet, until
-/// that has 64 KiB, without regard to the limits on what it may hold (`tcp_sendmsg_locked`); `poll` does regard them.
-struct Asked<'a> {
+/// A socket that is polled before every 8 KiB or so. Linux appends to a packet that it has not sent yet, until that has 64
+/// KiB, without regard to the limits on what it may hold (`tcp_sendmsg_locked`); `poll` does regard them.
+struct Polled<'a> {
     stream: &'a TcpStream,
     /// How many bytes it has ever taken.
     taken: u64,
 }
 
-impl Asked<'_> {
-    /// Writes so many bytes. If they are the ones that complete another `ASK_EVERY`, the system is asked first, and it is an
-    /// error when it takes no more.
+impl Polled<'_> {
+    /// Writes so many bytes. If they complete another `POLL_EVERY`, the socket is polled first. Returns `WouldBlock` if it is
+    /// not writable, though the write itself would still take them.
     fn write_by(&mut self, bytes: usize, write: impl FnOnce(&TcpStream) -> io::Result<usize>) -> io::Result<usize> {
-        let is_due = self.taken % ASK_EVERY + bytes as u64 >= ASK_EVERY;
+        let is_due = self.taken % POLL_EVERY + bytes as u64 >= POLL_EVERY;
         if is_due && poll(&mut [PollFd::new(self.stream, PollFlags::OUT)], Some(&Timespec::default()))? == 0 {
             return Err(io::ErrorKind::WouldBlock.into());
         }
@@ -56,7 +56,7 @@ impl Asked<'_> {
     }
 }
 
-impl Write for Asked<'_> {
+impl Write for Polled<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.write_by(bytes.len(), |mut stream| stream.write(bytes))
     }
@@ -75,7 +75,7 @@ impl Writing {
     /// Writes what there is to read, as much as the system takes.
     fn write(&mut self) -> io::Result<Written> {
         let taken = self.reader.taken();
-        self.reader.write(&mut Asked { stream: self.stream.get_ref(), taken })
+        self.reader.write(&mut Polled { stream: self.stream.get_ref(), taken })
     }
 
     /// Writes what there is to read whenever the reader is notified, until the reader ends. Returns why it ended.
@@ -99,7 +99,7 @@ impl Writing {
         }
     }
 
-    /// Does what remains to be done after a write. Returns Some when there is nothing more to write.
+    /// Does what remains to be done after a write. Returns what `run` is to return, if the connection is over.
     async fn finish(&mut self, mut written: io::Result<Written>, watched: bool) -> Option<io::Result<End>> {
         if watched {
             self.context.room.relieve().await;

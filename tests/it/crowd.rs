@@ -2,6 +2,7 @@
 //! without a story. What they should read and write is told them all at once.
 
 use crate::harness::{PATIENCE, Server};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{AddressFamily, SocketType, sockopt};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io::{ErrorKind, Read, Write};
@@ -101,6 +102,16 @@ impl Crowd {
     /// Everybody reads what there is. Returns how many bytes that was.
     pub(crate) fn reads(&mut self) -> usize {
         self.members.iter_mut().map(Member::reads).sum()
+    }
+
+    /// Closes the sockets whose connections were reset: `ss` does not list them, and the system holds what they have not read.
+    pub(crate) fn closes_what_was_reset(&mut self) {
+        let is_reset = |stream: &TcpStream| {
+            poll(&mut [PollFd::new(stream, PollFlags::empty())], Some(&Timespec::default())) != Ok(0)
+        };
+        for member in &mut self.members {
+            member.stream = member.stream.take().filter(|stream| !is_reset(stream));
+        }
     }
 
     /// Everybody hears what is left, and the end of the connection.

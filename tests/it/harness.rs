@@ -425,6 +425,14 @@ impl Server {
         line.trim_start_matches(':').trim().trim_end_matches(" kB").parse().expect("the field is a number")
     }
 
+    /// The state of the server's process, as in `/proc/PID/stat`: `T` is stopped.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn state(&self) -> char {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid().as_raw_nonzero()));
+        let stat = stat.expect("the server runs");
+        stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next()).expect("the state is there")
+    }
+
     /// The operator types a line.
     #[track_caller]
     pub(crate) fn operator(&mut self, line: &str) {

@@ -49,7 +49,7 @@ pub enum End {
     Closing,
 }
 
-/// What the room and the reader share. All but `incoming` are figures, and two of them may disagree for a moment.
+/// What the room and the reader share. All but `incoming` are figures. They are read without a lock: see the module `room`.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     /// The position up to which the log is read.

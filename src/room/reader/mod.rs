@@ -29,8 +29,9 @@ use super::log::{Cursor, Id, Listener};
 /// segments nothing is gained.
 const SLICES: usize = 16;
 
-/// How many bytes one system call is given at most. A slow reader is seen to read in steps of this size.
-const MAX_WRITE: usize = 8 * 1024;
+/// How many bytes one write is given at most. Whoever writes to a socket checks between two writes whether the system takes
+/// more, so this limits what is written unchecked.
+pub const MAX_WRITE: usize = 8 * 1024;
 
 /// The reading end.
 #[derive(Debug)]
@@ -74,7 +75,7 @@ impl Reader {
         self.listener.id
     }
 
-    /// How many bytes the destination has ever taken.
+    /// Returns how many bytes the destination has ever taken.
     pub fn taken(&self) -> u64 {
         self.shared.taken()
     }
@@ -227,7 +228,7 @@ impl Reader {
         }
     }
 
-    /// Set apart from the check that every delivery makes.
+    /// A function of its own, so that `receive`, which every write calls, stays small enough to be inlined.
     #[cold]
     fn receive_incoming(&mut self) {
         self.shared.has_incoming.store(false, Relaxed);

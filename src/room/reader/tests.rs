@@ -419,6 +419,39 @@ fn who_is_watched_is_told_so_once() {
 }
 
 #[test]
+fn no_write_is_larger_than_may_be() {
+    #[derive(Default)]
+    struct Sizes(Vec<usize>);
+    impl Write for Sizes {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.write_vectored(&[IoSlice::new(bytes)])
+        }
+        fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+            self.0.push(slices.iter().map(|slice| slice.len()).sum());
+            Ok(self.0[self.0.len() - 1])
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let long = format!("{}\n", "x".repeat(20 * 1024));
+    // One run; several, which are no single run because of one's own line; what is for it alone.
+    for own in [false, true] {
+        let mut one = One::new();
+        one.say(&long, OTHER);
+        if own {
+            one.say("mine\n", ME);
+            one.say(&long, OTHER);
+            one.put(&long);
+        }
+        let mut sizes = Sizes::default();
+        assert_eq!(one.reader.write(&mut sizes).unwrap(), Written::All);
+        assert!(sizes.0.iter().all(|size| *size <= MAX_WRITE), "{:?}", sizes.0);
+        assert_eq!(sizes.0.iter().sum::<usize>(), long.len() * if own { 3 } else { 1 });
+    }
+}
+
+#[test]
 fn an_interrupted_write_is_tried_again_and_any_other_error_is_passed_on() {
     struct Fails(Vec<io::ErrorKind>);
     impl Write for Fails {
