@@ -1,7 +1,7 @@
-//! What the process prints: lines for its standard output, warnings for its standard error. The room waits for neither.
-//! What does not fit is counted, and the count is printed later.
+//! What reads the room besides its members: the process's standard output, and the transcript. And warnings for its standard
+//! error. The room waits for none of them. What does not fit is counted, and the count is told later.
 
-use std::fmt;
+use std::fmt::{self, Display};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -9,6 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use async_channel::{Receiver, Sender};
 
 use super::log::Size;
+use super::reader::End;
+use super::state::{Now, State};
+use super::transcript::MAX_BACKLOG;
 use crate::text::name::Name;
 
 /// How far standard output may be behind the room: some screens of chat, and the comings and goings of a crowd.
@@ -24,11 +27,53 @@ pub(super) enum Traffic<'a> {
     Disconnected(&'a Name),
 }
 
-impl fmt::Display for Traffic<'_> {
+impl Display for Traffic<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Traffic::Connected(name, from) => write!(f, "{name} connected from {from}"),
             Traffic::Disconnected(name) => write!(f, "{name} disconnected."),
+        }
+    }
+}
+
+impl State {
+    /// Ends what reads the room besides its members: nothing more will come.
+    pub(super) fn end_outputs(&mut self, now: Now) {
+        self.publish(now);
+        for handle in [Some(&mut self.output), self.transcript.as_mut()].into_iter().flatten() {
+            handle.end(self.log.head(), Vec::new(), 0, End::Closing);
+            handle.close();
+        }
+    }
+
+    /// Has the process print this on its standard output.
+    pub(super) fn print(&mut self, words: impl Display) {
+        let text = format!("{words}\n");
+        let size = Size { lines: text.matches('\n').count() as u64, bytes: text.len() as u64 };
+        if (self.output.direct() + size).exceeds(MAX_OUTPUT) {
+            self.output.lose(size.lines);
+        } else {
+            self.output.put(self.log.head(), text.into_bytes(), size.lines);
+        }
+        if self.gathering.due().is_none() {
+            self.output.notify();
+        }
+    }
+
+    /// Returns how many lines the transcript has not read yet, with those that it is to skip.
+    pub(super) fn transcript_behind(&self) -> u64 {
+        self.transcript.as_ref().map_or(0, |handle| handle.behind(self.log.head()).lines + handle.lost())
+    }
+
+    /// Notifies them of what was published. Who is too far behind skips it.
+    pub(super) fn notify_outputs(&mut self, head: Size) {
+        let output = (&mut self.output, self.watch.then_some(MAX_OUTPUT));
+        let transcript = self.transcript.as_mut().map(|handle| (handle, Some(MAX_BACKLOG)));
+        for (handle, limit) in transcript.into_iter().chain([output]) {
+            handle.notify();
+            if limit.is_some_and(|limit| handle.behind(head).exceeds(limit)) {
+                handle.skip(head, self.log.cursor());
+            }
         }
     }
 }

@@ -4,11 +4,9 @@ use std::time::Instant;
 
 use super::backpressure::{ALLOWANCE, DROPS_A_TURN, DROPS_APART};
 use super::log::{Entry, Id, Kind};
-use super::outputs::MAX_OUTPUT;
 use super::reader::End;
 use super::size::Size;
 use super::state::{Now, State};
-use super::transcript::MAX_BACKLOG;
 use crate::text::message::{Cause, Message};
 
 impl State {
@@ -118,17 +116,6 @@ impl State {
         }
         if !later.is_empty() {
             self.gathering.again(self.drops_from.max(now.instant));
-        }
-    }
-
-    fn notify_outputs(&mut self, head: Size) {
-        let output = (&mut self.output, self.watch.then_some(MAX_OUTPUT));
-        let transcript = self.transcript.as_mut().map(|handle| (handle, Some(MAX_BACKLOG)));
-        for (handle, limit) in transcript.into_iter().chain([output]) {
-            handle.notify();
-            if limit.is_some_and(|limit| handle.behind(head).exceeds(limit)) {
-                handle.skip(head, self.log.cursor());
-            }
         }
     }
 }

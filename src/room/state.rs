@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::fmt::Display;
 use std::mem;
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
@@ -19,7 +18,7 @@ use super::gather::Gathering;
 use super::history::History;
 use super::log::{Id, Kind, Listener, Log, Size};
 use super::members::Members;
-use super::outputs::{MAX_OUTPUT, Traffic};
+use super::outputs::Traffic;
 use super::reader::{self, End, Handle, Reader, Total};
 use super::stats::Stats;
 use crate::text::message::{Cause, Message};
@@ -215,15 +214,6 @@ impl State {
         }
     }
 
-    /// Ends what reads the room besides its members: nothing more will come.
-    pub(super) fn end_outputs(&mut self, now: Now) {
-        self.publish(now);
-        for handle in [Some(&mut self.output), self.transcript.as_mut()].into_iter().flatten() {
-            handle.end(self.log.head(), Vec::new(), 0, End::Closing);
-            handle.close();
-        }
-    }
-
     /// Ends every connection that has had no name for this long. Returns when the next one's time is over.
     pub(super) fn end_unnamed(&mut self, after: Duration, now: Now) -> Option<Instant> {
         let guests = self.members.all().filter(|client| client.name.is_none());
@@ -298,28 +288,9 @@ impl State {
         self.settle(now);
     }
 
-    /// Has the process print this on its standard output.
-    pub(super) fn print(&mut self, words: impl Display) {
-        let text = format!("{words}\n");
-        let size = Size { lines: text.matches('\n').count() as u64, bytes: text.len() as u64 };
-        if (self.output.direct() + size).exceeds(MAX_OUTPUT) {
-            self.output.lose(size.lines);
-        } else {
-            self.output.put(self.log.head(), text.into_bytes(), size.lines);
-        }
-        if self.gathering.due().is_none() {
-            self.output.notify();
-        }
-    }
-
     /// Returns whether nobody is heard any more.
     pub(super) fn is_closing(&self) -> bool {
         self.closing
-    }
-
-    /// Returns how many lines the transcript has not read yet, with those that it is to skip.
-    pub(super) fn transcript_behind(&self) -> u64 {
-        self.transcript.as_ref().map_or(0, |handle| handle.behind(self.log.head()).lines + handle.lost())
     }
 
     /// The position of what is said next.
