@@ -1,7 +1,6 @@
 //! A room with a password: what is asked, what is refused, and that the password is seen nowhere.
 
 use crate::harness::{Client, PROMPT, Program, Scratch, Server, dynasti};
-use crate::seat::Seat;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
@@ -143,47 +142,51 @@ fn a_server_without_a_password_to_ask_for_does_not_start() {
     refused(&open, "chmod o-w");
 }
 
-// ---- dynasti join
+/// `dynasti join` in such a room.
+mod join {
+    use super::*;
+    use crate::seat::Seat;
 
-#[test]
-fn a_filter_gives_its_first_line_for_the_password() {
-    let (server, _scratch) = room("password-filter", &[]);
-    let mut ann = knocks(&server, "open sesame");
-    ann.hears(PROMPT);
-    ann.joins("Ann");
-    let address = server.addresses()[0].to_string();
-    let mut ci = Program::start("join", dynasti(&["join", &address, "--name", "ci"]), server.story());
-    ci.types("open sesame\nbuild done");
-    ci.close_stdin();
-    assert_eq!(ci.exit_code(), 0);
-    ann.hears_each(["ci has joined the chat.", "ci: build done", "ci has left the chat."]);
-    // What follows a wrong one is no other password.
-    let mut wrong = Program::start("join", dynasti(&["join", &address, "--name", "ci"]), server.story());
-    wrong.types("wrong\nbuild done");
-    assert_eq!(wrong.exit_code(), 1);
-    assert_eq!(wrong.stderr.whole().last().map(String::as_str), Some(WRONG));
-}
+    #[test]
+    fn a_filter_gives_its_first_line_for_the_password() {
+        let (server, _scratch) = room("password-filter", &[]);
+        let mut ann = knocks(&server, "open sesame");
+        ann.hears(PROMPT);
+        ann.joins("Ann");
+        let address = server.addresses()[0].to_string();
+        let mut ci = Program::start("join", dynasti(&["join", &address, "--name", "ci"]), server.story());
+        ci.types("open sesame\nbuild done");
+        ci.close_stdin();
+        assert_eq!(ci.exit_code(), 0);
+        ann.hears_each(["ci has joined the chat.", "ci: build done", "ci has left the chat."]);
+        // What follows a wrong one is no other password.
+        let mut wrong = Program::start("join", dynasti(&["join", &address, "--name", "ci"]), server.story());
+        wrong.types("wrong\nbuild done");
+        assert_eq!(wrong.exit_code(), 1);
+        assert_eq!(wrong.stderr.whole().last().map(String::as_str), Some(WRONG));
+    }
 
-#[test]
-fn at_a_terminal_the_password_is_asked_for_and_not_shown() {
-    let (server, _scratch) = room("password-terminal", &[]);
-    let address = server.addresses()[0].to_string();
-    let mut ann = Seat::join(64, 12, &[&address, "--name", "Ann"]);
-    ann.shows(&format!("{WANTED}\n> "));
-    ann.types("wrong");
-    ann.shows("> *****");
-    ann.types("\r");
-    ann.shows(&format!("{WRONG}\n> "));
-    ann.types("open sesame\r");
-    ann.shows("Welcome, Ann! You can now chat. Type messages and press Enter.\n> ");
-    assert!(!ann.emulator.window().contains("sesame"));
-    // Nor is it what Up recalls.
-    ann.types("\x1b[A");
-    ann.types("x");
-    ann.shows("> x");
-    let mut bob = knocks(&server, "open sesame");
-    bob.hears(PROMPT);
-    bob.joins("Bob");
-    ann.types("\r");
-    bob.hears("Ann: x");
+    #[test]
+    fn at_a_terminal_the_password_is_asked_for_and_not_shown() {
+        let (server, _scratch) = room("password-terminal", &[]);
+        let address = server.addresses()[0].to_string();
+        let mut ann = Seat::join(64, 12, &[&address, "--name", "Ann"]);
+        ann.shows(&format!("{WANTED}\n> "));
+        ann.types("wrong");
+        ann.shows("> *****");
+        ann.types("\r");
+        ann.shows(&format!("{WRONG}\n> "));
+        ann.types("open sesame\r");
+        ann.shows("Welcome, Ann! You can now chat. Type messages and press Enter.\n> ");
+        assert!(!ann.emulator.window().contains("sesame"));
+        // Nor is it what Up recalls.
+        ann.types("\x1b[A");
+        ann.types("x");
+        ann.shows("> x");
+        let mut bob = knocks(&server, "open sesame");
+        bob.hears(PROMPT);
+        bob.joins("Bob");
+        ann.types("\r");
+        bob.hears("Ann: x");
+    }
 }
