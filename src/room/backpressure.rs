@@ -1,9 +1,10 @@
 //! Backpressure: how far a reader may be behind, who waits for it, and for how long.
 //!
-//! Who types never waits for a reader. Who sends in bulk waits for readers who still take what is written to them. A
-//! reader who takes too little is waited for once. Then bulk senders go on, slowly at first, and it is dropped when it is too
-//! far behind. The only exception is a reader
-//! whose task has not had its turn yet: everybody waits for that, because it takes no longer than a turn of the executor.
+//! Who types never waits for a reader, except for one whose task has not had its turn yet: everybody waits for that, because
+//! it takes no longer than a turn of the executor. Who sends in bulk waits for readers who still take what is written to them.
+//! A reader who takes too little is waited for once. Then bulk senders go on, slowly at first, and the reader is dropped when
+//! it is too far behind.
+//!
 //! Pure: the time is passed in. Knows no names and no sockets.
 
 use std::collections::HashMap;
@@ -36,9 +37,10 @@ const TAKES: f64 = 16.0 * 1024.0;
 /// How long a reader is waited for who takes nothing: the contract's second.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How much longer bulk senders are held back, once they do not wait any more: so long, the reader may lag further and further
-/// behind, until it is what any reader may. A system hands what it has received to its program, and opens its window again,
-/// 64 KiB at a time at worst. A program that reads 30 KiB a second is then seen to take nothing for two seconds.
+/// For how long after `PATIENCE` bulk senders are slowed: the reader may lag further behind little by little, until it lags as
+/// far as any reader may. Linux opens the window of a connection again only when the program has read all of a packet, and
+/// it joins packets: 64 KiB and more on loopback. A program that steadily reads 48 KiB a second is then seen to take nothing
+/// for longer than `PATIENCE`. With this time it was kept, and one that reads 32 KiB a second was not (measured).
 const GRACE: Duration = Duration::from_secs(2);
 
 /// How long nobody waits again for a reader who was waited for in vain, nor for others at its address: the contract's

@@ -75,7 +75,7 @@ fn admit(context: &Arc<Context>, stream: Async<TcpStream>, address: SocketAddr) 
         Err(Refused::Full(max)) => Message::full(max),
         Err(Refused::FullForAddress(max)) => Message::full_for_address(max),
         Err(Refused::Banned(left)) => Message::banned(left),
-        Err(Refused::WrongPasswords(left)) => Message::not_now(left),
+        Err(Refused::WrongPasswords(left)) => Message::too_many_wrong_passwords(left),
     };
     // The context holds one of these itself, in place of the connection that is refused now.
     let refused = Arc::strong_count(&context.refusing);

@@ -15,8 +15,8 @@ use crate::text::line::{self, MAX_LINE};
 const MAX_WRONG: usize = 5;
 const WITHIN: Duration = Duration::from_secs(60);
 
-/// How many addresses are remembered for that: more than there are clients by default. When there are more, the one that
-/// tried first is forgotten.
+/// How many addresses are remembered for that: more than there are clients by default. When there are more, the one
+/// whose last try is the oldest is forgotten.
 const MAX_ADDRESSES: usize = 4096;
 
 /// What whoever joins is asked for.

@@ -282,7 +282,7 @@ impl<'a> Reading<'a> {
                 let next = match tried {
                     Ok(Tried::Right) => self.session.password_right(),
                     Ok(Tried::Wrong) => self.session.password_wrong(),
-                    Ok(Tried::NotNow(left)) => Act::End(None, Message::not_now(left)),
+                    Ok(Tried::NotNow(left)) => Act::End(None, Message::too_many_wrong_passwords(left)),
                     Err(error) => return Some(Ending::broken(&error)),
                 };
                 // An answer, or the end.

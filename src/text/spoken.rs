@@ -298,7 +298,7 @@ mod tests {
             (Message::password_wanted(), Spoken::Password),
             (Message::password_wrong(), Spoken::Password),
             (Message::three_wrong_passwords(), Spoken::SentAway),
-            (Message::not_now(Duration::from_secs(9)), Spoken::SentAway),
+            (Message::too_many_wrong_passwords(Duration::from_secs(9)), Spoken::SentAway),
             (Message::greeting(), Spoken::Greeting),
             (Message::name_empty(), Spoken::NameRefused),
             (Message::shutdown(), Spoken::Goodbye),

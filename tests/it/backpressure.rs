@@ -219,7 +219,7 @@ fn without_a_rate_a_reader_of_a_megabyte_a_second_hears_every_line_of_five_paste
     pastes.are_heard_by_everybody(Server::dial_with_small_window, |slow| Paced::new(slow, 1024 * 1024));
 }
 
-/// Its system takes 128 KiB at once, and opens its window again only for each 64 KiB that the program has read.
+/// Its system takes 128 KiB at once, and opens its window again only when the program has read 64 KiB or more.
 #[test]
 fn a_slow_reader_with_an_ordinary_window_hears_all_that_ten_people_paste() {
     let pastes = Pastes { people: 10, lines: 95, line: 316, options: &[] };

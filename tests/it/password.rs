@@ -23,12 +23,19 @@ fn knocks(server: &Server, typed: &str) -> Client {
     client
 }
 
+/// Gives the password, and then a name.
+#[track_caller]
+fn comes_in(server: &Server, name: &str) -> Client {
+    let mut client = knocks(server, "open sesame");
+    client.hears(PROMPT);
+    client.joins(name);
+    client
+}
+
 #[test]
 fn the_greeting_comes_after_the_password() {
     let (server, _scratch) = room("greeting-after-password", &[]);
-    let mut ann = knocks(&server, "open sesame");
-    ann.hears(PROMPT);
-    ann.joins("Ann");
+    let mut ann = comes_in(&server, "Ann");
     let mut bob = knocks(&server, "open");
     bob.hears(WRONG);
     bob.says("open sesame");
@@ -46,9 +53,7 @@ fn the_greeting_comes_after_the_password() {
 #[test]
 fn nothing_is_told_and_nothing_obeyed_before_the_password() {
     let (server, _scratch) = room("nothing-before-password", &[]);
-    let mut ann = knocks(&server, "open sesame");
-    ann.hears(PROMPT);
-    ann.joins("Ann");
+    let mut ann = comes_in(&server, "Ann");
     let mut guest = knocks(&server, "/who");
     guest.hears(WRONG);
     guest.says("/help");
@@ -99,9 +104,7 @@ fn the_password_is_seen_nowhere() {
     let (path, transcript) = (scratch.path("password"), scratch.path("room.log"));
     fs::write(&path, "open sesame").expect("a file is to be had");
     let mut server = Server::start(&["--password-file", &path, "--transcript", &transcript]);
-    let mut ann = knocks(&server, "open sesame");
-    ann.hears(PROMPT);
-    ann.joins("Ann");
+    let mut ann = comes_in(&server, "Ann");
     ann.says("hello");
     server.operator("/stats");
     server.operator("/who");
@@ -150,9 +153,7 @@ mod join {
     #[test]
     fn a_filter_gives_its_first_line_for_the_password() {
         let (server, _scratch) = room("password-filter", &[]);
-        let mut ann = knocks(&server, "open sesame");
-        ann.hears(PROMPT);
-        ann.joins("Ann");
+        let mut ann = comes_in(&server, "Ann");
         let address = server.addresses()[0].to_string();
         let mut ci = Program::start("join", dynasti(&["join", &address, "--name", "ci"]), server.story());
         ci.types("open sesame\nbuild done");
@@ -183,9 +184,7 @@ mod join {
         ann.types("\x1b[A");
         ann.types("x");
         ann.shows("> x");
-        let mut bob = knocks(&server, "open sesame");
-        bob.hears(PROMPT);
-        bob.joins("Bob");
+        let mut bob = comes_in(&server, "Bob");
         ann.types("\r");
         bob.hears("Ann: x");
     }

@@ -62,7 +62,7 @@ impl Message {
     }
 
     /// Says that nobody at the address may try passwords, for so long.
-    pub fn not_now(time: Duration) -> Message {
+    pub fn too_many_wrong_passwords(time: Duration) -> Message {
         Message::line(format_args!(
             "-- Too many wrong passwords from your address. Please try again in {}.",
             Remaining(time)
