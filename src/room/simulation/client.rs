@@ -57,6 +57,8 @@ pub(super) struct Waiting {
     pub(super) wait: Wait,
     pub(super) manner: Manner,
     pub(super) since: Instant,
+    /// How much time had jumped before that.
+    pub(super) jumps: Duration,
 }
 
 impl Sender {

@@ -142,3 +142,28 @@ fn who_is_too_slow_hears_no_further_line_of_an_answer() {
     ];
     check(setting, &steps);
 }
+
+/// Where nothing happens but that time jumps, who waits is seen to wait each time: once for the reader's second, and once
+/// for what follows it. The check took that for waiting without an end.
+#[test]
+fn time_that_jumps_is_no_time_that_somebody_waits() {
+    let setting = Setting { slots: 9, history: 99, replay: 198, watch: false, open: false };
+    let steps = [
+        (6, 3919896244, Enter(Nothing)),
+        (4, 3764919322, Enter(Nothing)),
+        (6, 157386450, Name(158)),
+        (6, 4207236357, Say(124, 2000)),
+        (7, 77514696, Jump(10_000)),
+        (8, 3894875472, Jump(70_000)),
+        (7, 1076655614, Jump(70_000)),
+        (3, 3840954584, Jump(70_000)),
+        (5, 2050781119, Jump(10_000)),
+        (4, 1039073699, Announce(119)),
+        (4, 1926336204, Type(History(246))),
+        (4, 266576522, Name(131)),
+        (5, 2032364011, Jump(10_000)),
+        (4, 3385990215, Jump(70_000)),
+        (2, 3130577446, Wait(10)),
+    ];
+    check(setting, &steps);
+}

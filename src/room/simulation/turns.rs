@@ -92,6 +92,7 @@ impl World {
         let behind = self.clients.iter().flatten().filter(|client| client.socket.blocked);
         self.jumped.extend(behind.map(|client| (client.address.ip(), until)));
         self.pass(time);
+        self.jumps += time;
         self.settle();
     }
 
@@ -210,7 +211,7 @@ impl World {
 
     /// What a sender does next, if it is admitted; otherwise it waits, as in `Room::admitted`.
     fn send(&mut self, slot: Option<usize>) -> bool {
-        let now = self.now.instant;
+        let (now, jumps) = (self.now.instant, self.jumps);
         let Some(sender) = self.sender(slot) else { return false };
         let manner = match (&sender.waiting, sender.doing.front()) {
             (Some(waiting), _) => waiting.manner,
@@ -222,9 +223,9 @@ impl World {
             self.check_turn();
         }
         let Some(sender) = self.sender(slot) else { return false };
-        let since = sender.waiting.take().map_or(now, |waiting| waiting.since);
+        let (since, jumps) = sender.waiting.take().map_or((now, jumps), |waiting| (waiting.since, waiting.jumps));
         if let Err(wait) = admitted {
-            sender.waiting = Some(Waiting { wait, manner, since });
+            sender.waiting = Some(Waiting { wait, manner, since, jumps });
             return true;
         }
         let doing = sender.doing.pop_front();

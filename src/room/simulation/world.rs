@@ -49,6 +49,8 @@ pub(super) struct World {
     pub(super) waited: HashMap<(IpAddr, Id), (std::time::Instant, Duration)>,
     /// Where time jumped while somebody had something to read, and until when that may show.
     pub(super) jumped: HashMap<IpAddr, std::time::Instant>,
+    /// How much time has jumped in all.
+    pub(super) jumps: Duration,
     /// The segments of the log that may be in memory.
     pub(super) segments: Vec<Alive>,
     pub(super) template: Line<'static>,
@@ -106,6 +108,7 @@ impl World {
             outputs: [(Some(outputs.output), false), (outputs.transcript, false)],
             waited: HashMap::new(),
             jumped: HashMap::new(),
+            jumps: Duration::ZERO,
             segments: Vec::new(),
             template: line(&(0..2000).map(|n| char::from(b'a' + (n * n / 7 % 26) as u8)).collect::<String>()),
             lags: Vec::new(),
