@@ -17,6 +17,12 @@ pub(crate) enum Step {
     Ask,
     /// The name that was sent is refused.
     Refused,
+    /// Somebody has this name, which was sent. It is to be sent once more, unless the person prefers another.
+    Taken(String),
+    /// The same, and it was so before: the person need not be told again.
+    StillTaken(String),
+    /// The line need not be shown.
+    Hide,
     /// The client is in the room, and this is its name.
     Called(String),
     /// The server is about to close every connection.
@@ -25,15 +31,21 @@ pub(crate) enum Step {
     SentAway,
 }
 
+/// How often a name that somebody has is sent again: the connection that has it may be a dead one of our own, which the
+/// server gives up within 6 s.
+pub(crate) const TRIES: usize = 4;
+
 /// One connection's way into the room.
 #[derive(Debug)]
 pub(crate) struct Joining {
     /// The password that is still to be sent.
     password: Option<String>,
-    /// The name that is still to be sent.
+    /// The name to send.
     offer: Option<String>,
-    /// Whether that name was sent and is not refused yet.
+    /// Whether that name was sent and is not refused for good.
     offered: bool,
+    /// The server's words when somebody had that name, and how often it may still be sent.
+    taken: Option<(String, usize)>,
     /// What the server calls the client.
     name: Option<String>,
 }
@@ -41,7 +53,7 @@ pub(crate) struct Joining {
 impl Joining {
     /// Begins, with a password and a name to send or without.
     pub(crate) fn new(password: Option<String>, offer: Option<String>) -> Joining {
-        Joining { password, offer, offered: false, name: None }
+        Joining { password, offer, offered: false, taken: None, name: None }
     }
 
     /// Returns what is to be done about a line from the server.
@@ -50,17 +62,39 @@ impl Joining {
             (Spoken::Goodbye, _) => Step::Goodbye,
             (Spoken::SentAway, _) => Step::SentAway,
             (Spoken::Password, None) => self.password.take().map_or(Step::Password, Step::Offer),
-            (Spoken::Greeting, None) => match self.offer.take() {
+            (Spoken::Greeting, None) => match &self.offer {
                 Some(name) => {
                     self.offered = true;
-                    Step::Offer(name)
+                    Step::Offer(name.clone())
                 }
                 None => Step::Ask,
             },
+            (Spoken::NameTaken, None) if self.offered => self.taken(line),
+            // The client does so by itself.
+            (Spoken::PerhapsYou, None) if self.offered => Step::Hide,
             (Spoken::NameRefused, None) if std::mem::take(&mut self.offered) => Step::Refused,
             (Spoken::Welcome(name), None) => self.called(name),
             (Spoken::Called(name), Some(_)) => self.called(name),
             _ => Step::Nothing,
+        }
+    }
+
+    /// Somebody has the name that was sent: ours, or another that the person has typed instead.
+    fn taken(&mut self, line: &str) -> Step {
+        let name = self.offer.clone().unwrap_or_default();
+        match &mut self.taken {
+            None => {
+                self.taken = Some((line.to_owned(), TRIES - 1));
+                Step::Taken(name)
+            }
+            Some((words, left)) if words == line && *left > 0 => {
+                *left -= 1;
+                Step::StillTaken(name)
+            }
+            Some(_) => {
+                self.offered = false;
+                Step::Refused
+            }
         }
     }
 
@@ -78,6 +112,31 @@ mod tests {
     const TAKEN: &str = "Name \"Ann\" is already taken. Choose a different name:";
     const WELCOME: &str = "Welcome, Ann! You can now chat. Type messages and press Enter.";
 
+    const UNUSABLE: &str = "Name \"A:\" can't be used: it is odd. Choose a different name:";
+    const PERHAPS: &str = "-- If that is you: try again in a few seconds; a connection that is dead is given up.";
+
+    #[test]
+    fn a_name_that_is_taken_is_sent_again_for_a_while_and_the_person_is_told_so_once() {
+        let mut joining = Joining::new(None, Some("Ann".into()));
+        joining.hear(GREETING);
+        assert_eq!([joining.hear(TAKEN), joining.hear(PERHAPS)], [Step::Taken("Ann".into()), Step::Hide]);
+        for _ in 1..TRIES {
+            assert_eq!([joining.hear(TAKEN), joining.hear(PERHAPS)], [Step::StillTaken("Ann".into()), Step::Hide]);
+        }
+        assert_eq!([joining.hear(TAKEN), joining.hear(PERHAPS)], [Step::Refused, Step::Nothing]);
+    }
+
+    #[test]
+    fn another_name_that_the_person_chose_is_not_sent_again() {
+        for other in [UNUSABLE, "Name \"Bea\" is already taken. Choose a different name:"] {
+            let mut joining = Joining::new(None, Some("Ann".into()));
+            joining.hear(GREETING);
+            assert_eq!(joining.hear(TAKEN), Step::Taken("Ann".into()));
+            assert_eq!(joining.hear(other), Step::Refused);
+            assert_eq!(joining.hear(TAKEN), Step::Nothing);
+        }
+    }
+
     fn steps(offer: Option<&str>, lines: &[&str]) -> Vec<Step> {
         let mut joining = Joining::new(None, offer.map(str::to_owned));
         lines.iter().map(|line| joining.hear(line)).collect()
@@ -87,8 +146,9 @@ mod tests {
     fn a_name_is_offered_once() {
         let called = |name: &str| Step::Called(name.into());
         assert_eq!(steps(Some("Ann"), &[GREETING, WELCOME]), [Step::Offer("Ann".into()), called("Ann")]);
-        let refused = steps(Some("Ann"), &[GREETING, TAKEN, TAKEN, WELCOME]);
-        assert_eq!(refused, [Step::Offer("Ann".into()), Step::Refused, Step::Nothing, called("Ann")]);
+        let refused = steps(Some("A:"), &[GREETING, UNUSABLE, UNUSABLE, TAKEN, WELCOME]);
+        let nothing = Step::Nothing;
+        assert_eq!(refused, [Step::Offer("A:".into()), Step::Refused, nothing.clone(), nothing, called("Ann")]);
         assert_eq!(steps(None, &[GREETING, TAKEN, WELCOME]), [Step::Ask, Step::Nothing, called("Ann")]);
         assert_eq!(steps(Some("Ann"), &["-- The room is full."]), [Step::Nothing]);
     }

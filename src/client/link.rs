@@ -11,7 +11,7 @@ use futures_lite::{AsyncReadExt, AsyncWriteExt, FutureExt, future};
 use smol::{Async, Timer};
 
 use super::dial::dial;
-use super::joining::{Joining, Step};
+use super::joining::{Joining, Step, TRIES};
 use super::{JoinError, Options};
 use crate::text::command::{self, Command};
 use crate::text::line;
@@ -50,9 +50,13 @@ const READ: usize = 16 * 1024;
 /// The pauses before reconnecting, in seconds. The last one stands for all after it.
 const PAUSES: [u64; 6] = [1, 2, 4, 8, 16, 30];
 
-/// How often our name may be taken when we reconnect. Perhaps our own lost connection still has it: the server notices
-/// within 90 s that it is dead, and the pauses add up to more.
-const MAX_TAKEN: usize = 7;
+/// The pause before a name that somebody has is sent again. All of them are longer than the server takes to notice that this
+/// somebody is a dead connection.
+const AGAIN: Duration = Duration::from_secs(2);
+
+/// How often our name may be taken when we reconnect. Perhaps our own lost connection still has it, and looks to the server
+/// as if it were alive and had stopped reading. It notices after 30 s; these tries and the pauses between them are longer.
+const MAX_TAKEN: usize = 3;
 
 /// How one connection ended.
 enum Ended {
@@ -202,6 +206,8 @@ enum Permit {
     Line(String),
     /// To send the next line that is to be said, and no more: it is the password.
     Password,
+    /// To send this name after a pause. A person may say something else before that.
+    Again { name: String, person: bool },
     /// To send everything from now on.
     All,
 }
@@ -235,12 +241,16 @@ impl Hearing {
             let mut batch = Vec::with_capacity(lines.len());
             for line in lines {
                 let step = self.joining.hear(&line);
-                batch.push(line);
+                if !matches!(step, Step::StillTaken(_) | Step::Hide) {
+                    batch.push(line);
+                }
                 if step == Step::Nothing {
                     continue;
                 }
                 let line = batch.last().cloned().unwrap_or_default();
-                self.show(Event::Lines(std::mem::take(&mut batch))).await;
+                if !batch.is_empty() {
+                    self.show(Event::Lines(std::mem::take(&mut batch))).await;
+                }
                 if !self.act(step).await {
                     return Ok(Some(line));
                 }
@@ -261,7 +271,7 @@ impl Hearing {
     /// Does what a line asks for. Returns `false` if it asks for a name or a password, and nobody can choose one.
     async fn act(&mut self, step: Step) -> bool {
         match step {
-            Step::Nothing => {}
+            Step::Nothing | Step::Hide => {}
             Step::Goodbye => self.goodbye = true,
             Step::SentAway => self.sent_away = true,
             Step::Offer(line) => self.permit(Permit::Line(line)),
@@ -271,6 +281,16 @@ impl Hearing {
                 self.permit(Permit::Password);
                 self.show(Event::Standing(Standing::Password)).await;
             }
+            Step::Taken(name) => {
+                if self.asks {
+                    self.show(Event::Standing(Standing::Naming)).await;
+                }
+                let time = AGAIN.as_secs() * TRIES as u64;
+                let notice = format!("Trying again for {time} s, in case that is an old connection of yours.");
+                self.show(Event::Notice(notice)).await;
+                self.permit(Permit::Again { name, person: self.asks });
+            }
+            Step::StillTaken(name) => self.permit(Permit::Again { name, person: self.asks }),
             Step::Refused if !self.asks => return false,
             Step::Ask | Step::Refused => {
                 self.permit(Permit::All);
@@ -327,6 +347,16 @@ impl Outgoing {
                     Some(line) => self.password.insert(line).clone(),
                     None => break,
                 },
+                Ok(Permit::Again { name, person }) => {
+                    let pause = async {
+                        Timer::after(AGAIN).await;
+                        Some(name)
+                    };
+                    match if person { self.next_line().or(pause).await } else { pause.await } {
+                        Some(line) => line,
+                        None => break,
+                    }
+                }
                 Ok(Permit::All) | Err(_) => break,
             };
             stream.write_all(format!("{line}\n").as_bytes()).await?;

@@ -22,6 +22,8 @@ pub enum Acted {
     Done,
     /// The member has another name now.
     Renamed(Name),
+    /// This connection has the name that the member wants.
+    Taken(Id),
     /// The member wants to leave.
     Quit,
 }
@@ -117,29 +119,27 @@ impl State {
             }
         };
         let Some(old) = self.speaker(id, now) else { return Acted::Done };
-        if let Err(why) = self.give_another(id, &old, &new, now) {
-            self.tell(id, why, now);
+        if new.as_str() == old.as_str() {
+            self.tell(id, Message::renamed_to_the_same(&new), now);
             return Acted::Done;
         }
+        let holder = self.members.called(&new.key()).map(|holder| holder.id);
+        if let Some(holder) = holder.filter(|holder| *holder != id) {
+            let mut told = Message::not_renamed_taken(&new);
+            told.append(&Message::if_that_is_you());
+            self.tell(id, told, now);
+            return Acted::Taken(holder);
+        }
+        if let Some(Err(wait)) = self.members.get_mut(id).map(|client| client.count_rename(now.instant)) {
+            self.tell(id, Message::renamed_too_often(MAX_RENAMES, wait), now);
+            return Acted::Done;
+        }
+        // Nobody else has it, as was just seen.
+        let _ = self.members.give(id, &new);
         self.post(Message::renamed(&old, &new), Kind::News, Some(id), now);
         self.print(Message::renamed(&old, &new));
         self.tell(id, Message::renamed_yourself(&new), now);
         Acted::Renamed(new)
-    }
-
-    /// Gives a member another name, or returns why not.
-    fn give_another(&mut self, id: Id, old: &Name, new: &Name, now: Now) -> Result<(), Message> {
-        if new.as_str() == old.as_str() {
-            return Err(Message::renamed_to_the_same(new));
-        }
-        if self.members.called(&new.key()).is_some_and(|holder| holder.id != id) {
-            return Err(Message::not_renamed_taken(new));
-        }
-        if let Some(Err(wait)) = self.members.get_mut(id).map(|client| client.count_rename(now.instant)) {
-            return Err(Message::renamed_too_often(MAX_RENAMES, wait));
-        }
-        self.members.give(id, new);
-        Ok(())
     }
 
     fn recall(&mut self, id: Id, lines: Option<NonZeroUsize>, now: Now) {
@@ -321,7 +321,9 @@ mod tests {
     #[test]
     fn a_name_that_cannot_be_had_is_refused_to_its_author_alone() {
         assert_eq!(answer("/nick Ann"), "-- Your name is Ann already.\n");
-        assert_eq!(answer("/nick BOB"), "-- Name \"BOB\" is already taken.\n");
+        let taken = "-- Name \"BOB\" is already taken.\n-- If that is you: try again in a few seconds; a connection that \
+                     is dead is given up.\n";
+        assert_eq!(answer("/nick BOB"), taken);
         let refused = answer("/nick [SERVER]");
         assert!(refused.starts_with("-- That name can't be used: "), "{refused}");
     }

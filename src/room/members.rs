@@ -163,17 +163,20 @@ impl Members {
         Some(gone)
     }
 
-    /// Gives a client this name, its first or another. Returns false when somebody else has it.
-    pub(super) fn give(&mut self, id: Id, name: &Name) -> bool {
-        if self.names.get(&name.key()).is_some_and(|holder| *holder != id) {
-            return false;
+    /// Gives a client who is here this name, its first or another.
+    ///
+    /// # Errors
+    /// When another client has it, who is returned.
+    pub(super) fn give(&mut self, id: Id, name: &Name) -> Result<(), Id> {
+        if let Some(holder) = self.names.get(&name.key()).filter(|holder| **holder != id) {
+            return Err(*holder);
         }
-        let Some(at) = self.index(id) else { return false };
+        let Some(at) = self.index(id) else { return Ok(()) };
         if let Some(old) = self.clients[at].name.replace(name.clone()) {
             self.names.remove(&old.key());
         }
         self.names.insert(name.key(), id);
-        true
+        Ok(())
     }
 
     /// Lets a member not hear another member any more, or hear them again.

@@ -72,8 +72,8 @@ pub struct Closing;
 /// Why a name was not given.
 #[derive(Debug, PartialEq, Eq)]
 pub enum NotJoined {
-    /// Somebody has the name.
-    Taken,
+    /// This connection has the name.
+    Taken(Id),
     /// The room has ended the connection.
     Gone,
 }
@@ -169,9 +169,7 @@ impl State {
     pub(super) fn join(&mut self, id: Id, name: &Name, now: Now) -> Result<(), NotJoined> {
         let Some(client) = self.members.get(id) else { return Err(NotJoined::Gone) };
         let address = client.address;
-        if !self.members.give(id, name) {
-            return Err(NotJoined::Taken);
-        }
+        self.members.give(id, name).map_err(NotJoined::Taken)?;
         self.print(Traffic::Connected(name, address));
         let mut welcome = Message::welcome(name);
         if self.replay > 0 {

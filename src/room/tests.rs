@@ -307,7 +307,7 @@ fn who_speaks_alone_is_heard_at_once() {
 fn a_name_is_free_again_when_its_holder_has_left() {
     let tried = Tried::new(Options::default());
     let (ann, other) = (tried.join("Ann"), tried.guest());
-    assert_eq!(other.joins("ANN"), Err(NotJoined::Taken));
+    assert_eq!(other.joins("ANN"), Err(NotJoined::Taken(ann.id())));
     ann.leaves();
     assert_eq!(other.joins("ANN"), Ok(()));
     assert_eq!(ann.joins("ANN"), Err(NotJoined::Gone));
@@ -554,7 +554,7 @@ fn a_name_is_free_at_the_moment_that_its_holder_is_dropped() {
         bob.hears();
         assert!(ann.is_heard(&much, Manner::Typed));
         ann.hears();
-        assert_eq!(again.joins("stopped"), Err(NotJoined::Taken));
+        assert!(matches!(again.joins("stopped"), Err(NotJoined::Taken(_))));
         behind += size;
     }
     bob.hears();

@@ -107,6 +107,7 @@ async fn enter(
 ) -> Result<(Id, Task<Wrote>), Closing> {
     let reader = context.room.enter(address, Session::greeting(context.beginning())).await?;
     let id = reader.id();
+    context.holders.insert(id, stream);
     let mut writing = Writing { stream: Arc::clone(stream), reader, context: Arc::clone(context) };
     Ok((id, context.executor.spawn(async move { contain(writing.run()).await })))
 }
@@ -120,6 +121,7 @@ async fn end(id: Id, stream: &Async<TcpStream>, context: &Context, first: First,
         First::Read(ending) => (ending, None),
         First::Wrote(wrote) => (Ending::written(&wrote), Some(wrote)),
     };
+    context.holders.remove(id);
     context.room.leave(id, cause, words).await;
     let wrote = match wrote {
         Some(wrote) => wrote,

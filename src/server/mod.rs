@@ -6,7 +6,10 @@ pub mod admission;
 mod answers;
 mod connection;
 pub mod console;
+mod diag;
 mod goodbye;
+mod holders;
+mod keepalive;
 mod pace;
 pub mod password;
 mod read;
@@ -36,6 +39,7 @@ use socket2::SockRef;
 
 pub use self::accept::REFUSED_AT_ONCE;
 use self::admission::Admission;
+use self::holders::{Asked, Holders};
 use self::session::Beginning;
 use crate::room::Room;
 use crate::within::within;
@@ -43,16 +47,6 @@ use crate::within::within;
 /// How many connections may wait to be accepted. std asks for 128; when a thousand come at once, the kernel would drop the
 /// others, and they would try again only after a second.
 const BACKLOG: i32 = 4096;
-
-/// A peer that is silent this long is asked whether it is there, so often and so many times: a closed lid or a pulled
-/// cable is noticed within 90 s. The contract's numbers. Linux gives up when the second question is due, after 70 s, because
-/// `UNACKNOWLEDGED` is shorter than the silence (`tcp_keepalive_timer`); the count has no effect there.
-const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
-const KEEPALIVE_COUNT: u32 = 3;
-
-/// A peer that acknowledges nothing of what was sent to it for this long is gone. The contract's number.
-const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 
 /// What the system may hold for a client and has not sent yet. Left to itself it takes 4 MiB, so that nobody would notice
 /// for a long time that a client reads nothing.
@@ -98,11 +92,7 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT)?;
     sockopt::set_socket_send_buffer_size(&socket, SEND_BUFFER)?;
     sockopt::set_socket_recv_buffer_size(&socket, RECEIVE_BUFFER)?;
-    sockopt::set_socket_keepalive(&socket, true)?;
-    sockopt::set_tcp_keepidle(&socket, KEEPALIVE_IDLE)?;
-    sockopt::set_tcp_keepintvl(&socket, KEEPALIVE_INTERVAL)?;
-    sockopt::set_tcp_keepcnt(&socket, KEEPALIVE_COUNT)?;
-    sockopt::set_tcp_user_timeout(&socket, UNACKNOWLEDGED.as_millis() as u32)?;
+    keepalive::set(&socket)?;
     rustix::net::bind(&socket, &address)?;
     rustix::net::listen(&socket, BACKLOG)?;
     Ok(TcpListener::from(socket))
@@ -125,6 +115,8 @@ struct Context {
     options: Options,
     /// Bytes that were read and are not decoded yet, of all clients.
     held: AtomicUsize,
+    /// Who may hold a name that somebody else asks for.
+    holders: Arc<Holders>,
     /// Held by every connection that is being refused.
     refusing: Arc<()>,
     /// Closed when the last connection has ended, because each holds the context.
@@ -180,18 +172,24 @@ pub async fn run(
 ) -> io::Result<()> {
     let (alive, ended) = async_channel::bounded::<Infallible>(1);
     let (broken, breaks) = async_channel::bounded(1);
+    let (holders, asked) = Holders::new();
+    let holders = Arc::new(holders);
     let context = Arc::new(Context {
         executor: Arc::clone(executor),
         room: Arc::clone(room),
         admission: Arc::clone(admission),
         options,
         held: AtomicUsize::new(0),
+        holders: Arc::clone(&holders),
         refusing: Arc::new(()),
         _alive: alive,
         broken,
     });
     let mut publishing = vec![executor.spawn(publish(Arc::clone(room)))];
-    let mut accepting = vec![executor.spawn(end_unnamed(Arc::clone(room)))];
+    let mut accepting = vec![
+        executor.spawn(end_unnamed(Arc::clone(room))),
+        executor.spawn(judge_holders(Arc::clone(room), holders, asked)),
+    ];
     for listener in listeners {
         accepting.push(executor.spawn(accept::accept(Async::new(listener)?, Arc::clone(&context))));
     }
@@ -231,6 +229,12 @@ async fn publish(room: Arc<Room>) {
     #[cfg(test)]
     tests::may_break("publishing");
     match room.publish().await {}
+}
+
+async fn judge_holders(room: Arc<Room>, holders: Arc<Holders>, asked: Receiver<Asked>) {
+    #[cfg(test)]
+    tests::may_break("judging holders");
+    match holders::judge(&room, &holders, &asked).await {}
 }
 
 /// Ends connections that choose no name in time: one timer for all of them. Sleeps when there are none.

@@ -270,7 +270,8 @@ impl<'a> Reading<'a> {
                 Ok(()) => self.session.named(name),
                 // The room has ended the connection: the writer is about to say so.
                 Err(NotJoined::Gone) => {}
-                Err(NotJoined::Taken) => {
+                Err(NotJoined::Taken(holder)) => {
+                    self.context.holders.ask(holder);
                     // At most one step further: an answer, or the end.
                     let taken = self.session.taken(&name);
                     return Box::pin(self.act(taken)).await;
@@ -299,6 +300,7 @@ impl<'a> Reading<'a> {
                 match acted {
                     Acted::Done => {}
                     Acted::Renamed(name) => self.session.named(name),
+                    Acted::Taken(holder) => self.context.holders.ask(holder),
                     Acted::Quit => return Some(Ending::told(None, Message::bye())),
                 }
             }

@@ -124,7 +124,9 @@ impl Session {
 
     /// Somebody has this name.
     pub fn taken(&mut self, name: &Name) -> Act {
-        self.refused(Message::name_taken(name))
+        let mut told = Message::name_taken(name);
+        told.append(&Message::if_that_is_you());
+        self.refused(told)
     }
 
     fn line<'a>(&mut self, line: Line<'a>) -> Step<'a> {
@@ -251,7 +253,10 @@ mod tests {
         let long = "x".repeat(100);
         assert!(step(&mut session, &long).starts_with(&format!("answer Name \"{}…\" can't be used: ", &long[..40])));
         let taken = session.taken(&Name::parse("Ann").unwrap());
-        assert_eq!(acted(&taken), "answer Name \"Ann\" is already taken. Choose a different name:");
+        assert!(
+            acted(&taken)
+                .starts_with("answer Name \"Ann\" is already taken. Choose a different name:\n-- If that is you")
+        );
     }
 
     #[test]

@@ -13,6 +13,10 @@ pub(crate) enum Spoken<'a> {
     Greeting,
     /// The name that was sent cannot be used, and another is wanted.
     NameRefused,
+    /// Somebody has the name that was sent, and another is wanted.
+    NameTaken,
+    /// Whoever has the name may be a dead connection of our own, which is given up if it is.
+    PerhapsYou,
     /// The name that was sent is accepted.
     Welcome(&'a str),
     /// We have asked for this name, and it is ours now.
@@ -68,6 +72,9 @@ impl<'a> Spoken<'a> {
         if SENT_AWAY.iter().any(|words| answer.starts_with(words)) {
             return Spoken::SentAway;
         }
+        if answer.starts_with("If that is you: ") {
+            return Spoken::PerhapsYou;
+        }
         if let Some(name) = answer.strip_prefix("You are now known as ").and_then(|rest| rest.strip_suffix('.')) {
             return Spoken::Called(name);
         }
@@ -96,7 +103,11 @@ fn prompt(line: &str) -> Option<Spoken<'_>> {
         "This room has a password:" | "Wrong password. Try again:" => Some(Spoken::Password),
         "Please enter a non-empty name:" => Some(Spoken::NameRefused),
         "Server is shutting down. Bye!" => Some(Spoken::Goodbye),
-        _ if line.starts_with("Name \"") && line.ends_with(". Choose a different name:") => Some(Spoken::NameRefused),
+        _ if line.starts_with("Name \"") && line.ends_with(". Choose a different name:") => {
+            // What cannot be used is quoted too, and may hold these words, but not at the end.
+            let taken = line.ends_with("\" is already taken. Choose a different name:");
+            Some(if taken { Spoken::NameTaken } else { Spoken::NameRefused })
+        }
         _ => {
             let (name, _) = line.strip_prefix("Welcome, ")?.split_once("! You can now chat.")?;
             Some(Spoken::Welcome(name))
@@ -159,7 +170,8 @@ mod tests {
             ("Wrong password. Try again:", Spoken::Password),
             ("-- Three wrong passwords. Bye!", Spoken::SentAway),
             ("Please enter a non-empty name:", Spoken::NameRefused),
-            ("Name \"Ann\" is already taken. Choose a different name:", Spoken::NameRefused),
+            ("Name \"Ann\" is already taken. Choose a different name:", Spoken::NameTaken),
+            ("-- If that is you: try again in a few seconds.", Spoken::PerhapsYou),
             ("Name \"a: b\" can't be used: too: odd. Choose a different name:", Spoken::NameRefused),
             ("Welcome, Jean Paul! You can now chat. Type messages and press Enter.", Spoken::Welcome("Jean Paul")),
             ("Ann: hi", Spoken::Said("Ann", "hi")),
@@ -257,7 +269,7 @@ mod tests {
                 (Message::joined(&ann), Spoken::Joined(a)),
                 (Message::renamed(&ann, &bob), Spoken::Renamed(a, b)),
                 (Message::welcome(&ann), Spoken::Welcome(a)),
-                (Message::name_taken(&ann), Spoken::NameRefused),
+                (Message::name_taken(&ann), Spoken::NameTaken),
                 (Message::name_refused(&line, &refusal), Spoken::NameRefused),
                 (Message::emoted(&ann, &line), Spoken::Emoted(&action)),
                 (Message::private_sent(&ann, &line), Spoken::PrivateSent(a, text)),
@@ -301,6 +313,7 @@ mod tests {
             (Message::too_many_wrong_passwords(Duration::from_secs(9)), Spoken::SentAway),
             (Message::greeting(), Spoken::Greeting),
             (Message::name_empty(), Spoken::NameRefused),
+            (Message::if_that_is_you(), Spoken::PerhapsYou),
             (Message::shutdown(), Spoken::Goodbye),
             (Message::banned(None), Spoken::SentAway),
             (Message::banned(Some(time)), Spoken::SentAway),

@@ -27,6 +27,15 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// The contract's own limit on how long the server may take to stop.
 pub(crate) const STOPS_WITHIN: Duration = Duration::from_secs(2);
 
+/// What follows the refusal of a name that somebody has.
+pub(crate) const PERHAPS: &str =
+    "-- If that is you: try again in a few seconds; a connection that is dead is given up.";
+
+/// The refusal of a name that somebody has.
+pub(crate) fn taken(name: &str) -> String {
+    format!("Name \"{name}\" is already taken. Choose a different name:")
+}
+
 /// What every client hears first.
 pub(crate) const PROMPT: &str = "Hi! Welcome to Dynasti. What's your name?";
 
@@ -525,6 +534,13 @@ impl Client {
         self.says(name);
         self.hears(&format!("Welcome, {name}! You can now chat. Type messages and press Enter."));
         self.name = name.to_owned();
+    }
+
+    /// Gives a name and is told that somebody is called this.
+    #[track_caller]
+    pub(crate) fn is_refused(&mut self, name: &str, holder: &str) {
+        self.says(name);
+        self.hears_each([&taken(holder), PERHAPS]);
     }
 
     /// Sends a line.

@@ -17,6 +17,7 @@ mod bounds;
 mod commands;
 mod fuzz;
 mod history;
+mod holders;
 mod imitation;
 mod join;
 mod lines;

@@ -56,6 +56,11 @@ impl Wire {
         );
     }
 
+    /// Pulls it out at the far end: from now on it carries nothing, and nobody is told so.
+    pub(crate) fn pull(&self) {
+        run("ip", &["-n", &self.far.0, "link", "set", INTERFACE, "down"]);
+    }
+
     /// Does this at the near end: programs that it starts and sockets that it opens stay there.
     pub(crate) fn near<T: Send>(&self, what: impl FnOnce() -> T + Send) -> T {
         self.near.enter(what)

@@ -61,7 +61,9 @@ impl World {
                 match joined {
                     Ok(()) => client.name = Some(name),
                     Err(NotJoined::Gone) => {}
-                    Err(NotJoined::Taken) => client.sender.doing.push_front(Doing::Answer(Message::name_taken(&name))),
+                    Err(NotJoined::Taken(_)) => {
+                        client.sender.doing.push_front(Doing::Answer(Message::name_taken(&name)))
+                    }
                 }
             }
             Doing::Act(typed) => self.act(slot, id, typed),

@@ -33,6 +33,13 @@ impl Message {
         Message::line(format_args!("Name \"{name}\" is already taken. Choose a different name:"))
     }
 
+    /// Tells who has asked for a member's name that the member may be their own connection, which is dead.
+    pub fn if_that_is_you() -> Message {
+        Message::line(format_args!(
+            "-- If that is you: try again in a few seconds; a connection that is dead is given up."
+        ))
+    }
+
     /// Asks again, because the name breaks a rule.
     pub fn name_refused(typed: &Line<'_>, why: &Refusal) -> Message {
         Message::line(format_args!("Name \"{}\" can't be used: {why}. Choose a different name:", Quoted(typed)))

@@ -1,0 +1,43 @@
+//! When the system asks a silent peer whether it is there, and when it takes a peer for gone.
+//!
+//! Knows socket options, and nothing of who is asked why.
+
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use rustix::io::Result;
+use rustix::net::sockopt;
+
+/// A peer that is silent this long is asked whether it is there, so often and so many times: a closed lid or a pulled
+/// cable is noticed within 90 s. The contract's numbers. Linux gives up when the second question is due, after 70 s, because
+/// `UNACKNOWLEDGED` is shorter than the silence (`tcp_keepalive_timer`); the count has no effect there.
+const IDLE: Duration = Duration::from_secs(60);
+const INTERVAL: Duration = Duration::from_secs(10);
+const COUNT: u32 = 3;
+
+/// A peer that acknowledges nothing of what was sent to it for this long is gone. The contract's number.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
+
+/// The idle time and the interval where somebody waits for the answer: the shortest that there are. A peer that answers none
+/// of three such questions is gone 4 s after the first was due, at the latest.
+const HURRIED: Duration = Duration::from_secs(1);
+
+/// Sets what all connections have. What a listener accepts inherits it.
+pub(super) fn set(socket: impl AsFd) -> Result<()> {
+    sockopt::set_socket_keepalive(&socket, true)?;
+    sockopt::set_tcp_keepintvl(&socket, INTERVAL)?;
+    sockopt::set_tcp_keepcnt(&socket, COUNT)?;
+    sockopt::set_tcp_user_timeout(&socket, UNACKNOWLEDGED.as_millis() as u32)?;
+    // Last, because it sets the timer.
+    sockopt::set_tcp_keepidle(&socket, IDLE)
+}
+
+/// Has the peer asked at once, and each second from then on, unless something is in flight to it. Otherwise changes no limit:
+/// a short one on what is unacknowledged would end a peer that takes nothing.
+pub(super) fn hurry(socket: impl AsFd) -> Result<()> {
+    // With this limit, the first question without an answer would be the last.
+    sockopt::set_tcp_user_timeout(&socket, 0)?;
+    sockopt::set_tcp_keepintvl(&socket, HURRIED)?;
+    sockopt::set_tcp_keepcnt(&socket, COUNT)?;
+    sockopt::set_tcp_keepidle(&socket, HURRIED)
+}
