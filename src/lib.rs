@@ -7,7 +7,7 @@
 //! ```
 //!
 //! A client's reader task ([`server`]) passes what it read to a [`text::line::Decoder`], which cuts it into lines and
-//! removes whatever must not reach a terminal. A [`server::session::Session`] decides what is to be done about each
+//! removes whatever must not reach a terminal. A [`access::session::Session`] decides what is to be done about each
 //! line. Most lines are said: all that came with one read become one [`text::message::Message`]. The [`room`] appends it to
 //! its log and notifies the readers: at once when one person speaks, after a moment when several do. Each client's
 //! writer task reads the log from the cursor of its [`room::Reader`] on, and writes with as few system calls as it needs.
@@ -20,7 +20,8 @@
 //! | [`address`] | what counts as one address | who may come in |
 //! | [`within`] | a timeout for any future | what the future does |
 //! | [`room`] | who hears it | sockets, and the wording of what clients hear |
-//! | [`server`] | how they get here: sockets, sessions, the operator's console | the process |
+//! | [`access`] | what is common to all ways in: listening, admission, sessions, pace | any protocol |
+//! | [`server`] | how `nc` gets here, and the operator's console | the process |
 //! | [`client`] | `dynasti join` | the room and the server |
 //! | `main.rs` and `process/` | the process: arguments, signals, standard streams, exit status | what clients hear |
 //!
@@ -41,6 +42,7 @@
 //!    or the server.
 //! 9. `&self` changes nothing behind the room's lock. What changes something there is `&mut`, so it has the write lock.
 
+pub mod access;
 pub mod address;
 pub mod client;
 pub mod room;

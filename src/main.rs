@@ -13,11 +13,12 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use async_signal::{Signal, Signals};
+use dynasti::access;
+use dynasti::access::admission::Admission;
 use dynasti::client::Options;
 use dynasti::room::transcript::{self, Transcript};
 use dynasti::room::{self, Room};
 use dynasti::server;
-use dynasti::server::admission::Admission;
 use dynasti::server::console::{self, Left};
 use dynasti::within::within;
 use futures_lite::{FutureExt, StreamExt, future};
@@ -243,7 +244,7 @@ fn fit_descriptors(asked: usize, listeners: usize, room: &Room) -> usize {
 /// Opens the listening sockets. Without any address given they are for both families, or for IPv4 where there is no
 /// IPv6.
 fn listen(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, String> {
-    let bind = |address| server::bind(address).map_err(|error| (address, error));
+    let bind = |address| access::bind(address).map_err(|error| (address, error));
     let bound = if addresses.is_empty() {
         let (both, v4) = (SocketAddr::from(([0u16; 8], 4000)), SocketAddr::from(([0u8; 4], 4000)));
         match bind(both) {

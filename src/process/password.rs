@@ -5,7 +5,7 @@ use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use dynasti::server::password::{NoPassword, Password};
+use dynasti::access::password::{NoPassword, Password};
 use dynasti::text::line::MAX_LINE;
 
 /// How much is read of the file: more than a password may have.

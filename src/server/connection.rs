@@ -15,12 +15,12 @@ use futures_lite::FutureExt;
 use futures_lite::future::CatchUnwind;
 use smol::{Async, Task};
 
-use super::admission::Permit;
 use super::goodbye::{self, Goodbye, is_the_peers};
 use super::read::Reading;
-use super::session::Session;
 use super::write::Writing;
 use super::{Context, Guard};
+use crate::access::admission::Permit;
+use crate::access::session::Session;
 use crate::room::{Closing, End, Id};
 use crate::text::message::{Cause, Message};
 

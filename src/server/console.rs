@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use futures_lite::{AsyncRead, AsyncReadExt};
 
-use super::admission::Admission;
 use super::answers;
+use crate::access::admission::Admission;
 use crate::room::{Nobody, Room};
 use crate::text::command::{self, Order};
 use crate::text::line::{Decoder, Input, Line};

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::net::sockopt;
 use smol::Async;
 
-use super::ready::{readable, uninterrupted};
+use crate::access::ready::{readable, uninterrupted};
 use crate::text::message::Message;
 use crate::within::within;
 

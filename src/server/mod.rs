@@ -1,20 +1,12 @@
 //! How `nc` gets here: listening, serving until the server is to stop, and stopping with grace. Knows sockets; what is
 //! said on them is `connection`'s.
 
-mod accept;
-pub mod admission;
 mod answers;
+mod arrive;
 mod connection;
 pub mod console;
-mod diag;
 mod goodbye;
-mod holders;
-mod keepalive;
-mod pace;
-pub mod password;
 mod read;
-mod ready;
-pub mod session;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -22,7 +14,7 @@ mod write;
 use std::convert::Infallible;
 use std::future::{self, Future};
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -33,34 +25,15 @@ use std::time::{Duration, Instant};
 
 use async_channel::{Receiver, Sender};
 use futures_lite::FutureExt;
-use rustix::net::sockopt;
 use smol::{Async, Executor, Task, Timer};
-use socket2::SockRef;
 
-pub use self::accept::REFUSED_AT_ONCE;
-use self::admission::Admission;
-use self::holders::{Asked, Holders};
-use self::session::Beginning;
+pub use self::arrive::REFUSED_AT_ONCE;
+use crate::access::accept::accept;
+use crate::access::admission::Admission;
+use crate::access::holders::{self, Asked, Holders};
+use crate::access::session::Beginning;
 use crate::room::Room;
 use crate::within::within;
-
-/// How many connections may wait to be accepted. std asks for 128; when a thousand come at once, the kernel would drop the
-/// others, and they would try again only after a second.
-const BACKLOG: i32 = 4096;
-
-/// What the system may hold for a client and has not sent yet. Left to itself it takes 4 MiB, so that nobody would notice
-/// for a long time that a client reads nothing.
-const UNSENT: u32 = 16 * 1024;
-
-/// What the system may hold for a client, sent or not, until the client's system acknowledges it; it doubles the figure. A
-/// wire of 140 kbit/s, which carries about as little as a reader has to take, empties it soon enough for its reader to be
-/// seen to read. With a round trip of 10 ms it still carries a megabyte a second. A thousand clients with this buffer and
-/// the next one full are 48 MiB of the contract's 64.
-const SEND_BUFFER: usize = 8 * 1024;
-
-/// What the system may hold of what a client sent and the server has not read yet; it doubles the figure. A flood that is
-/// read at its rate fills it. People do not, and a local network carries megabytes a second through it.
-const RECEIVE_BUFFER: usize = 16 * 1024;
 
 /// Time to choose a name: the contract's.
 const NAMING: Duration = Duration::from_secs(60);
@@ -71,32 +44,6 @@ const SEARCH: Duration = Duration::from_secs(1);
 /// How long connections have to end when the server stops: a second to flush, a moment for the peer, and some slack
 /// that still leaves the process within the contract's two seconds.
 const STOPPING: Duration = Duration::from_millis(1500);
-
-/// Opens a listening socket whose connections inherit what all of them need: no delay for small lines, keepalive,
-/// telnet's urgent bytes in their place, little that is held in buffers, and a backlog for a rush.
-///
-/// # Errors
-/// When the address cannot be bound, or an option not set.
-pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    use rustix::net::{AddressFamily, SocketFlags, SocketType};
-    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
-    sockopt::set_socket_reuseaddr(&socket, true)?;
-    if address.ip().is_unspecified() && address.is_ipv6() {
-        // Whatever the system's default, [::] means both families.
-        sockopt::set_ipv6_v6only(&socket, false)?;
-    }
-    sockopt::set_tcp_nodelay(&socket, true)?;
-    sockopt::set_socket_oobinline(&socket, true)?;
-    SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT)?;
-    sockopt::set_socket_send_buffer_size(&socket, SEND_BUFFER)?;
-    sockopt::set_socket_recv_buffer_size(&socket, RECEIVE_BUFFER)?;
-    keepalive::set(&socket)?;
-    rustix::net::bind(&socket, &address)?;
-    rustix::net::listen(&socket, BACKLOG)?;
-    Ok(TcpListener::from(socket))
-}
 
 /// How clients are served.
 #[derive(Clone, Copy, Debug, Default)]
@@ -191,7 +138,11 @@ pub async fn run(
         executor.spawn(judge_holders(Arc::clone(room), holders, asked)),
     ];
     for listener in listeners {
-        accepting.push(executor.spawn(accept::accept(Async::new(listener)?, Arc::clone(&context))));
+        let (listener, context) = (Async::new(listener)?, Arc::clone(&context));
+        accepting.push(executor.spawn(async move {
+            let warn = |warning| context.room.warn(warning);
+            accept(listener, warn, |stream, address| arrive::arrive(&context, stream, address)).await;
+        }));
     }
     // The tasks end only by a panic, which then goes on in this task.
     shutdown.or(first(&mut accepting)).or(first(&mut publishing)).or(break_with(&breaks)).await;

@@ -15,23 +15,19 @@ use smol::{Async, Timer};
 
 use super::Context;
 use super::connection::Ending;
-use super::pace::Pace;
-use super::password::Tried;
-use super::ready::{readable, uninterrupted};
-use super::session::{self, Act, Session, Step};
+use crate::access::password::Tried;
+use crate::access::ready::{readable, uninterrupted};
+use crate::access::session::{self, Act, Session};
+use crate::access::talk::{Talk, Turn};
 use crate::address::canonical;
-use crate::room::{Acted, Id, NotJoined, Sending};
-use crate::text::line::Decoder;
+use crate::room::{Acted, Id, NotJoined};
 use crate::text::message::Message;
-use crate::text::name::Name;
 
 /// What one read takes at most, and so the budget of one turn: a flood is read in pieces, between which everybody else
 /// has their turn.
 const READ: usize = 16 * 1024;
 
-/// What one turn says at most. Even with one line of the largest size beyond it, this is small beside half of a reader's
-/// allowance.
-const SAID: usize = 16 * 1024;
+/// What one turn says at most.
 const SAID_LINES: usize = 128;
 
 /// How much may be read and not yet decoded, for all clients together. Beyond this, each read is small.
@@ -51,13 +47,10 @@ pub(super) struct Reading<'a> {
     id: Id,
     stream: &'a Async<TcpStream>,
     context: &'a Context,
-    session: Session,
-    decoder: Decoder,
+    talk: Talk,
     held: Option<Box<Held<'a>>>,
     /// Whether nothing has come yet.
     fresh: bool,
-    pace: Pace,
-    sending: Sending,
 }
 
 /// What was read and is yet to be decoded.
@@ -86,43 +79,11 @@ impl Drop for Held<'_> {
 /// What remains to be done of a turn, until the connection is to end or the next turn is to begin.
 type Rest<'a> = Pin<Box<dyn Future<Output = Option<Ending>> + Send + 'a>>;
 
-/// The result of decoding the input of one turn.
-#[derive(Default)]
-struct Turn {
-    /// What the others are to hear.
-    said: Message,
-    /// What is to be done after that, if anything.
-    act: Option<Act>,
-    /// Whether there may be more to read at once.
-    more: bool,
-    /// Whether this was the end of input.
-    end: bool,
-}
-
-impl Turn {
-    fn add(&mut self, step: Step<'_>, name: Option<&Name>) {
-        match (step, name) {
-            (Step::Say(line), Some(name)) => self.said.say(name, &line),
-            (Step::Act(act), _) => self.act = Some(act),
-            (Step::Nothing | Step::Say(_), _) => {}
-        }
-    }
-}
-
 impl<'a> Reading<'a> {
     pub(super) fn new(id: Id, stream: &'a Async<TcpStream>, context: &'a Context) -> Reading<'a> {
-        let now = Instant::now();
-        Reading {
-            id,
-            stream,
-            context,
-            session: Session::new(context.beginning()),
-            decoder: Decoder::default(),
-            held: None,
-            fresh: true,
-            pace: Pace::new(context.options.rate, now),
-            sending: Sending::new(now),
-        }
+        let session = Session::new(context.beginning());
+        let talk = Talk::new(session, context.options.rate, Instant::now());
+        Reading { id, stream, context, talk, held: None, fresh: true }
     }
 
     /// Reads until the connection is to end, and returns how.
@@ -139,7 +100,7 @@ impl<'a> Reading<'a> {
             }
             // The pace is asked only when there is something to read. A client who was silent would otherwise earn
             // its burst while it is read.
-            while let Some(wait) = self.pace.wait(Instant::now()) {
+            while let Some(wait) = self.talk.pace.wait(Instant::now()) {
                 Box::pin(Timer::after(wait)).await;
                 // A peer that has reset the connection is not read on at its rate, which could take hours.
                 if let Ok(Err(error)) = sockopt::socket_error(self.stream.get_ref()) {
@@ -182,12 +143,12 @@ impl<'a> Reading<'a> {
             let mut stream = self.stream.get_ref();
             let n = uninterrupted(|| stream.read(&mut buffer[..size]))?;
             if n == 0 {
-                return Ok(self.end());
+                return Ok(self.talk.end());
             }
             if mem::replace(&mut self.fresh, false) && buffer[..n].starts_with(&TLS) {
                 return Ok(Turn { act: Some(session::no_person()), ..Turn::default() });
             }
-            let (mut turn, rest) = self.turn(&buffer[..n]);
+            let (mut turn, rest) = self.talk.turn(&buffer[..n], SAID_LINES);
             turn.more |= n == size;
             self.held = Held::new(rest, &self.context.held);
             Ok(turn)
@@ -197,39 +158,10 @@ impl<'a> Reading<'a> {
     /// Decodes more of what is held.
     fn resume(&mut self) -> Turn {
         let Some(mut held) = self.held.take() else { return Turn::default() };
-        let (turn, rest) = self.turn(&held.bytes[held.decoded..]);
+        let (turn, rest) = self.talk.turn(&held.bytes[held.decoded..], SAID_LINES);
         let rest = rest.len();
         held.decoded = held.bytes.len() - rest;
         self.held = (rest > 0).then_some(held);
-        turn
-    }
-
-    /// Decodes lines up to the first that is more than said, or as many as one turn may say. Returns the rest of the input,
-    /// too.
-    fn turn<'b>(&mut self, mut input: &'b [u8]) -> (Turn, &'b [u8]) {
-        let (mut turn, mut lines, length) = (Turn::default(), 0, input.len());
-        while !self.pace.spent() && turn.said.lines() < SAID_LINES && turn.said.bytes().len() < SAID {
-            let before = input.len();
-            let next = self.decoder.next(&mut input);
-            self.pace.spend(next.is_some(), before - input.len());
-            let Some(next) = next else { break };
-            lines += 1;
-            turn.add(self.session.input(next), self.session.name());
-            if turn.act.is_some() {
-                break;
-            }
-        }
-        self.sending.sent(lines, length - input.len(), self.pace.now());
-        turn.more = !input.is_empty();
-        (turn, input)
-    }
-
-    /// Handles the end of input: the last line counts even without a newline.
-    fn end(&mut self) -> Turn {
-        let mut turn = Turn { end: true, ..Turn::default() };
-        if let Some(last) = self.decoder.end() {
-            turn.add(self.session.input(last), self.session.name());
-        }
         turn
     }
 
@@ -239,7 +171,7 @@ impl<'a> Reading<'a> {
         #[cfg(test)]
         assert!(!turn.said.bytes().ends_with(b": panic!\n"), "as asked");
         if !turn.said.is_empty() {
-            let said = self.context.room.try_say(self.id, mem::take(&mut turn.said), self.sending.manner());
+            let said = self.context.room.try_say(self.id, mem::take(&mut turn.said), self.talk.sending.manner());
             turn.said = said.err().unwrap_or_default();
         }
         (turn.end || turn.act.is_some() || !turn.said.is_empty()).then_some(turn)
@@ -248,8 +180,8 @@ impl<'a> Reading<'a> {
     /// Does the rest of a turn, which may have to wait. Returns Some when the connection is to end.
     async fn finish_turn(&mut self, turn: Turn) -> Option<Ending> {
         if !turn.said.is_empty() {
-            let waited = self.context.room.say(self.id, turn.said, self.sending.manner()).await;
-            self.sending.waited(waited);
+            let waited = self.context.room.say(self.id, turn.said, self.talk.sending.manner()).await;
+            self.talk.sending.waited(waited);
         }
         if let Some(act) = turn.act {
             if let Some(ending) = self.act(act).await {
@@ -261,19 +193,19 @@ impl<'a> Reading<'a> {
 
     /// Does what a step asks for. Returns Some when the connection is to end.
     async fn act(&mut self, act: Act) -> Option<Ending> {
-        let (room, manner) = (&self.context.room, self.sending.manner());
+        let (room, manner) = (&self.context.room, self.talk.sending.manner());
         match act {
             Act::End(cause, words) => return Some(Ending::told(cause, words)),
-            Act::Answer(message) => self.sending.waited(room.answer(self.id, message, manner).await),
+            Act::Answer(message) => self.talk.sending.waited(room.answer(self.id, message, manner).await),
             Act::Who => room.who(self.id).await,
             Act::Join(name) => match room.join(self.id, &name).await {
-                Ok(()) => self.session.named(name),
+                Ok(()) => self.talk.session.named(name),
                 // The room has ended the connection: the writer is about to say so.
                 Err(NotJoined::Gone) => {}
                 Err(NotJoined::Taken(holder)) => {
                     self.context.holders.ask(holder);
                     // At most one step further: an answer, or the end.
-                    let taken = self.session.taken(&name);
+                    let taken = self.talk.session.taken(&name);
                     return Box::pin(self.act(taken)).await;
                 }
             },
@@ -281,8 +213,8 @@ impl<'a> Reading<'a> {
                 let from = self.stream.get_ref().peer_addr().map(|address| canonical(address).ip());
                 let tried = from.map(|from| self.context.admission.try_password(&line, from));
                 let next = match tried {
-                    Ok(Tried::Right) => self.session.password_right(),
-                    Ok(Tried::Wrong) => self.session.password_wrong(),
+                    Ok(Tried::Right) => self.talk.session.password_right(),
+                    Ok(Tried::Wrong) => self.talk.session.password_wrong(),
                     Ok(Tried::NotNow(left)) => Act::End(None, Message::too_many_wrong_passwords(left)),
                     Err(error) => return Some(Ending::broken(&error)),
                 };
@@ -291,15 +223,15 @@ impl<'a> Reading<'a> {
             }
             Act::JoinAsGuest => {
                 if let Some(name) = room.join_as_guest(self.id).await {
-                    self.session.named(name);
+                    self.talk.session.named(name);
                 }
             }
             Act::Command(line) => {
                 let (acted, waited) = room.act(self.id, &line, manner).await;
-                self.sending.waited(waited);
+                self.talk.sending.waited(waited);
                 match acted {
                     Acted::Done => {}
-                    Acted::Renamed(name) => self.session.named(name),
+                    Acted::Renamed(name) => self.talk.session.named(name),
                     Acted::Taken(holder) => self.context.holders.ask(holder),
                     Acted::Quit => return Some(Ending::told(None, Message::bye())),
                 }

@@ -1,4 +1,5 @@
 use std::cell::Cell;
+use std::net::SocketAddr;
 use std::panic::{self, AssertUnwindSafe};
 
 use futures_lite::io::BufReader;
@@ -6,6 +7,7 @@ use futures_lite::{AsyncBufReadExt, AsyncWriteExt, StreamExt};
 use smol::net::TcpStream as Stream;
 
 use super::*;
+use crate::access::bind;
 use crate::room::{Options, warnings};
 
 thread_local! {

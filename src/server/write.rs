@@ -11,7 +11,7 @@ use smol::{Async, Timer};
 
 use super::Context;
 use super::goodbye::is_the_peers;
-use super::ready::writable;
+use crate::access::ready::writable;
 use crate::room::{End, MAX_WRITE, Reader, Written};
 use crate::within::within;
 

@@ -9,7 +9,7 @@
 
 use crate::random::{Chance, number_from};
 use crate::reference::{Said, clean as reference_clean, is_forbidden, said as reference_said};
-use dynasti::server::session::{Act, Beginning, MAX_TRIES, Session, Step};
+use dynasti::access::session::{Act, Beginning, MAX_TRIES, Session, Step};
 use dynasti::text::line::{Decoder, Input, Line, MAX_LINE, clean};
 use dynasti::text::message::Message;
 use dynasti::text::name::{Key, Name};

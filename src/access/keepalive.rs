@@ -23,7 +23,7 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 const HURRIED: Duration = Duration::from_secs(1);
 
 /// Sets what all connections have. What a listener accepts inherits it.
-pub(super) fn set(socket: impl AsFd) -> Result<()> {
+pub(crate) fn set(socket: impl AsFd) -> Result<()> {
     sockopt::set_socket_keepalive(&socket, true)?;
     sockopt::set_tcp_keepintvl(&socket, INTERVAL)?;
     sockopt::set_tcp_keepcnt(&socket, COUNT)?;
@@ -34,7 +34,7 @@ pub(super) fn set(socket: impl AsFd) -> Result<()> {
 
 /// Has the peer asked at once, and each second from then on, unless something is in flight to it. Otherwise changes no limit:
 /// a short one on what is unacknowledged would end a peer that takes nothing.
-pub(super) fn hurry(socket: impl AsFd) -> Result<()> {
+pub(crate) fn hurry(socket: impl AsFd) -> Result<()> {
     // With this limit, the first question without an answer would be the last.
     sockopt::set_tcp_user_timeout(&socket, 0)?;
     sockopt::set_tcp_keepintvl(&socket, HURRIED)?;

@@ -153,13 +153,13 @@ impl Inside {
 
 impl Permit {
     /// Returns where the client connects from.
-    pub(super) fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Returns for how long the client's address is still banned: None if it is not, `Some(None)` if it is for good. A ban
     /// may have come after the client was let in.
-    pub(super) fn banned(&self) -> Option<Option<Duration>> {
+    pub(crate) fn banned(&self) -> Option<Option<Duration>> {
         self.admission.inside().ban_left(home(self.address.ip()), Instant::now())
     }
 }

@@ -76,20 +76,20 @@ pub enum Tried {
 
 /// Who has tried wrong passwords lately.
 #[derive(Debug, Default)]
-pub(super) struct Tries {
+pub(crate) struct Tries {
     /// When each address did, the latest last.
     wrong: HashMap<IpAddr, Vec<Instant>>,
 }
 
 impl Tries {
     /// Returns for how long nobody at this address may try.
-    pub(super) fn not_now(&self, address: IpAddr, now: Instant) -> Option<Duration> {
+    pub(crate) fn not_now(&self, address: IpAddr, now: Instant) -> Option<Duration> {
         let wrong = self.wrong.get(&address).filter(|wrong| wrong.len() >= MAX_WRONG)?;
         (*wrong.last()? + WITHIN).checked_duration_since(now).filter(|left| !left.is_zero())
     }
 
     /// Judges what somebody at this address has typed.
-    pub(super) fn judge(&mut self, password: &Password, typed: &str, address: IpAddr, now: Instant) -> Tried {
+    pub(crate) fn judge(&mut self, password: &Password, typed: &str, address: IpAddr, now: Instant) -> Tried {
         if let Some(left) = self.not_now(address, now) {
             return Tried::NotNow(left);
         }

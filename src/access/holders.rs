@@ -23,7 +23,7 @@ use crate::text::message::{Cause, Message};
 const SIGN_WITHIN: Duration = Duration::from_millis(4500);
 
 /// The connections of all who may hold a name.
-pub(super) struct Holders {
+pub(crate) struct Holders {
     connections: Mutex<HashMap<Id, Holder>>,
     asked: Sender<Asked>,
 }
@@ -35,7 +35,7 @@ struct Holder {
 }
 
 /// A holder that has to give a sign of life from a moment on.
-pub(super) struct Asked {
+pub(crate) struct Asked {
     id: Id,
     stream: Weak<Async<TcpStream>>,
     at: Instant,
@@ -43,22 +43,22 @@ pub(super) struct Asked {
 
 impl Holders {
     /// Nobody, and who is asked: [`judge`] is to be run for them.
-    pub(super) fn new() -> (Holders, Receiver<Asked>) {
+    pub(crate) fn new() -> (Holders, Receiver<Asked>) {
         // It holds each connection once at most.
         let (asked, to_judge) = async_channel::unbounded();
         (Holders { connections: Mutex::default(), asked }, to_judge)
     }
 
-    pub(super) fn insert(&self, id: Id, stream: &Arc<Async<TcpStream>>) {
+    pub(crate) fn insert(&self, id: Id, stream: &Arc<Async<TcpStream>>) {
         self.connections().insert(id, Holder { stream: Arc::downgrade(stream), asked: false });
     }
 
-    pub(super) fn remove(&self, id: Id) {
+    pub(crate) fn remove(&self, id: Id) {
         self.connections().remove(&id);
     }
 
     /// Somebody asks for the name that this connection holds: its peer's system is asked for a sign of life.
-    pub(super) fn ask(&self, id: Id) {
+    pub(crate) fn ask(&self, id: Id) {
         let mut connections = self.connections();
         let Some(holder) = connections.get_mut(&id).filter(|holder| !holder.asked) else { return };
         let Some(stream) = holder.stream.upgrade() else { return };
@@ -85,7 +85,7 @@ impl Holders {
 }
 
 /// Ends the connections that have given no sign of life in time. Never returns.
-pub(super) async fn judge(room: &Room, holders: &Holders, asked: &Receiver<Asked>) -> Infallible {
+pub(crate) async fn judge(room: &Room, holders: &Holders, asked: &Receiver<Asked>) -> Infallible {
     loop {
         // All have the same time, so who was asked first is due first.
         let Ok(Asked { id, stream, at }) = asked.recv().await else { future::pending().await };

@@ -1,19 +1,14 @@
-//! The accept loop of one listener: it admits or refuses connections, and pauses when the system is out of descriptors.
+//! The accept loop of one listener, which pauses when the system is out of descriptors. Knows nothing of who is served.
 
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_lite::future;
 use smol::{Async, Timer};
 
-use super::admission::Refused;
-use super::goodbye::{self, Goodbye};
-use super::{Context, Guard, connection};
 use crate::address::canonical;
-use crate::text::message::Message;
 
 /// How long accepting pauses when it fails for want of something: at first, and at most. The contract's numbers.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -27,12 +22,13 @@ const WARN_EVERY: Duration = Duration::from_secs(60);
 /// 900 takes half as long again.
 const ACCEPTING: Duration = Duration::from_millis(3);
 
-/// How many refused connections stay open for a moment at the same time, so that their peers notice the end. Each holds a
-/// descriptor, and few are to spare. The others are told why, and closed at once.
-pub const REFUSED_AT_ONCE: usize = 12;
-
-/// Accepts connections for ever, and has each served or refused.
-pub(super) async fn accept(listener: Async<TcpListener>, context: Arc<Context>) {
+/// Accepts connections for ever. `arrive` has each served or refused, and returns whether it is served. It warns that
+/// accepting is paused.
+pub(crate) async fn accept(
+    listener: Async<TcpListener>,
+    warn: impl Fn(String),
+    mut arrive: impl FnMut(Async<TcpStream>, SocketAddr) -> bool,
+) {
     let mut pause = PAUSE;
     let mut warned: Option<Instant> = None;
     let mut began = Instant::now();
@@ -40,7 +36,7 @@ pub(super) async fn accept(listener: Async<TcpListener>, context: Arc<Context>) 
         match listener.accept().await {
             Ok((stream, address)) => {
                 pause = PAUSE;
-                let admitted = admit(&context, stream, canonical(address));
+                let admitted = arrive(stream, canonical(address));
                 // Who is refused has a descriptor until its task has run, and there are few to spare.
                 if !admitted || began.elapsed() >= ACCEPTING {
                     future::yield_now().await;
@@ -52,44 +48,13 @@ pub(super) async fn accept(listener: Async<TcpListener>, context: Arc<Context>) 
                 let now = Instant::now();
                 if warned.is_none_or(|at| now - at >= WARN_EVERY) {
                     warned = Some(now);
-                    context.room.warn(CannotAccept(&error).to_string());
+                    warn(CannotAccept(&error).to_string());
                 }
                 Timer::after(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }
     }
-}
-
-/// Serves a connection, or refuses it and says why. Returns whether it is served.
-fn admit(context: &Arc<Context>, stream: Async<TcpStream>, address: SocketAddr) -> bool {
-    #[cfg(test)]
-    super::tests::may_break("accepting");
-    let guard = Guard::new(context);
-    let why = match context.admission.admit(address) {
-        Ok(permit) => {
-            // Nobody waits for this one connection. `run` waits for all of them by what they hold.
-            context.executor.spawn(connection::serve(stream, guard, permit)).detach();
-            return true;
-        }
-        Err(Refused::Full(max)) => Message::full(max),
-        Err(Refused::FullForAddress(max)) => Message::full_for_address(max),
-        Err(Refused::Banned(left)) => Message::banned(left),
-        Err(Refused::WrongPasswords(left)) => Message::too_many_wrong_passwords(left),
-    };
-    // The context holds one of these itself, in place of the connection that is refused now.
-    let refused = Arc::strong_count(&context.refusing);
-    let goodbye = if refused <= REFUSED_AT_ONCE { Goodbye::Proper } else { Goodbye::Hasty };
-    let refusing = Arc::clone(&context.refusing);
-    let refusing = async move {
-        #[cfg(test)]
-        super::tests::may_break("refusing");
-        goodbye::refuse(&stream, why, goodbye).await;
-        drop((guard, refusing));
-    };
-    // Detached for the same reason: `run` waits for what it holds.
-    context.executor.spawn(refusing).detach();
-    false
 }
 
 /// Accepting fails for want of something, descriptors above all.

@@ -13,7 +13,7 @@ const NO_FLOOD: f32 = 200.0;
 
 /// One client's allowance.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     /// Lines a second.
     rate: f32,
     /// Whether a client that exceeds the rate has to wait. If not, `floods` still notices it.
@@ -25,13 +25,13 @@ pub(super) struct Pace {
 
 impl Pace {
     /// An allowance of so many lines a second; zero is no limit.
-    pub(super) fn new(rate: u32, now: Instant) -> Pace {
+    pub(crate) fn new(rate: u32, now: Instant) -> Pace {
         let limited = rate != 0;
         Pace { rate: if limited { rate as f32 } else { NO_FLOOD }, limited, tokens: BURST, since: now }
     }
 
     /// Returns how long to wait before more may be read; None if it may be read now.
-    pub(super) fn wait(&mut self, now: Instant) -> Option<Duration> {
+    pub(crate) fn wait(&mut self, now: Instant) -> Option<Duration> {
         let earned = now.saturating_duration_since(self.since).as_secs_f32() * self.rate;
         self.since = now;
         self.tokens = (self.tokens + earned).clamp(-BURST, BURST);
@@ -39,23 +39,23 @@ impl Pace {
     }
 
     /// Returns when [`Pace::wait`] was last called.
-    pub(super) fn now(&self) -> Instant {
+    pub(crate) fn now(&self) -> Instant {
         self.since
     }
 
     /// Counts input that was read: a whole line or a piece of one, of so many bytes.
-    pub(super) fn spend(&mut self, line: bool, bytes: usize) {
+    pub(crate) fn spend(&mut self, line: bool, bytes: usize) {
         let pieces = bytes as f32 / BYTES_PER_LINE;
         self.tokens -= if line { pieces.max(1.0) } else { pieces };
     }
 
     /// Returns whether the allowance is used up, so that nothing more may be read.
-    pub(super) fn spent(&self) -> bool {
+    pub(crate) fn spent(&self) -> bool {
         self.limited && self.floods()
     }
 
     /// Returns whether the client has sent more than a person does, even where no rate is set.
-    pub(super) fn floods(&self) -> bool {
+    pub(crate) fn floods(&self) -> bool {
         self.tokens <= 0.0
     }
 }

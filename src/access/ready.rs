@@ -9,13 +9,13 @@ use std::task::{Context, Poll};
 use smol::Async;
 
 /// Waits until there may be something to read.
-pub(super) fn readable(stream: &Async<TcpStream>) -> impl Future<Output = io::Result<()>> {
+pub(crate) fn readable(stream: &Async<TcpStream>) -> impl Future<Output = io::Result<()>> {
     // Not `Async::readable`: that keeps a list of wakers for each socket where one will do.
     woken_once(move |cx| stream.poll_readable(cx))
 }
 
 /// Waits until more may be written.
-pub(super) fn writable(stream: &Async<TcpStream>) -> impl Future<Output = io::Result<()>> {
+pub(crate) fn writable(stream: &Async<TcpStream>) -> impl Future<Output = io::Result<()>> {
     woken_once(move |cx| stream.poll_writable(cx))
 }
 
@@ -31,7 +31,7 @@ fn woken_once(mut poll: impl FnMut(&mut Context<'_>) -> Poll<io::Result<()>>) ->
 }
 
 /// Calls again as long as a signal interrupts the call.
-pub(super) fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+pub(crate) fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match call() {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

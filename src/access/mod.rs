@@ -1,0 +1,18 @@
+//! What is common to all ways in: listening and accepting, who may come in, what a client's lines are taken for, and how fast
+//! they are taken.
+//!
+//! Knows sockets, and no protocol: what is read from them and written to them is `server`'s and `web`'s.
+
+pub(crate) mod accept;
+pub mod admission;
+mod diag;
+pub(crate) mod holders;
+mod keepalive;
+mod listener;
+pub(crate) mod pace;
+pub mod password;
+pub(crate) mod ready;
+pub mod session;
+pub(crate) mod talk;
+
+pub use self::listener::bind;

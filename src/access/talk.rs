@@ -1,0 +1,84 @@
+//! What one client says, taken in turns: a turn is so little that nobody who reads well falls behind by it.
+//!
+//! Pure: bytes go in, and what is to be done about them comes out.
+
+use std::time::Instant;
+
+use super::pace::Pace;
+use super::session::{Act, Session, Step};
+use crate::room::Sending;
+use crate::text::line::Decoder;
+use crate::text::message::Message;
+use crate::text::name::Name;
+
+/// What one turn says at most, in bytes. Even with one line of the largest size beyond it, this is small beside half of a
+/// reader's allowance.
+const SAID: usize = 16 * 1024;
+
+/// One client's side of the conversation.
+#[derive(Debug)]
+pub(crate) struct Talk {
+    pub(crate) session: Session,
+    decoder: Decoder,
+    pub(crate) pace: Pace,
+    pub(crate) sending: Sending,
+}
+
+/// The result of decoding the input of one turn.
+#[derive(Default)]
+pub(crate) struct Turn {
+    /// What the others are to hear.
+    pub(crate) said: Message,
+    /// What is to be done after that, if anything.
+    pub(crate) act: Option<Act>,
+    /// Whether there may be more to read at once.
+    pub(crate) more: bool,
+    /// Whether this was the end of input.
+    pub(crate) end: bool,
+}
+
+impl Turn {
+    fn add(&mut self, step: Step<'_>, name: Option<&Name>) {
+        match (step, name) {
+            (Step::Say(line), Some(name)) => self.said.say(name, &line),
+            (Step::Act(act), _) => self.act = Some(act),
+            (Step::Nothing | Step::Say(_), _) => {}
+        }
+    }
+}
+
+impl Talk {
+    /// Somebody who may sustain so many lines a second; zero is no limit.
+    pub(crate) fn new(session: Session, rate: u32, now: Instant) -> Talk {
+        Talk { session, decoder: Decoder::default(), pace: Pace::new(rate, now), sending: Sending::new(now) }
+    }
+
+    /// Decodes lines up to the first that is more than said, or as many as one turn may say. Returns the rest of the input,
+    /// too. [`Pace::wait`] comes first.
+    pub(crate) fn turn<'a>(&mut self, mut input: &'a [u8], most_lines: usize) -> (Turn, &'a [u8]) {
+        let (mut turn, mut lines, length) = (Turn::default(), 0, input.len());
+        while !self.pace.spent() && turn.said.lines() < most_lines && turn.said.bytes().len() < SAID {
+            let before = input.len();
+            let next = self.decoder.next(&mut input);
+            self.pace.spend(next.is_some(), before - input.len());
+            let Some(next) = next else { break };
+            lines += 1;
+            turn.add(self.session.input(next), self.session.name());
+            if turn.act.is_some() {
+                break;
+            }
+        }
+        self.sending.sent(lines, length - input.len(), self.pace.now());
+        turn.more = !input.is_empty();
+        (turn, input)
+    }
+
+    /// Handles the end of input: the last line counts even without a newline.
+    pub(crate) fn end(&mut self) -> Turn {
+        let mut turn = Turn { end: true, ..Turn::default() };
+        if let Some(last) = self.decoder.end() {
+            turn.add(self.session.input(last), self.session.name());
+        }
+        turn
+    }
+}

@@ -1,0 +1,46 @@
+//! A connection that was just accepted: it is served, or refused and told why.
+
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+
+use smol::Async;
+
+use super::goodbye::{self, Goodbye};
+use super::{Context, Guard, connection};
+use crate::access::admission::Refused;
+use crate::text::message::Message;
+
+/// How many refused connections stay open for a moment at the same time, so that their peers notice the end. Each holds a
+/// descriptor, and few are to spare. The others are told why, and closed at once.
+pub const REFUSED_AT_ONCE: usize = 12;
+
+/// Serves a connection, or refuses it and says why. Returns whether it is served.
+pub(super) fn arrive(context: &Arc<Context>, stream: Async<TcpStream>, address: SocketAddr) -> bool {
+    #[cfg(test)]
+    super::tests::may_break("accepting");
+    let guard = Guard::new(context);
+    let why = match context.admission.admit(address) {
+        Ok(permit) => {
+            // Nobody waits for this one connection. `run` waits for all of them by what they hold.
+            context.executor.spawn(connection::serve(stream, guard, permit)).detach();
+            return true;
+        }
+        Err(Refused::Full(max)) => Message::full(max),
+        Err(Refused::FullForAddress(max)) => Message::full_for_address(max),
+        Err(Refused::Banned(left)) => Message::banned(left),
+        Err(Refused::WrongPasswords(left)) => Message::too_many_wrong_passwords(left),
+    };
+    // The context holds one of these itself, in place of the connection that is refused now.
+    let refused = Arc::strong_count(&context.refusing);
+    let goodbye = if refused <= REFUSED_AT_ONCE { Goodbye::Proper } else { Goodbye::Hasty };
+    let refusing = Arc::clone(&context.refusing);
+    let refusing = async move {
+        #[cfg(test)]
+        super::tests::may_break("refusing");
+        goodbye::refuse(&stream, why, goodbye).await;
+        drop((guard, refusing));
+    };
+    // Detached for the same reason: `run` waits for what it holds.
+    context.executor.spawn(refusing).detach();
+    false
+}
