@@ -31,8 +31,8 @@ use crate::process::notify::Manager;
 use crate::process::{interfaces, join, password, report, stdio};
 
 /// Descriptors that are not for clients: three standard streams, seven for signals, three of the reactor, the transcript
-/// and the file that replaces it, and one to the service manager. They are sixteen; eight are spare. Connections that are
-/// being refused come on top.
+/// and the file that replaces it, one to the service manager, and one by which a connection is looked into. They are
+/// seventeen; seven are spare. Connections that are being refused come on top.
 const RESERVED: u64 = 24 + server::REFUSED_AT_ONCE as u64;
 
 /// Descriptors for each listener: its own, and that of a connection which it is accepting.
@@ -178,7 +178,8 @@ async fn run(executor: Arc<Executor<'static>>, options: Serve) -> Result<(), Str
         }
     };
     let clients = server::Options { rate: options.rate, guests: options.guests };
-    let served = server::run(&executor, listeners, &room, &admission, clients, shutdown);
+    let holders = Arc::default();
+    let served = server::run(&executor, listeners, &room, (&admission, &holders), clients, shutdown);
     // A panic in one of these tasks goes on in this one: the server ends, and its supervisor starts it again.
     let mut tasks = vec![&mut warner, &mut printer, &mut signalled];
     tasks.extend(console.as_mut());

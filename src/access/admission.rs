@@ -22,11 +22,27 @@ pub struct Admission {
 
 #[derive(Debug, Default)]
 struct Inside {
-    all: usize,
-    by_address: HashMap<IpAddr, usize>,
+    connections: Places,
+    sessions: Places,
     /// Until when each address is banned; None is for good.
     bans: HashMap<IpAddr, Option<Instant>>,
     tries: Tries,
+}
+
+/// How many places are taken.
+#[derive(Debug, Default)]
+struct Places {
+    all: usize,
+    by_address: HashMap<IpAddr, usize>,
+}
+
+/// What a place is for. There are as many of each, because a browser's session outlives its connections, and has several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A connection.
+    Connection,
+    /// A browser's session.
+    Session,
 }
 
 /// Lets one client be in. Dropping it makes room for another.
@@ -34,6 +50,7 @@ struct Inside {
 pub struct Permit {
     admission: Arc<Admission>,
     address: SocketAddr,
+    place: Place,
 }
 
 /// Why a client is not let in.
@@ -79,27 +96,43 @@ impl Admission {
     /// # Errors
     /// When there is no room for it, or the address is banned.
     pub fn admit(self: &Arc<Admission>, from: SocketAddr) -> Result<Permit, Refused> {
+        self.refused(from.ip()).map_or(Ok(()), Err)?;
+        self.place(from, Place::Connection)
+    }
+
+    /// Returns why nobody at this address is let in, if that is so.
+    pub fn refused(&self, from: IpAddr) -> Option<Refused> {
+        let (inside, address, now) = (self.inside(), home(from), Instant::now());
+        let banned = inside.ban_left(address, now).map(Refused::Banned);
+        banned.or_else(|| inside.tries.not_now(address, now).map(Refused::WrongPasswords))
+    }
+
+    /// Takes a place for somebody at this address, who may be one that nobody is let in from.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn place(self: &Arc<Admission>, from: SocketAddr, place: Place) -> Result<Permit, Refused> {
         let address = home(from.ip());
         let mut inside = self.inside();
-        if let Some(left) = inside.ban_left(address, Instant::now()) {
-            return Err(Refused::Banned(left));
-        }
-        if let Some(left) = inside.tries.not_now(address, Instant::now()) {
-            return Err(Refused::WrongPasswords(left));
-        }
-        if inside.all >= self.max {
+        let places = inside.places(place);
+        if places.all >= self.max {
             return Err(Refused::Full(self.max));
         }
         // Loopback is the operator's own machine.
         if !address.is_loopback() {
-            let here = inside.by_address.entry(address).or_default();
+            let here = places.by_address.entry(address).or_default();
             if *here >= self.max_per_address {
                 return Err(Refused::FullForAddress(self.max_per_address));
             }
             *here += 1;
         }
-        inside.all += 1;
-        Ok(Permit { admission: Arc::clone(self), address: from })
+        places.all += 1;
+        Ok(Permit { admission: Arc::clone(self), address: from, place })
+    }
+
+    /// Returns how many connections there are.
+    pub fn connections(&self) -> usize {
+        self.inside().connections.all
     }
 
     /// Lets nobody in from this address any more, for so long or for good. Returns what counts as that address.
@@ -142,6 +175,13 @@ impl Admission {
 }
 
 impl Inside {
+    fn places(&mut self, place: Place) -> &mut Places {
+        match place {
+            Place::Connection => &mut self.connections,
+            Place::Session => &mut self.sessions,
+        }
+    }
+
     /// Returns for how long an address is still banned: None if it is not, `Some(None)` if it is for good.
     fn ban_left(&self, address: IpAddr, now: Instant) -> Option<Option<Duration>> {
         match self.bans.get(&address)? {
@@ -167,12 +207,13 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         let mut inside = self.admission.inside();
-        inside.all -= 1;
+        let places = inside.places(self.place);
+        places.all -= 1;
         let address = home(self.address.ip());
-        if let Some(here) = inside.by_address.get_mut(&address) {
+        if let Some(here) = places.by_address.get_mut(&address) {
             *here -= 1;
             if *here == 0 {
-                inside.by_address.remove(&address);
+                places.by_address.remove(&address);
             }
         }
     }
@@ -197,7 +238,7 @@ mod tests {
         assert_eq!(admission.admit(from("192.0.2.2")).unwrap_err(), Refused::Full(1));
         drop(permit);
         assert!(admission.admit(from("192.0.2.2")).is_ok());
-        assert!(admission.inside().by_address.is_empty());
+        assert!(admission.inside().connections.by_address.is_empty());
     }
 
     #[test]

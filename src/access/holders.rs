@@ -1,12 +1,17 @@
 //! Whether whoever holds a name is still there: looked into when somebody else asks for that name.
 //!
 //! The holder's system is asked for a sign of life, and has some seconds to give one: to acknowledge what is in flight to it, or a
-//! keepalive probe. A holder that does not read is alive, whatever it does: its system has said that it takes nothing.
+//! keepalive probe, or to send something. A holder that does not read is alive: its system has said that it takes nothing.
+//!
+//! Two who live can be taken for dead. One has been without a network for more than ten seconds, and is back, but the next
+//! time that something is sent to it again is farther off than these seconds. The other does not read, and its system drops
+//! what it has no room for without saying so, as Linux did before version 6.6.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future;
-use std::net::TcpStream;
+use std::mem;
+use std::net::{IpAddr, Shutdown, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -15,86 +20,109 @@ use smol::{Async, Timer};
 
 use super::diag::{self, Flow};
 use super::keepalive;
+use crate::address::home;
 use crate::room::{Id, Room};
 use crate::text::message::{Cause, Message};
 
-/// How long a holder's system has for a sign of life: the contract's 4 s, and half of one more, because where nothing is in
-/// flight the system itself gives up after 4 s at the latest (`keepalive`). It does so too where sock_diag is not to be had.
-const SIGN_WITHIN: Duration = Duration::from_millis(4500);
+/// How long a holder's system has for a sign of life: the contract's 4 s, and one more, because where nothing is in flight
+/// the system itself gives up after 5 s at the latest (`keepalive`). Where sock_diag is not to be had, that is all:
+/// who has something in flight is given up after 30 s, as always.
+const SIGN_WITHIN: Duration = Duration::from_secs(5);
 
 /// The connections of all who may hold a name.
-pub(crate) struct Holders {
-    connections: Mutex<HashMap<Id, Holder>>,
-    asked: Sender<Asked>,
+#[derive(Debug)]
+pub struct Holders {
+    holders: Mutex<HashMap<Id, Holder>>,
+    to_judge: (Sender<Probed>, Receiver<Probed>),
 }
 
+#[derive(Debug)]
 struct Holder {
+    address: IpAddr,
     stream: Weak<Async<TcpStream>>,
-    /// Whether it is being looked into.
-    asked: bool,
+    /// Whether it outlives its connection.
+    is_session: bool,
+    /// Whether it is to give a sign of life, and is not judged yet.
+    probed: bool,
 }
 
 /// A holder that has to give a sign of life from a moment on.
-pub(crate) struct Asked {
+#[derive(Debug)]
+struct Probed {
     id: Id,
     stream: Weak<Async<TcpStream>>,
     at: Instant,
 }
 
-impl Holders {
-    /// Nobody, and who is asked: [`judge`] is to be run for them.
-    pub(crate) fn new() -> (Holders, Receiver<Asked>) {
-        // It holds each connection once at most.
-        let (asked, to_judge) = async_channel::unbounded();
-        (Holders { connections: Mutex::default(), asked }, to_judge)
+impl Default for Holders {
+    /// Nobody.
+    fn default() -> Holders {
+        // The channel holds each connection once, for as long as `SIGN_WITHIN`.
+        Holders { holders: Mutex::default(), to_judge: async_channel::unbounded() }
     }
+}
 
-    pub(crate) fn insert(&self, id: Id, stream: &Arc<Async<TcpStream>>) {
-        self.connections().insert(id, Holder { stream: Arc::downgrade(stream), asked: false });
+impl Holders {
+    /// Remembers a connection, which ends with its holder.
+    pub(crate) fn insert(&self, id: Id, address: IpAddr, stream: &Arc<Async<TcpStream>>) {
+        let stream = Arc::downgrade(stream);
+        self.holders().insert(id, Holder { address, stream, is_session: false, probed: false });
     }
 
     pub(crate) fn remove(&self, id: Id) {
-        self.connections().remove(&id);
+        self.holders().remove(&id);
     }
 
-    /// Somebody asks for the name that this connection holds: its peer's system is asked for a sign of life.
-    pub(crate) fn ask(&self, id: Id) {
-        let mut connections = self.connections();
-        let Some(holder) = connections.get_mut(&id).filter(|holder| !holder.asked) else { return };
-        let Some(stream) = holder.stream.upgrade() else { return };
-        // If this fails, the connection is broken already.
-        let _ = keepalive::hurry(stream.get_ref());
-        holder.asked = true;
-        let _ = self.asked.try_send(Asked { id, stream: holder.stream.clone(), at: Instant::now() });
-    }
-
-    /// Sets what was set for the asking as it was before.
-    fn reset(&self, id: Id) {
-        let mut connections = self.connections();
-        let Some(holder) = connections.get_mut(&id) else { return };
-        holder.asked = false;
-        if let Some(stream) = holder.stream.upgrade() {
-            let _ = keepalive::set(stream.get_ref());
+    /// Somebody at an address asks for the name that this holder has: its peer's system is asked for a sign of life. Returns
+    /// whether the holder is to be given up now: a session without a connection is, for whoever asks from the same address.
+    pub(crate) fn ask(&self, id: Id, from: IpAddr) -> bool {
+        let mut holders = self.holders();
+        let Some(holder) = holders.get_mut(&id) else { return false };
+        let Some(stream) = holder.stream.upgrade() else {
+            return holder.is_session && home(holder.address) == home(from);
+        };
+        if !mem::replace(&mut holder.probed, true) {
+            // What is in flight is a question, too.
+            if diag::flow(stream.get_ref()).map_or(true, |flow| flow.is_idle) {
+                // If this fails, the connection is broken already.
+                let _ = keepalive::hurry(stream.get_ref());
+            }
+            let _ = self.to_judge.0.try_send(Probed { id, stream: holder.stream.clone(), at: Instant::now() });
         }
+        false
     }
 
-    fn connections(&self) -> MutexGuard<'_, HashMap<Id, Holder>> {
+    /// Sets the usual limits again, and lets it be probed again.
+    fn found_alive(&self, id: Id, stream: &Async<TcpStream>) {
+        if let Some(holder) = self.holders().get_mut(&id) {
+            holder.probed = false;
+        }
+        let _ = keepalive::set(stream.get_ref());
+    }
+
+    fn is_session(&self, id: Id) -> bool {
+        self.holders().get(&id).is_some_and(|holder| holder.is_session)
+    }
+
+    fn holders(&self) -> MutexGuard<'_, HashMap<Id, Holder>> {
         // Each change is whole, whatever has panicked.
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+        self.holders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Ends the connections that have given no sign of life in time. Never returns.
-pub(crate) async fn judge(room: &Room, holders: &Holders, asked: &Receiver<Asked>) -> Infallible {
+pub(crate) async fn judge(room: &Room, holders: &Holders) -> Infallible {
     loop {
         // All have the same time, so who was asked first is due first.
-        let Ok(Asked { id, stream, at }) = asked.recv().await else { future::pending().await };
+        let Ok(Probed { id, stream, at }) = holders.to_judge.1.recv().await else { future::pending().await };
         Timer::at(at + SIGN_WITHIN).await;
-        let flow = stream.upgrade().and_then(|stream| diag::flow(stream.get_ref()).ok());
-        if flow.is_some_and(|flow| is_dead(flow, at.elapsed())) {
-            room.leave(id, Some(Cause::ConnectionLost), Message::default()).await;
-        } else {
-            holders.reset(id);
+        let Some(stream) = stream.upgrade() else { continue };
+        let is_dead = diag::flow(stream.get_ref()).is_ok_and(|flow| is_dead(flow, at.elapsed()));
+        match (is_dead, holders.is_session(id)) {
+            (false, _) => holders.found_alive(id, &stream),
+            (true, false) => room.leave(id, Some(Cause::ConnectionLost), Message::default()).await,
+            // Its connection ends, and the session waits for another. If this fails, it has ended.
+            (true, true) => drop(stream.get_ref().shutdown(Shutdown::Both)),
         }
     }
 }
@@ -102,6 +130,6 @@ pub(crate) async fn judge(room: &Room, holders: &Holders, asked: &Receiver<Asked
 /// Returns whether a connection whose peer was asked so long ago for a sign of life is dead.
 ///
 /// What the peer's system takes says nothing about what it has acknowledged: it gives no sign of what it has no room for.
-fn is_dead(Flow { silent, window }: Flow, since: Duration) -> bool {
+fn is_dead(Flow { silent, window, .. }: Flow, since: Duration) -> bool {
     silent >= since && window.is_some_and(|window| window > 0)
 }

@@ -19,8 +19,9 @@ const COUNT: u32 = 3;
 const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 
 /// The idle time and the interval where somebody waits for the answer: the shortest that there are. A peer that answers none
-/// of three such questions is gone 4 s after the first was due, at the latest.
+/// of so many questions is gone 5 s after the asking, at the latest. On bad Wi-Fi, three may be lost.
 const HURRIED: Duration = Duration::from_secs(1);
+const HURRIED_COUNT: u32 = 4;
 
 /// Sets what all connections have. What a listener accepts inherits it.
 pub(crate) fn set(socket: impl AsFd) -> Result<()> {
@@ -32,12 +33,12 @@ pub(crate) fn set(socket: impl AsFd) -> Result<()> {
     sockopt::set_tcp_keepidle(&socket, IDLE)
 }
 
-/// Has the peer asked at once, and each second from then on, unless something is in flight to it. Otherwise changes no limit:
-/// a short one on what is unacknowledged would end a peer that takes nothing.
+/// Has the system ask the peer at once, and then each second. Lifts the limit on what is unacknowledged until [`set`], because
+/// with that limit the first question without an answer would be the last. Only for a connection on which nothing is in
+/// flight: where a closed window keeps something back, that limit is all that ends a dead peer.
 pub(crate) fn hurry(socket: impl AsFd) -> Result<()> {
-    // With this limit, the first question without an answer would be the last.
     sockopt::set_tcp_user_timeout(&socket, 0)?;
     sockopt::set_tcp_keepintvl(&socket, HURRIED)?;
-    sockopt::set_tcp_keepcnt(&socket, COUNT)?;
+    sockopt::set_tcp_keepcnt(&socket, HURRIED_COUNT)?;
     sockopt::set_tcp_keepidle(&socket, HURRIED)
 }

@@ -6,7 +6,7 @@
 pub(crate) mod accept;
 pub mod admission;
 mod diag;
-pub(crate) mod holders;
+pub mod holders;
 mod keepalive;
 mod listener;
 pub(crate) mod pace;

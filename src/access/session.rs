@@ -124,9 +124,7 @@ impl Session {
 
     /// Somebody has this name.
     pub fn taken(&mut self, name: &Name) -> Act {
-        let mut told = Message::name_taken(name);
-        told.append(&Message::if_that_is_you());
-        self.refused(told)
+        self.refused(Message::name_taken(name))
     }
 
     fn line<'a>(&mut self, line: Line<'a>) -> Step<'a> {

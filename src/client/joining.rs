@@ -32,7 +32,7 @@ pub(crate) enum Step {
 }
 
 /// How often a name that somebody has is sent again: the connection that has it may be a dead one of our own, which the
-/// server gives up within 6 s.
+/// server gives up within 6 s. Of the ten names that the server lets a client try, five are left to a person.
 pub(crate) const TRIES: usize = 4;
 
 /// One connection's way into the room.
@@ -42,10 +42,10 @@ pub(crate) struct Joining {
     password: Option<String>,
     /// The name to send.
     offer: Option<String>,
-    /// Whether that name was sent and is not refused for good.
+    /// Whether that name was sent, and is neither refused for good nor replaced by another that the person has typed.
     offered: bool,
-    /// The server's words when somebody had that name, and how often it may still be sent.
-    taken: Option<(String, usize)>,
+    /// How often somebody had that name.
+    taken: usize,
     /// What the server calls the client.
     name: Option<String>,
 }
@@ -53,7 +53,7 @@ pub(crate) struct Joining {
 impl Joining {
     /// Begins, with a password and a name to send or without.
     pub(crate) fn new(password: Option<String>, offer: Option<String>) -> Joining {
-        Joining { password, offer, offered: false, taken: None, name: None }
+        Joining { password, offer, offered: false, taken: 0, name: None }
     }
 
     /// Returns what is to be done about a line from the server.
@@ -69,7 +69,7 @@ impl Joining {
                 }
                 None => Step::Ask,
             },
-            (Spoken::NameTaken, None) if self.offered => self.taken(line),
+            (Spoken::NameTaken, None) if self.offered => self.taken(),
             // The client does so by itself.
             (Spoken::PerhapsYou, None) if self.offered => Step::Hide,
             (Spoken::NameRefused, None) if std::mem::take(&mut self.offered) => Step::Refused,
@@ -79,19 +79,19 @@ impl Joining {
         }
     }
 
-    /// Somebody has the name that was sent: ours, or another that the person has typed instead.
-    fn taken(&mut self, line: &str) -> Step {
+    /// The person has typed something, which is sent as it is: from now on they choose the name.
+    pub(crate) fn person_chooses(&mut self) {
+        self.offered = false;
+    }
+
+    /// Somebody has the name that was sent.
+    fn taken(&mut self) -> Step {
         let name = self.offer.clone().unwrap_or_default();
-        match &mut self.taken {
-            None => {
-                self.taken = Some((line.to_owned(), TRIES - 1));
-                Step::Taken(name)
-            }
-            Some((words, left)) if words == line && *left > 0 => {
-                *left -= 1;
-                Step::StillTaken(name)
-            }
-            Some(_) => {
+        self.taken += 1;
+        match self.taken {
+            1 => Step::Taken(name),
+            ..=TRIES => Step::StillTaken(name),
+            _ => {
                 self.offered = false;
                 Step::Refused
             }
@@ -127,14 +127,13 @@ mod tests {
     }
 
     #[test]
-    fn another_name_that_the_person_chose_is_not_sent_again() {
-        for other in [UNUSABLE, "Name \"Bea\" is already taken. Choose a different name:"] {
-            let mut joining = Joining::new(None, Some("Ann".into()));
-            joining.hear(GREETING);
-            assert_eq!(joining.hear(TAKEN), Step::Taken("Ann".into()));
-            assert_eq!(joining.hear(other), Step::Refused);
-            assert_eq!(joining.hear(TAKEN), Step::Nothing);
-        }
+    fn once_the_person_types_something_the_name_is_theirs_to_choose() {
+        let mut joining = Joining::new(None, Some("Ann".into()));
+        joining.hear(GREETING);
+        joining.hear(TAKEN);
+        joining.person_chooses();
+        assert_eq!([TAKEN, PERHAPS, UNUSABLE].map(|line| joining.hear(line)), [const { Step::Nothing }; 3]);
+        assert_eq!(joining.hear(WELCOME), Step::Called("Ann".into()));
     }
 
     fn steps(offer: Option<&str>, lines: &[&str]) -> Vec<Step> {

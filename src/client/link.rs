@@ -2,8 +2,10 @@
 //!
 //! Knows nothing of terminals or pipes. What is to be said comes from one channel, what is heard goes into another.
 
+use std::cell::Cell;
 use std::io;
 use std::net::{Shutdown, TcpStream};
+use std::rc::Rc;
 use std::time::Duration;
 
 use async_channel::{Receiver, Sender};
@@ -50,8 +52,8 @@ const READ: usize = 16 * 1024;
 /// The pauses before reconnecting, in seconds. The last one stands for all after it.
 const PAUSES: [u64; 6] = [1, 2, 4, 8, 16, 30];
 
-/// The pause before a name that somebody has is sent again. All of them are longer than the server takes to notice that this
-/// somebody is a dead connection.
+/// The pause before a name that somebody has is sent again. `TRIES` such pauses are longer than the 6 s within which the server
+/// gives up a dead connection.
 const AGAIN: Duration = Duration::from_secs(2);
 
 /// How often our name may be taken when we reconnect. Perhaps our own lost connection still has it, and looks to the server
@@ -98,8 +100,15 @@ impl<'a> Link<'a> {
         outgoing: Receiver<Vec<u8>>,
         events: Sender<Event>,
     ) -> Link<'a> {
-        let outgoing =
-            Outgoing { lines: outgoing, current: Vec::new(), written: 0, password: None, finished: false, quit: false };
+        let outgoing = Outgoing {
+            lines: outgoing,
+            current: Vec::new(),
+            written: 0,
+            password: None,
+            finished: false,
+            quit: false,
+            person_chooses: Rc::default(),
+        };
         // A name with a line end in it would be a name and a message.
         let name = options.name.as_deref().map(|name| line::clean(name).into_owned());
         Link { options, person, outgoing, events, name, known: false, pauses: 0, taken: 0 }
@@ -166,11 +175,13 @@ impl<'a> Link<'a> {
             passwords: if self.person { usize::MAX } else { 1 },
             events: self.events.clone(),
             permits,
+            person_chooses: Rc::clone(&self.outgoing.person_chooses),
             called: None,
             goodbye: false,
             sent_away: false,
         };
         self.outgoing.rewind();
+        self.outgoing.person_chooses.set(false);
         let write = async {
             // When nothing more can be sent, there may still be something to hear.
             let _ = self.outgoing.send(stream, permitted).await;
@@ -184,7 +195,8 @@ impl<'a> Link<'a> {
             Ok(Some(refusal)) => Ended::Refused(refusal),
             _ if hearing.sent_away => Ended::SentAway,
             _ if self.outgoing.quit => Ended::Left,
-            _ if hearing.goodbye => Ended::Stopped,
+            // Who never was in the room has said nothing.
+            _ if hearing.goodbye && self.known => Ended::Stopped,
             Ok(None) if self.outgoing.finished => Ended::Left,
             _ => Ended::Lost,
         }
@@ -206,7 +218,7 @@ enum Permit {
     Line(String),
     /// To send the next line that is to be said, and no more: it is the password.
     Password,
-    /// To send this name after a pause. A person may say something else before that.
+    /// To send this name after a pause. If a person types something before that, everything is sent instead from then on.
     Again { name: String, person: bool },
     /// To send everything from now on.
     All,
@@ -221,6 +233,8 @@ struct Hearing {
     passwords: usize,
     events: Sender<Event>,
     permits: Sender<Permit>,
+    /// Whether the person has typed something while their name was to be sent again.
+    person_chooses: Rc<Cell<bool>>,
     /// The name in the room.
     called: Option<String>,
     /// Whether the server has said that it stops.
@@ -240,6 +254,9 @@ impl Hearing {
             let lines = if read == 0 { framing.rest() } else { framing.lines(&buffer[..read]) };
             let mut batch = Vec::with_capacity(lines.len());
             for line in lines {
+                if self.person_chooses.get() {
+                    self.joining.person_chooses();
+                }
                 let step = self.joining.hear(&line);
                 if !matches!(step, Step::StillTaken(_) | Step::Hide) {
                     batch.push(line);
@@ -328,6 +345,8 @@ struct Outgoing {
     finished: bool,
     /// Whether the server was asked to end the connection.
     quit: bool,
+    /// Whether the person has typed something while their name was to be sent again.
+    person_chooses: Rc<Cell<bool>>,
 }
 
 impl Outgoing {
@@ -348,14 +367,16 @@ impl Outgoing {
                     None => break,
                 },
                 Ok(Permit::Again { name, person }) => {
+                    let typed = async { if person { self.more().await } else { future::pending().await } };
                     let pause = async {
                         Timer::after(AGAIN).await;
-                        Some(name)
+                        false
                     };
-                    match if person { self.next_line().or(pause).await } else { pause.await } {
-                        Some(line) => line,
-                        None => break,
+                    if typed.or(pause).await {
+                        self.person_chooses.set(true);
+                        break;
                     }
+                    name
                 }
                 Ok(Permit::All) | Err(_) => break,
             };
@@ -372,6 +393,16 @@ impl Outgoing {
         }
         self.finished = true;
         stream.get_ref().shutdown(Shutdown::Write)
+    }
+
+    /// Waits until there is something to be sent, or the input has ended. Returns true.
+    async fn more(&mut self) -> bool {
+        if self.written == self.current.len() {
+            if let Ok(lines) = self.lines.recv().await {
+                (self.current, self.written) = (lines, 0);
+            }
+        }
+        true
     }
 
     /// Takes the next line of what is to be sent. None at the end of the input.
@@ -461,7 +492,15 @@ mod tests {
     fn what_was_half_said_is_said_again() {
         let (_, lines) = async_channel::bounded(1);
         let current = b"one\ntwo\nthree\n".to_vec();
-        let mut outgoing = Outgoing { lines, current, written: 6, password: None, finished: false, quit: false };
+        let mut outgoing = Outgoing {
+            lines,
+            current,
+            written: 6,
+            password: None,
+            finished: false,
+            quit: false,
+            person_chooses: Rc::default(),
+        };
         for (written, again) in [(0, 0), (3, 0), (4, 4), (6, 4), (14, 14)] {
             outgoing.written = written;
             outgoing.rewind();

@@ -125,9 +125,7 @@ impl State {
         }
         let holder = self.members.called(&new.key()).map(|holder| holder.id);
         if let Some(holder) = holder.filter(|holder| *holder != id) {
-            let mut told = Message::not_renamed_taken(&new);
-            told.append(&Message::if_that_is_you());
-            self.tell(id, told, now);
+            self.tell(id, Message::not_renamed_taken(&new), now);
             return Acted::Taken(holder);
         }
         if let Some(Err(wait)) = self.members.get_mut(id).map(|client| client.count_rename(now.instant)) {

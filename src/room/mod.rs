@@ -66,7 +66,7 @@ use self::log::Kind;
 pub use self::log::{Id, Size};
 pub use self::operate::Nobody;
 pub use self::outputs::{Warned, Warnings, warnings};
-pub use self::reader::{End, MAX_WRITE, Reader, Written};
+pub use self::reader::{End, MAX_WRITE, Piece, Reader, Written};
 pub use self::state::{Closing, NotJoined, Options, Outputs};
 use self::state::{Now, State};
 pub use self::stats::{Presence, Stats};
@@ -169,6 +169,19 @@ impl Room {
     /// Lets everybody else hear what a member says.
     pub async fn say(&self, id: Id, said: Message, manner: Manner) -> Duration {
         self.admitted(manner, |state, now| state.say(id, said, now)).await.1
+    }
+
+    /// Lets everybody hear what somebody says who is no member, under this name.
+    ///
+    /// # Errors
+    /// When a member has the name.
+    pub async fn say_as(&self, name: &Name, said: Message, manner: Manner) -> (Result<(), NotJoined>, Duration) {
+        self.admitted(manner, |state, now| state.say_as(name, said, now)).await
+    }
+
+    /// Returns the name of a member.
+    pub async fn name_of(&self, id: Id) -> Option<Name> {
+        self.state.read().await.members.get(id)?.name.clone()
     }
 
     /// Does what [`Room::say`] does, if there is nothing to wait for.

@@ -6,8 +6,9 @@ use super::backpressure::{ALLOWANCE, DROPS_A_TURN, DROPS_APART};
 use super::log::{Entry, Id, Kind};
 use super::reader::End;
 use super::size::Size;
-use super::state::{Now, State};
+use super::state::{NotJoined, Now, State};
 use crate::text::message::{Cause, Message};
+use crate::text::name::Name;
 
 impl State {
     /// Lets everybody else hear what a member says.
@@ -16,6 +17,17 @@ impl State {
             Some(client) if client.muted => self.tell(id, Message::muted(), now),
             Some(_) => self.post(said, Kind::Said, Some(id), now),
             None => {}
+        }
+    }
+
+    /// Lets everybody hear what somebody says who is no member, under this name.
+    pub(super) fn say_as(&mut self, name: &Name, said: Message, now: Now) -> Result<(), NotJoined> {
+        match self.members.called(&name.key()) {
+            Some(holder) => Err(NotJoined::Taken(holder.id)),
+            None => {
+                self.post(said, Kind::Said, None, now);
+                Ok(())
+            }
         }
     }
 

@@ -83,7 +83,8 @@ pub(super) fn serve(stream: Async<TcpStream>, guard: Guard, permit: Permit) -> i
                 let mut read = pin!(contain(reading.run()));
                 let read = async { First::Read((&mut read).await.unwrap_or_else(|_| Ending::fault())) };
                 let write = async { First::Wrote((&mut writer).await) };
-                read.or(write).await
+                // An error of the connection is returned once. If the writer has it, the reader sees an end of input.
+                write.or(read).await
             }
         };
         Box::pin(end(id, &stream, context, first, writer)).await;
@@ -107,7 +108,7 @@ async fn enter(
 ) -> Result<(Id, Task<Wrote>), Closing> {
     let reader = context.room.enter(address, Session::greeting(context.beginning())).await?;
     let id = reader.id();
-    context.holders.insert(id, stream);
+    context.holders.insert(id, address.ip(), stream);
     let mut writing = Writing { stream: Arc::clone(stream), reader, context: Arc::clone(context) };
     Ok((id, context.executor.spawn(async move { contain(writing.run()).await })))
 }

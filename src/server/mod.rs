@@ -30,7 +30,7 @@ use smol::{Async, Executor, Task, Timer};
 pub use self::arrive::REFUSED_AT_ONCE;
 use crate::access::accept::accept;
 use crate::access::admission::Admission;
-use crate::access::holders::{self, Asked, Holders};
+use crate::access::holders::{self, Holders};
 use crate::access::session::Beginning;
 use crate::room::Room;
 use crate::within::within;
@@ -113,21 +113,19 @@ pub async fn run(
     executor: &Arc<Executor<'static>>,
     listeners: Vec<TcpListener>,
     room: &Arc<Room>,
-    admission: &Arc<Admission>,
+    (admission, holders): (&Arc<Admission>, &Arc<Holders>),
     options: Options,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let (alive, ended) = async_channel::bounded::<Infallible>(1);
     let (broken, breaks) = async_channel::bounded(1);
-    let (holders, asked) = Holders::new();
-    let holders = Arc::new(holders);
     let context = Arc::new(Context {
         executor: Arc::clone(executor),
         room: Arc::clone(room),
         admission: Arc::clone(admission),
         options,
         held: AtomicUsize::new(0),
-        holders: Arc::clone(&holders),
+        holders: Arc::clone(holders),
         refusing: Arc::new(()),
         _alive: alive,
         broken,
@@ -135,7 +133,7 @@ pub async fn run(
     let mut publishing = vec![executor.spawn(publish(Arc::clone(room)))];
     let mut accepting = vec![
         executor.spawn(end_unnamed(Arc::clone(room))),
-        executor.spawn(judge_holders(Arc::clone(room), holders, asked)),
+        executor.spawn(judge_holders(Arc::clone(room), Arc::clone(holders))),
     ];
     for listener in listeners {
         let (listener, context) = (Async::new(listener)?, Arc::clone(&context));
@@ -182,10 +180,10 @@ async fn publish(room: Arc<Room>) {
     match room.publish().await {}
 }
 
-async fn judge_holders(room: Arc<Room>, holders: Arc<Holders>, asked: Receiver<Asked>) {
+async fn judge_holders(room: Arc<Room>, holders: Arc<Holders>) {
     #[cfg(test)]
     tests::may_break("judging holders");
-    match holders::judge(&room, &holders, &asked).await {}
+    match holders::judge(&room, &holders).await {}
 }
 
 /// Ends connections that choose no name in time: one timer for all of them. Sleeps when there are none.

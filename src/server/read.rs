@@ -21,7 +21,7 @@ use crate::access::session::{self, Act, Session};
 use crate::access::talk::{Talk, Turn};
 use crate::address::canonical;
 use crate::room::{Acted, Id, NotJoined};
-use crate::text::message::Message;
+use crate::text::message::{Cause, Message};
 
 /// What one read takes at most, and so the budget of one turn: a flood is read in pieces, between which everybody else
 /// has their turn.
@@ -191,6 +191,14 @@ impl<'a> Reading<'a> {
         turn.end.then(Ending::end_of_input)
     }
 
+    /// Has it looked into whether the holder of a name is alive.
+    async fn ask(&self, holder: Id) {
+        let Ok(from) = self.stream.get_ref().peer_addr() else { return };
+        if self.context.holders.ask(holder, from.ip()) {
+            self.context.room.leave(holder, Some(Cause::ConnectionLost), Message::default()).await;
+        }
+    }
+
     /// Does what a step asks for. Returns Some when the connection is to end.
     async fn act(&mut self, act: Act) -> Option<Ending> {
         let (room, manner) = (&self.context.room, self.talk.sending.manner());
@@ -203,7 +211,7 @@ impl<'a> Reading<'a> {
                 // The room has ended the connection: the writer is about to say so.
                 Err(NotJoined::Gone) => {}
                 Err(NotJoined::Taken(holder)) => {
-                    self.context.holders.ask(holder);
+                    self.ask(holder).await;
                     // At most one step further: an answer, or the end.
                     let taken = self.talk.session.taken(&name);
                     return Box::pin(self.act(taken)).await;
@@ -232,7 +240,7 @@ impl<'a> Reading<'a> {
                 match acted {
                     Acted::Done => {}
                     Acted::Renamed(name) => self.talk.session.named(name),
-                    Acted::Taken(holder) => self.context.holders.ask(holder),
+                    Acted::Taken(holder) => self.ask(holder).await,
                     Acted::Quit => return Some(Ending::told(None, Message::bye())),
                 }
             }

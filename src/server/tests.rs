@@ -76,7 +76,8 @@ impl Served {
 
     fn run(self, talk: impl Future<Output = ()>) -> Option<io::Result<()>> {
         let Served { executor, listener, room, admission } = self;
-        let served = run(&executor, vec![listener], &room, &admission, super::Options::default(), talk);
+        let entrance = (&admission, &Arc::default());
+        let served = run(&executor, vec![listener], &room, entrance, super::Options::default(), talk);
         smol::block_on(executor.run(within(Duration::from_secs(10), served)))
     }
 }
@@ -113,7 +114,7 @@ fn who_is_here_when_the_server_stops_hears_so() {
 
 #[test]
 fn a_panic_of_a_task_that_the_room_needs_ends_the_server() {
-    for here in ["publishing", "accepting", "ending the nameless"] {
+    for here in ["publishing", "accepting", "ending the nameless", "judging holders"] {
         let (served, server) = Served::new(9);
         let dial = async {
             let _person = Person::dial(server).await;

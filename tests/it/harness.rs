@@ -27,6 +27,14 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// The contract's own limit on how long the server may take to stop.
 pub(crate) const STOPS_WITHIN: Duration = Duration::from_secs(2);
 
+/// Connects a socket whose kernel takes only a little before it makes the server wait.
+pub(crate) fn connect_with_small_window(address: SocketAddr) -> TcpStream {
+    let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket is to be had");
+    sockopt::set_socket_recv_buffer_size(&socket, 4096).expect("a small buffer is to be had");
+    rustix::net::connect(&socket, &address).expect("the server listens");
+    TcpStream::from(socket)
+}
+
 /// What follows the refusal of a name that somebody has.
 pub(crate) const PERHAPS: &str =
     "-- If that is you: try again in a few seconds; a connection that is dead is given up.";
@@ -463,10 +471,7 @@ impl Server {
 
     /// Connects a client whose kernel takes only a little before it makes the server wait: one that will stop reading.
     pub(crate) fn dial_with_small_window(&self) -> Client {
-        let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket is to be had");
-        sockopt::set_socket_recv_buffer_size(&socket, 4096).expect("a small buffer is to be had");
-        rustix::net::connect(&socket, &self.addresses[0]).expect("the server listens");
-        Client::new(TcpStream::from(socket), self.story())
+        Client::new(connect_with_small_window(self.addresses[0]), self.story())
     }
 
     /// Connects from this address, which is one of loopback's, by IPv4.

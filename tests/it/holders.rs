@@ -1,9 +1,9 @@
 //! A dead connection gives its name up when somebody asks for it, and a living one keeps it.
 #![cfg(target_os = "linux")]
 
-use crate::harness::{Client, PERHAPS, PROMPT, Program, Server, dynasti, taken};
+use crate::harness::{Client, PERHAPS, PROMPT, Program, Server, connect_with_small_window, dynasti, taken};
 use crate::wire::Wire;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,14 +13,23 @@ const GONE: &str = "Ann has left the chat (connection lost).";
 /// it would take half a minute at the least.
 const GIVEN_UP: Duration = Duration::from_secs(8);
 
-fn start() -> Server {
-    Server::start(&["--listen", "10.77.0.1:0"])
+/// Where the server listens: at the near end alone, or as it does by default.
+const NEAR: &str = "10.77.0.1:0";
+const EVERYWHERE: &str = "[::]:0";
+
+fn start(listen: &str) -> Server {
+    Server::start(&["--listen", listen, "--rate", "0"])
+}
+
+/// The server's address for who comes by the wire.
+fn by_wire(server: &Server) -> SocketAddr {
+    SocketAddr::from(([10, 77, 0, 1], server.port()))
 }
 
 /// Ann at the far end of the wire and Bob at the near one, in one room.
 fn room(server: &Server, wire: &Wire) -> [Client; 2] {
     let mut bob = server.join("Bob");
-    let address = server.addresses()[0];
+    let address = by_wire(server);
     let mut ann = Client::new(wire.far(|| TcpStream::connect(address)).expect("the wire carries"), server.story());
     ann.hears(PROMPT);
     ann.joins("Ann");
@@ -32,10 +41,10 @@ fn room(server: &Server, wire: &Wire) -> [Client; 2] {
 }
 
 /// Ann's packets stop; after so long, in which something is said to her or not, somebody asks for her name.
-fn is_given_up(said: bool, after: Duration) {
+fn is_given_up(listen: &str, said: bool, after: Duration) {
     let Some(wire) = Wire::new() else { return };
     wire.near(|| {
-        let server = start();
+        let server = start(listen);
         let [_ann, mut bob] = room(&server, &wire);
         let mut other = server.guest();
         wire.pull();
@@ -58,10 +67,11 @@ fn is_given_up(said: bool, after: Duration) {
 #[test]
 fn a_holder_whose_wire_is_pulled_is_given_up_when_somebody_asks_for_its_name() {
     thread::scope(|scope| {
-        scope.spawn(|| is_given_up(false, Duration::ZERO));
-        scope.spawn(|| is_given_up(true, Duration::from_secs(1)));
-        scope.spawn(|| is_given_up(true, Duration::from_secs(14)));
+        scope.spawn(|| is_given_up(NEAR, false, Duration::ZERO));
+        scope.spawn(|| is_given_up(EVERYWHERE, true, Duration::from_secs(1)));
+        scope.spawn(|| is_given_up(NEAR, true, Duration::from_secs(14)));
         scope.spawn(is_given_up_to_a_member);
+        scope.spawn(is_given_up_in_time_however_often_it_is_asked);
     });
 }
 
@@ -69,7 +79,7 @@ fn a_holder_whose_wire_is_pulled_is_given_up_when_somebody_asks_for_its_name() {
 fn is_given_up_to_a_member() {
     let Some(wire) = Wire::new() else { return };
     wire.near(|| {
-        let server = start();
+        let server = start(NEAR);
         let [_ann, mut bob] = room(&server, &wire);
         wire.pull();
         bob.says("/nick ann");
@@ -82,11 +92,47 @@ fn is_given_up_to_a_member() {
     });
 }
 
+/// A holder that does not read, and whose wire is pulled then, is as if it were alive: until the system gives it up. That it is
+/// asked for makes this no later.
+fn is_given_up_in_time_however_often_it_is_asked() {
+    let Some(wire) = Wire::new() else { return };
+    wire.near(|| {
+        let server = start(NEAR);
+        let mut bob = server.join("Bob");
+        let address = by_wire(&server);
+        let mut ann = Client::new(wire.far(|| connect_with_small_window(address)), server.story());
+        ann.hears(PROMPT);
+        ann.joins("Ann");
+        bob.hears("Ann has joined the chat.");
+        let text = "x".repeat(4000);
+        (0..20).for_each(|_| bob.says(&text));
+        bob.says("/who");
+        bob.hears("-- 2 here: Bob, Ann");
+        wire.pull();
+        let pulled = Instant::now();
+        let mut other = server.guest();
+        for tries in 1.. {
+            other.says("Ann");
+            let told = other.next_line().unwrap_or_default();
+            if told.starts_with("Welcome") {
+                break;
+            }
+            assert_eq!([told, other.next_line().unwrap_or_default()], [taken("Ann"), PERHAPS.to_owned()]);
+            assert!(pulled.elapsed() < Duration::from_secs(60), "she is kept by being asked");
+            if tries % 9 == 0 {
+                other = server.guest();
+            }
+            thread::sleep(Duration::from_secs(2));
+        }
+        bob.hears_each([GONE, "Ann has joined the chat."]);
+    });
+}
+
 #[test]
 fn dynasti_join_gets_its_own_name_back() {
     let Some(wire) = Wire::new() else { return };
     wire.near(|| {
-        let server = start();
+        let server = start(NEAR);
         let [_ann, mut bob] = room(&server, &wire);
         wire.pull();
         let address = server.addresses()[0].to_string();
@@ -112,11 +158,30 @@ fn asked_in(server: &Server) -> Option<u32> {
     Some(u32::from_str_radix(ticks, 16).expect("a number") / 100)
 }
 
+/// What she sends is a sign of life, too. It acknowledges nothing new, and her system is not asked while something comes from
+/// it: a flood that is read at the rate, so that nothing is said to her.
+#[test]
+fn a_living_holder_who_only_sends_keeps_its_name() {
+    let server = Server::start(&["--rate", "1"]);
+    let mut ann = server.join("Ann");
+    ann.sends("x\n".repeat(320));
+    let mut other = server.guest();
+    // Twice as long as a sign of life may take.
+    for _ in 0..2 {
+        other.is_refused("Ann", "Ann");
+        for _ in 0..16 {
+            thread::sleep(Duration::from_millis(330));
+            ann.says("x");
+        }
+    }
+    other.is_refused("Ann", "Ann");
+}
+
 #[test]
 fn a_living_holder_keeps_its_name_and_is_asked_as_rarely_as_before() {
     let Some(wire) = Wire::new() else { return };
     wire.near(|| {
-        let server = start();
+        let server = start(NEAR);
         let [mut ann, mut bob] = room(&server, &wire);
         let mut other = server.guest();
         for asked in ["Ann", "ANN"] {
@@ -162,7 +227,7 @@ fn keeps_its_name(lines: usize, length: usize) {
     for _ in 0..2 {
         other.is_refused("Ann", "Ann");
         // Longer than a sign of life may take.
-        thread::sleep(Duration::from_secs(5));
+        thread::sleep(Duration::from_secs(6));
     }
     other.joins("Cid");
     bob.hears("Cid has joined the chat.");

@@ -439,6 +439,28 @@ fn a_taken_name_is_asked_for_again() {
 }
 
 #[test]
+fn while_a_taken_name_is_asked_for_again_the_person_may_type_anything() {
+    let server = Server::start(&[]);
+    let mut bob = server.join("Bob");
+    let address = server.addresses()[0].to_string();
+    let mut ann = Seat::join(80, 12, &[&address, "--name", "bob"]);
+    ann.shows("Trying again for 8 s, in case that is an old connection of yours.\n> ");
+    ann.types("/who\r");
+    ann.shows("-- 1 here: Bob\n> ");
+    ann.types("bob\r");
+    ann.shows("-- If that is you: try again in a few seconds; a connection that is dead is give\nn up.\n> ");
+    ann.types("Ann\r");
+    bob.hears("Ann has joined the chat.");
+    ann.types("/quit\r");
+    bob.hears("Ann has left the chat.");
+    assert_eq!(ann.ends(), 0);
+    let mut cid = Seat::join(80, 12, &[&address, "--name", "bob", "--retry"]);
+    cid.shows("Trying again for 8 s, in case that is an old connection of yours.\n> ");
+    cid.types("/quit\r");
+    assert_eq!(cid.ends(), 0);
+}
+
+#[test]
 fn however_it_ends_the_terminal_is_as_it_was() {
     type Ending = fn(&mut Seat, &mut Server);
     let endings: [(&str, Ending, i32); 7] = [

@@ -269,11 +269,7 @@ fn after_ten_tries_the_guest_is_told_so_and_let_go() {
     }
     guest.sends("Ann\nGil\n");
     let last = guest.hears_out();
-    assert_eq!(
-        last[..2],
-        [harness::taken("Ann").as_str(), PERHAPS],
-        "the last refusal and why it is the last: {last:?}"
-    );
+    assert!(last.starts_with(&[harness::taken("Ann"), PERHAPS.to_owned()]), "the last refusal: {last:?}");
     assert!(!last[last.len() - 1].ends_with("Choose a different name:"), "there is no choosing any more: {last:?}");
     bob.says("nobody came");
     ann.hears_nothing_before("Bob: nobody came");

@@ -1,9 +1,8 @@
 //! A reader's position in the log, and how it goes on from there.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
-use super::{Listener, Segment, Text};
+use super::{Entry, Listener, Segment, Text};
 use crate::room::size::Size;
 
 /// A reader's position. It keeps in memory what stands after it.
@@ -112,16 +111,18 @@ impl<'a> Walk<'a> {
         None
     }
 
-    /// Returns the next entry for this listener: its time, and those of its bytes that are not passed yet.
-    pub(in crate::room) fn entry(&mut self, listener: Listener) -> Option<(SystemTime, &'a [u8])> {
-        loop {
+    /// Returns the next entry for this listener, up to the position `end`, which is between two entries: what is known of it,
+    /// and those of its bytes that are not passed yet.
+    pub(in crate::room) fn entry(&mut self, listener: Listener, end: u64) -> Option<(&'a Entry, &'a [u8])> {
+        while self.position() < end {
             let (text, first) = self.text()?;
             let (from, placed) = (self.offset, &text.entries[first]);
             self.offset = placed.end;
             if placed.entry.is_for(listener) {
-                return Some((placed.entry.at, &text.bytes[from..placed.end]));
+                return Some((&placed.entry, &text.bytes[from..placed.end]));
             }
         }
+        None
     }
 
     /// Returns the text and the entry at this position. Moves on to the next segment at the end of one.

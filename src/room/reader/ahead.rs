@@ -2,8 +2,8 @@
 
 use std::mem;
 
-use super::Reader;
 use super::handle::Then;
+use super::{Piece, Reader};
 use crate::room::log::{Cursor, Walk};
 
 /// A look at what a reader has to read, which changes nothing about the reader.
@@ -71,6 +71,32 @@ impl<'a> Ahead<'a> {
             }
         }
         None
+    }
+
+    /// Returns the next piece: an entry of the log, or a direct message.
+    pub(super) fn piece(&mut self, reader: &'a Reader) -> Option<Piece<'a>> {
+        if self.ended {
+            return None;
+        }
+        let direct = reader.directs.get(self.directs);
+        if let Some(walk) = &mut self.walk {
+            let end = direct.map_or(u64::MAX, |direct| direct.position);
+            if let Some((entry, text)) = walk.entry(reader.listener, end) {
+                return Some(Piece { at: Some(entry.at), author: entry.author, last: false, text });
+            }
+            // What stands before the direct message may not be published yet.
+            if walk.position() < end {
+                return None;
+            }
+        }
+        let direct = direct?;
+        self.directs += 1;
+        match &direct.then {
+            Then::GoOn => {}
+            Then::Follow(cursor) => self.walk = Some(cursor.walk()),
+            Then::End(_) => self.ended = true,
+        }
+        Some(Piece { at: None, author: None, last: self.ended, text: &direct.bytes })
     }
 
     /// Returns where the reader is after so many bytes, which are fewer than there are to read.

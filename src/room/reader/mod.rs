@@ -59,6 +59,19 @@ pub enum Written {
     End(End),
 }
 
+/// What a reader has to read, a piece at a time: an entry of the log, or what is for it alone. Either is whole lines.
+#[derive(Clone, Copy, Debug)]
+pub struct Piece<'a> {
+    /// When it was said; None where it is for this reader alone.
+    pub at: Option<SystemTime>,
+    /// The member who said it, if one did.
+    pub author: Option<Id>,
+    /// Whether these are the last words to this reader.
+    pub last: bool,
+    /// The lines.
+    pub text: &'a [u8],
+}
+
 /// Makes a reader, which reads the log from the cursor on if there is one.
 pub(super) fn new(listener: Listener, cursor: Option<Cursor>, total: &Total) -> (Handle, Reader) {
     let (notify, notified) = async_channel::bounded(1);
@@ -192,9 +205,9 @@ impl Reader {
     pub fn entries(&mut self, bytes: usize, mut each: impl FnMut(SystemTime, &[u8])) -> Written {
         self.receive();
         let (mut length, mut ahead) = (0, Ahead::new(self));
-        while let Some((at, entry)) = ahead.walk.as_mut().and_then(|walk| walk.entry(self.listener)) {
-            each(at, entry);
-            length += entry.len();
+        while let Some((entry, text)) = ahead.walk.as_mut().and_then(|walk| walk.entry(self.listener, u64::MAX)) {
+            each(entry.at, text);
+            length += text.len();
             if length >= bytes {
                 let reached = ahead.reached();
                 self.go_on(reached, length);
@@ -205,6 +218,30 @@ impl Reader {
         let reached = ahead.reached();
         self.go_on(reached, length);
         self.finished()
+    }
+
+    /// Calls `each` with all that there is to read, a piece at a time, up to about so many bytes. Whoever reads by this does not
+    /// read by [`Reader::write`]. Returns [`Written::Part`] when there may be more to read at once.
+    pub fn pieces(&mut self, bytes: usize, mut each: impl FnMut(Piece<'_>)) -> Written {
+        self.receive();
+        let (mut length, mut ahead) = (0, Ahead::new(self));
+        while let Some(piece) = ahead.piece(self) {
+            length += piece.text.len();
+            each(piece);
+            if length >= bytes {
+                let reached = ahead.reached();
+                self.go_on(reached, length);
+                return Written::Part;
+            }
+        }
+        let reached = ahead.reached();
+        self.go_on(reached, length);
+        self.finished()
+    }
+
+    /// Notes that what was read is not taken for now: nobody who types waits for this reader then.
+    pub fn pause(&self) {
+        self.shared.blocked.store(true, Relaxed);
     }
 
     fn finished(&mut self) -> Written {

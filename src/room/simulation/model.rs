@@ -352,9 +352,7 @@ impl Model {
             return Some((id, Message::renamed_to_the_same(new)));
         }
         if self.named(&new.key()).is_some_and(|holder| holder != id) {
-            let mut told = Message::not_renamed_taken(new);
-            told.append(&Message::if_that_is_you());
-            return Some((id, told));
+            return Some((id, Message::not_renamed_taken(new)));
         }
         let person = self.person(id)?;
         person.renames.retain(|renamed| *renamed + RENAMES_WITHIN > at);

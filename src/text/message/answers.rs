@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use unicode_width::UnicodeWidthStr;
 
+use super::arriving::IF_THAT_IS_YOU;
 use super::{Message, Quoted};
 use crate::text::command::{Usage, table, usages};
 use crate::text::line::{Line, MAX_LINE};
@@ -118,9 +119,11 @@ impl Message {
         ))
     }
 
-    /// Says that another member has the new name.
+    /// Says that another member has the new name, who may be a dead connection of the same person.
     pub fn not_renamed_taken(name: &Name) -> Message {
-        Message::line(format_args!("-- Name \"{name}\" is already taken."))
+        let mut taken = Message::line(format_args!("-- Name \"{name}\" is already taken."));
+        taken.push(format_args!("{IF_THAT_IS_YOU}"));
+        taken
     }
 
     /// Says that the new name breaks a rule.

@@ -7,6 +7,10 @@ use crate::text::line::Line;
 use crate::text::name::{MAX_NAME, Name, Refusal};
 use crate::text::time::Remaining;
 
+/// What follows the refusal of a name that somebody has.
+pub(super) const IF_THAT_IS_YOU: &str =
+    "-- If that is you: try again in a few seconds; a connection that is dead is given up.";
+
 impl Message {
     /// Greets a new connection and asks for a name.
     pub fn greeting() -> Message {
@@ -28,16 +32,11 @@ impl Message {
         Message::line(format_args!("Please enter a non-empty name:"))
     }
 
-    /// Asks again, because a member has the name.
+    /// Asks again, because a member has the name, who may be a dead connection of the same person.
     pub fn name_taken(name: &Name) -> Message {
-        Message::line(format_args!("Name \"{name}\" is already taken. Choose a different name:"))
-    }
-
-    /// Tells who has asked for a member's name that the member may be their own connection, which is dead.
-    pub fn if_that_is_you() -> Message {
-        Message::line(format_args!(
-            "-- If that is you: try again in a few seconds; a connection that is dead is given up."
-        ))
+        let mut taken = Message::line(format_args!("Name \"{name}\" is already taken. Choose a different name:"));
+        taken.push(format_args!("{IF_THAT_IS_YOU}"));
+        taken
     }
 
     /// Asks again, because the name breaks a rule.

@@ -29,10 +29,12 @@ fn text(message: Message) -> String {
 #[test]
 fn the_contracts_texts_are_to_the_letter() {
     let (ann, anna) = (name("Ann"), name("Anna"));
+    let taken = "Name \"Ann\" is already taken. Choose a different name:\n-- If that is you: try again in a few seconds; a \
+                 connection that is dead is given up.\n";
+    assert_eq!(Message::name_taken(&ann).bytes(), taken.as_bytes());
     for (message, expected) in [
         (Message::greeting(), "Hi! Welcome to Dynasti. What's your name?"),
         (Message::name_empty(), "Please enter a non-empty name:"),
-        (Message::name_taken(&ann), "Name \"Ann\" is already taken. Choose a different name:"),
         (
             Message::name_refused(&line("admin"), &Refusal::Reserved),
             "Name \"admin\" can't be used: it is reserved. Choose a different name:",
