@@ -22,6 +22,7 @@
 //! | [`room`] | who hears it | sockets, and the wording of what clients hear |
 //! | [`access`] | what is common to all ways in: listening, admission, sessions, pace | any protocol |
 //! | [`server`] | how `nc` gets here, and the operator's console | the process |
+//! | `web` | how browsers get here, and scripts by HTTP | how `nc` gets here |
 //! | [`client`] | `dynasti join` | the room and the server |
 //! | `main.rs` and `process/` | the process: arguments, signals, standard streams, exit status | what clients hear |
 //!
@@ -48,4 +49,6 @@ pub mod client;
 pub mod room;
 pub mod server;
 pub mod text;
+#[cfg(feature = "web")]
+pub mod web;
 pub mod within;

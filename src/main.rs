@@ -20,6 +20,8 @@ use dynasti::room::transcript::{self, Transcript};
 use dynasti::room::{self, Room};
 use dynasti::server;
 use dynasti::server::console::{self, Left};
+#[cfg(feature = "web")]
+use dynasti::web;
 use dynasti::within::within;
 use futures_lite::{FutureExt, StreamExt, future};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -98,7 +100,7 @@ async fn run(executor: Arc<Executor<'static>>, options: Serve) -> Result<(), Str
         Some(path) => Some(password::read(path).map_err(|why| report::no_password(path, why))?),
         None => None,
     };
-    let listeners = listen(&options.listen)?;
+    let listeners = listen(&options.listen, 4000, "--listen")?;
     let mut signals = Signals::new([Signal::Int, Signal::Term, Signal::Hup, Signal::Usr1, Signal::Xfsz])
         .map_err(|error| format!("cannot listen for signals: {error}"))?;
     let (warnings, warned) = room::warnings();
@@ -131,7 +133,20 @@ async fn run(executor: Arc<Executor<'static>>, options: Serve) -> Result<(), Str
             room.print(report::join_with(join, address.port())).await;
         }
     }
-    let max_clients = fit_descriptors(options.max_clients, listeners.len(), &room);
+    let pages = listen_for_browsers(&options, &room)?;
+    for listener in &pages {
+        let address = listener.local_addr().map_err(|error| format!("cannot tell where it listens: {error}"))?;
+        let at = |ip| SocketAddr::new(ip, address.port());
+        let open: Vec<SocketAddr> = interfaces::join_addresses(address).into_iter().map(at).collect();
+        for address in &open {
+            room.print(report::open(*address)).await;
+        }
+        #[cfg(feature = "web")]
+        if let Some(address) = open.first().filter(|_| std::io::stdout().is_terminal()) {
+            room.print(process::qr::code(&report::page(*address))).await;
+        }
+    }
+    let max_clients = fit_descriptors(options.max_clients, listeners.len() + pages.len(), &room);
     let admission = Arc::new(Admission::new(max_clients, options.max_per_address).with_password(password));
 
     let (stop, stopped) = async_channel::bounded::<()>(1);
@@ -180,6 +195,15 @@ async fn run(executor: Arc<Executor<'static>>, options: Serve) -> Result<(), Str
     let clients = server::Options { rate: options.rate, guests: options.guests };
     let holders = Arc::default();
     let served = server::run(&executor, listeners, &room, (&admission, &holders), clients, shutdown);
+    #[cfg(feature = "web")]
+    let served = {
+        let options = web::Options { rate: options.rate, guests: options.guests };
+        let shutdown = async {
+            let _ = stopped.recv().await;
+        };
+        let browsers = web::run(&executor, pages, &room, (&admission, &holders), options, shutdown);
+        async { future::try_zip(served, browsers).await.map(|_| ()) }
+    };
     // A panic in one of these tasks goes on in this one: the server ends, and its supervisor starts it again.
     let mut tasks = vec![&mut warner, &mut printer, &mut signalled];
     tasks.extend(console.as_mut());
@@ -244,10 +268,10 @@ fn fit_descriptors(asked: usize, listeners: usize, room: &Room) -> usize {
 
 /// Opens the listening sockets. Without any address given they are for both families, or for IPv4 where there is no
 /// IPv6.
-fn listen(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, String> {
+fn listen(addresses: &[SocketAddr], port: u16, option: &str) -> Result<Vec<TcpListener>, String> {
     let bind = |address| access::bind(address).map_err(|error| (address, error));
     let bound = if addresses.is_empty() {
-        let (both, v4) = (SocketAddr::from(([0u16; 8], 4000)), SocketAddr::from(([0u8; 4], 4000)));
+        let (both, v4) = (SocketAddr::from(([0u16; 8], port)), SocketAddr::from(([0u8; 4], port)));
         match bind(both) {
             Err((_, error)) if is_without_ipv6(&error) => bind(v4),
             bound => bound,
@@ -256,7 +280,23 @@ fn listen(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, String> {
     } else {
         addresses.iter().map(|address| bind(*address)).collect()
     };
-    bound.map_err(|(address, error)| report::cannot_listen(address, &error))
+    bound.map_err(|(address, error)| report::cannot_listen(address, option, &error))
+}
+
+/// Opens the listening sockets for browsers. Where nobody asked for the page, the server does without it if it has to.
+fn listen_for_browsers(options: &Serve, room: &Room) -> Result<Vec<TcpListener>, String> {
+    let by_default = options.web.is_empty();
+    if options.no_web || !cfg!(feature = "web") || by_default && !options.listen.is_empty() {
+        return Ok(Vec::new());
+    }
+    let listeners = listen(&options.web, 4080, "--web");
+    match listeners {
+        Err(why) if by_default => {
+            room.warn(report::no_page(&why));
+            Ok(Vec::new())
+        }
+        listeners => listeners,
+    }
 }
 
 /// Returns whether an error of binding to `[::]` means that there is no IPv6, in the kernel or on any interface.

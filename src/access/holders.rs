@@ -69,6 +69,13 @@ impl Holders {
         self.holders().insert(id, Holder { address, stream, is_session: false, probed: false });
     }
 
+    /// Remembers a session, which outlives its connection, if it has one now.
+    #[cfg(feature = "web")]
+    pub(crate) fn insert_session(&self, id: Id, address: IpAddr, stream: Option<&Arc<Async<TcpStream>>>) {
+        let stream = stream.map_or_else(Weak::new, Arc::downgrade);
+        self.holders().insert(id, Holder { address, stream, is_session: true, probed: false });
+    }
+
     pub(crate) fn remove(&self, id: Id) {
         self.holders().remove(&id);
     }

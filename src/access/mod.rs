@@ -6,6 +6,7 @@
 pub(crate) mod accept;
 pub mod admission;
 mod diag;
+pub(crate) mod goodbye;
 pub mod holders;
 mod keepalive;
 mod listener;

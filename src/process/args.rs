@@ -10,9 +10,10 @@ use dynasti::client::Address;
 /// What `--help` prints, whatever command it comes after. All of it fits a terminal of 80 columns and 24 lines.
 const HELP: &str = "\
 dynasti - the chat room for everyone on one network
-
 dynasti [serve] [OPTIONS]: serves the room; others join it with: nc HOST 4000
   --listen ADDR:PORT   where to listen; repeatable   [[::]:4000, both families]
+  --web ADDR:PORT      where browsers join [[::]:4080, or none with --listen]
+  --no-web             no page                                         [a page]
   --max-clients N      clients at once                                   [1000]
   --max-per-address N  of them from one address; loopback is exempt        [32]
   --rate N             lines a second that one client may sustain; 0: any  [20]
@@ -82,6 +83,14 @@ pub(crate) struct Serve {
     #[argh(option, arg_name = "ADDR:PORT", from_str_fn(address))]
     pub(crate) listen: Vec<SocketAddr>,
 
+    /// where browsers join; may be given several times (default [::]:4080, unless --listen is given)
+    #[argh(option, arg_name = "ADDR:PORT", from_str_fn(address))]
+    pub(crate) web: Vec<SocketAddr>,
+
+    /// no page
+    #[argh(switch)]
+    pub(crate) no_web: bool,
+
     /// clients at once (default 1000)
     #[argh(option, arg_name = "N", default = "1000", from_str_fn(positive))]
     pub(crate) max_clients: usize,
@@ -141,7 +150,7 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, Ins
         // argh understands `--option value`. People also type `--option=value`.
         match arg.split_once('=') {
             Some((option, value)) if taken(option).is_some() => words.extend([option.to_string(), value.to_string()]),
-            Some((switch, _)) if ["--guests", "--no-console", "--retry", "--no-bell"].contains(&switch) => {
+            Some((switch, _)) if ["--guests", "--no-console", "--no-web", "--retry", "--no-bell"].contains(&switch) => {
                 return Err(wrong(&format!("{switch} takes no value.")));
             }
             _ => words.push(arg),
@@ -162,6 +171,12 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, Ins
         return Err(Instead { text: version(), wrong: false });
     }
     match args.command {
+        Some(Command::Serve(Serve { no_web: true, ref web, .. })) if !web.is_empty() => {
+            Err(wrong("--web and --no-web exclude each other."))
+        }
+        Some(Command::Serve(Serve { ref web, .. })) if !web.is_empty() && !cfg!(feature = "web") => {
+            Err(wrong("--web is not part of this program: it was built without it."))
+        }
         Some(command) => Ok(command),
         None => parse(std::iter::once("serve".into())),
     }

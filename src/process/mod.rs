@@ -8,5 +8,7 @@ pub(crate) mod interfaces;
 pub(crate) mod join;
 pub(crate) mod notify;
 pub(crate) mod password;
+#[cfg(feature = "web")]
+pub(crate) mod qr;
 pub(crate) mod report;
 pub(crate) mod stdio;

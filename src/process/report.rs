@@ -18,6 +18,21 @@ pub(crate) fn join_with(address: IpAddr, port: u16) -> String {
     format!("Join with: nc {address} {port}")
 }
 
+/// How a browser joins.
+pub(crate) fn open(address: SocketAddr) -> String {
+    format!("Or open: {}", page(address))
+}
+
+/// The address of the page. It has no place for the interface of a link-local address.
+pub(crate) fn page(address: SocketAddr) -> String {
+    format!("http://{}/", SocketAddr::new(address.ip(), address.port()))
+}
+
+/// The page cannot be had where it is by default.
+pub(crate) fn no_page(why: &str) -> String {
+    format!("dynasti: there is no page for browsers: {why}")
+}
+
 /// The server stops.
 pub(crate) fn shutting_down() -> String {
     "Shutting down server...".into()
@@ -61,15 +76,17 @@ pub(crate) fn cannot_notify(error: &io::Error) -> String {
 }
 
 /// A listener cannot be bound; with what to do about it.
-pub(crate) fn cannot_listen(address: SocketAddr, error: &io::Error) -> String {
+pub(crate) fn cannot_listen(address: SocketAddr, option: &str, error: &io::Error) -> String {
     let advice = match error.kind() {
         // What the system says of a link-local address without an interface.
         ErrorKind::InvalidInput if address.is_ipv6() => {
             let (ip, port) = (address.ip(), address.port());
             &format!(": it needs the number of its interface, as in [{ip}%2]:{port}")
         }
-        ErrorKind::AddrInUse => ": something listens there already; stop it or choose another port with --listen",
-        ErrorKind::PermissionDenied => ": ports below 1024 need permission; choose another with --listen",
+        ErrorKind::AddrInUse => {
+            &format!(": something listens there already; stop it or choose another port with {option}")
+        }
+        ErrorKind::PermissionDenied => &format!(": ports below 1024 need permission; choose another with {option}"),
         ErrorKind::AddrNotAvailable => ": no interface of this machine has that address",
         _ => "",
     };
@@ -109,7 +126,7 @@ mod tests {
             (v6, ErrorKind::InvalidInput, ": it needs the number of its interface, as in [fe80::1%2]:4000"),
             (v4, ErrorKind::InvalidInput, "cannot listen on 0.0.0.0:4000: invalid input parameter"),
         ] {
-            let words = cannot_listen(address, &kind.into());
+            let words = cannot_listen(address, "--listen", &kind.into());
             assert!(words.starts_with("cannot listen on ") && words.ends_with(advice), "{words}");
         }
     }

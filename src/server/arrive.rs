@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use smol::Async;
 
-use super::goodbye::{self, Goodbye};
 use super::{Context, Guard, connection};
 use crate::access::admission::Refused;
+use crate::access::goodbye::{self, Goodbye};
 use crate::text::message::Message;
 
 /// How many refused connections stay open for a moment at the same time, so that their peers notice the end. Each holds a

@@ -15,11 +15,11 @@ use futures_lite::FutureExt;
 use futures_lite::future::CatchUnwind;
 use smol::{Async, Task};
 
-use super::goodbye::{self, Goodbye, is_the_peers};
 use super::read::Reading;
 use super::write::Writing;
 use super::{Context, Guard};
 use crate::access::admission::Permit;
+use crate::access::goodbye::{self, Goodbye, is_the_peers};
 use crate::access::session::Session;
 use crate::room::{Closing, End, Id};
 use crate::text::message::{Cause, Message};

@@ -5,7 +5,6 @@ mod answers;
 mod arrive;
 mod connection;
 pub mod console;
-mod goodbye;
 mod read;
 #[cfg(test)]
 mod tests;

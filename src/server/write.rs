@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use smol::{Async, Timer};
 
 use super::Context;
-use super::goodbye::is_the_peers;
+use crate::access::goodbye::is_the_peers;
 use crate::access::ready::writable;
 use crate::room::{End, MAX_WRITE, Reader, Written};
 use crate::within::within;

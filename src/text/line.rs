@@ -201,6 +201,12 @@ impl Decoder {
 }
 
 impl Line<'_> {
+    /// A line on which nothing stands.
+    #[cfg(feature = "web")]
+    pub(crate) const fn empty() -> Line<'static> {
+        Line(Cow::Borrowed(""))
+    }
+
     /// Returns the text, which is clean.
     pub fn as_str(&self) -> &str {
         &self.0

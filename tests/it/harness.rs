@@ -651,6 +651,20 @@ impl Client {
         }
     }
 
+    /// Takes so many bytes, line or no line.
+    #[track_caller]
+    pub(crate) fn takes(&mut self, length: usize) -> Vec<u8> {
+        let deadline = Instant::now() + PATIENCE;
+        while self.unread.len() < length {
+            if !self.receive(deadline) {
+                self.story.fail(format!("{}'s connection ended before {length} bytes", self.name));
+            }
+        }
+        let taken: Vec<u8> = self.unread.drain(..length).collect();
+        self.story.tell(&self.name, "takes", &taken);
+        taken
+    }
+
     /// Hears the connection end, and whatever lines come before that.
     #[track_caller]
     pub(crate) fn hears_out(&mut self) -> Vec<String> {

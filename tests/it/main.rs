@@ -3,6 +3,8 @@
 //! One file for each group of promises, each test one promise. A test that says `ann.hears(…)` means the very next line,
 //! so every transcript also shows what was *not* said.
 
+#[cfg(feature = "web")]
+mod browser;
 mod chaos;
 mod crowd;
 mod emulator;
@@ -33,3 +35,5 @@ mod stress;
 mod systemd;
 mod talk;
 mod tools;
+#[cfg(feature = "web")]
+mod web;

@@ -166,6 +166,12 @@ impl Message {
         self.push(format_args!("-- … older lines that do not fit here: {lines}"));
     }
 
+    /// Says that some of what a session was to hear is not kept any more.
+    #[cfg(feature = "web")]
+    pub(crate) fn events_missed(events: u64) -> Message {
+        Message::line(format_args!("-- … lines that were missed here: {events}"))
+    }
+
     /// Says that there is no history.
     pub fn nothing_to_recall() -> Message {
         Message::line(format_args!("-- There are no earlier lines to read."))

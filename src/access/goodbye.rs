@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::net::sockopt;
 use smol::Async;
 
-use crate::access::ready::{readable, uninterrupted};
+use super::ready::{readable, uninterrupted};
 use crate::text::message::Message;
 use crate::within::within;
 
@@ -26,7 +26,7 @@ const ENOUGH: usize = 64 * 1024;
 
 /// How a peer that has not closed its side is made to notice the end.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Goodbye {
+pub(crate) enum Goodbye {
     /// A half-close, and a reset a moment later. Programs that read to the end see the half-close; OpenBSD's nc notices the
     /// reset.
     Proper,
@@ -40,7 +40,7 @@ pub(super) enum Goodbye {
 }
 
 /// Sends last words to a connection that is not let in, and closes it.
-pub(super) async fn refuse(stream: &Async<TcpStream>, why: Message, goodbye: Goodbye) {
+pub(crate) async fn refuse(stream: &Async<TcpStream>, why: Message, goodbye: Goodbye) {
     // One line always fits into a new socket's buffer. Where it does not, nobody is there to read it.
     let flushed = stream.get_ref().write(why.bytes()).is_ok();
     close(stream, flushed, false, goodbye).await;
@@ -48,7 +48,7 @@ pub(super) async fn refuse(stream: &Async<TcpStream>, why: Message, goodbye: Goo
 
 /// Closes a socket so that its peer notices. `flushed` says whether all that was for the peer is written, `peer_closed` whether
 /// the peer has closed its side.
-pub(super) async fn close(stream: &Async<TcpStream>, flushed: bool, peer_closed: bool, goodbye: Goodbye) {
+pub(crate) async fn close(stream: &Async<TcpStream>, flushed: bool, peer_closed: bool, goodbye: Goodbye) {
     if flushed && (peer_closed || goodbye == Goodbye::Hasty) {
         return;
     }
@@ -64,7 +64,7 @@ pub(super) async fn close(stream: &Async<TcpStream>, flushed: bool, peer_closed:
 
 /// Returns whether the peer itself ended the connection: a program that ends with unread input resets it. All other errors
 /// are the network's.
-pub(super) fn is_the_peers(error: &io::Error) -> bool {
+pub(crate) fn is_the_peers(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
 }
 

@@ -1,0 +1,44 @@
+//! A QR code for a terminal: two modules in each character, by half blocks, light on dark or dark on light. Pure.
+
+use qrcodegen::{QrCode, QrCodeEcc};
+
+/// The margin that readers need, in modules. The standard asks for four; two do where a terminal's window goes on.
+const MARGIN: i32 = 2;
+
+/// Draws the code of an address: black on white, whatever the terminal's colours are. Empty if the address is too long.
+pub(crate) fn code(address: &str) -> String {
+    let Ok(code) = QrCode::encode_text(address, QrCodeEcc::Low) else { return String::new() };
+    let range = -MARGIN..code.size() + MARGIN;
+    let rows = range.clone().step_by(2).map(|y| {
+        let row: String =
+            range.clone().map(|x| half_blocks(code.get_module(x, y), code.get_module(x, y + 1))).collect();
+        format!("\x1b[30;107m{row}\x1b[0m")
+    });
+    rows.collect::<Vec<_>>().join("\n")
+}
+
+fn half_blocks(upper: bool, lower: bool) -> char {
+    match (upper, lower) {
+        (true, true) => '█',
+        (true, false) => '▀',
+        (false, true) => '▄',
+        (false, false) => ' ',
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_fits_a_terminal() {
+        for address in ["http://192.168.100.100:65535/", "http://[2001:db8:1111:2222:3333:4444:5555:6666]:65535/"] {
+            let code = code(address);
+            let rows: Vec<&str> =
+                code.lines().map(|row| &row["\x1b[30;107m".len()..row.len() - "\x1b[0m".len()]).collect();
+            assert!(rows.len() <= 20, "{} rows", rows.len());
+            assert!(rows.iter().all(|row| row.chars().count() <= 41), "{code}");
+            assert!(rows[0].trim().is_empty() && rows[1].contains('█'), "{code}");
+        }
+    }
+}

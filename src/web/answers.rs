@@ -1,0 +1,400 @@
+//! What is done about each request, and what is answered.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use smol::Timer;
+
+use super::connection::{NoBody, Wire};
+use super::http::{Answer, Body, Head, Status, Wrong, in_query};
+use super::route::{File, NoRoute, Route, route};
+use super::sessions::{Session, Token};
+use super::{Context, events, origin, page, password, speakers};
+use crate::access::admission::{Permit, Place, Refused};
+use crate::access::session::{self as conversation, Act, Session as Conversation};
+use crate::access::talk::Talk;
+use crate::room::{Acted, Id, NotJoined, Reader};
+use crate::text::line::{Decoder, Input, Line};
+use crate::text::message::{Cause, Message};
+use crate::text::name::{Name, Refusal};
+
+/// How large the body of a request may be that says something: the contract's 64 KiB, as for a line without an end.
+const MAX_LINES: usize = 64 * 1024;
+
+/// How large a name may be that is given, in bytes: as a line.
+const MAX_NAME: usize = 4096;
+
+/// How many lines of one request are heard as one block: the contract's burst.
+const BLOCK: usize = 200;
+
+/// The longest key of a request, in bytes.
+const MAX_KEY: usize = 128;
+
+const BAD_REQUEST: Status = (400, "Bad Request");
+const UNAUTHORIZED: Status = (401, "Unauthorized");
+const FORBIDDEN: Status = (403, "Forbidden");
+const NOT_FOUND: Status = (404, "Not Found");
+const CONFLICT: Status = (409, "Conflict");
+const TOO_LARGE: Status = (413, "Content Too Large");
+const TOO_MANY: Status = (429, "Too Many Requests");
+const UNAVAILABLE: Status = (503, "Service Unavailable");
+
+/// What comes of a request.
+pub(super) enum Outcome {
+    Answer(Answer),
+    /// This session's events are to be streamed, after this one.
+    Stream(Arc<Session>, Option<u64>),
+}
+
+/// Answers with a sentence that clients by other ways hear, too.
+fn says(status: Status, message: &Message) -> Answer {
+    Answer::text(status, message.bytes())
+}
+
+/// The answer to what is no request.
+pub(super) fn wrong(wrong: Wrong) -> Answer {
+    let status = match wrong {
+        Wrong::Malformed => BAD_REQUEST,
+        Wrong::HeadTooLarge => (431, "Request Header Fields Too Large"),
+        Wrong::UnknownEncoding => (501, "Not Implemented"),
+        Wrong::UnknownVersion => (505, "HTTP Version Not Supported"),
+    };
+    Answer::text(status, format!("{}\n", status.1))
+}
+
+/// The answer to a connection, or a session, for which there is no place.
+pub(super) fn refused(why: &Refused) -> Answer {
+    let soon = |answer: Answer, wait: Duration| answer.with("Retry-After", &wait.as_secs().max(1).to_string());
+    match why {
+        Refused::Full(max) => soon(says(UNAVAILABLE, &Message::full(*max)), Duration::from_secs(10)),
+        Refused::FullForAddress(max) => {
+            soon(says(UNAVAILABLE, &Message::full_for_address(*max)), Duration::from_secs(10))
+        }
+        Refused::Banned(left) => says(FORBIDDEN, &Message::banned(*left)),
+        Refused::WrongPasswords(left) => soon(says(TOO_MANY, &Message::too_many_wrong_passwords(*left)), *left),
+    }
+}
+
+/// Does what a request asks for.
+pub(super) async fn answer(wire: &mut Wire, head: &Head, body: &mut Body, context: &Context) -> Outcome {
+    match outcome(wire, head, body, context).await {
+        Ok(outcome) => outcome,
+        Err(answer) => Outcome::Answer(answer),
+    }
+}
+
+async fn outcome(wire: &mut Wire, head: &Head, body: &mut Body, context: &Context) -> Result<Outcome, Answer> {
+    let host = head.host.as_deref();
+    if host.is_some_and(|host| !origin::is_ours(host)) {
+        let words = "This server answers to addresses and local names alone.\n";
+        return Err(Answer::text((421, "Misdirected Request"), words));
+    }
+    if let Some(from) = &head.origin {
+        if !host.is_some_and(|host| origin::is_own(from, host)) {
+            return Err(Answer::text(FORBIDDEN, "Requests come from this server's own page, or from none.\n"));
+        }
+    }
+    let route = route(&head.method, &head.path).map_err(|why| match why {
+        NoRoute::Path => Answer::text(NOT_FOUND, "There is nothing here.\n"),
+        NoRoute::Method(allowed) => {
+            Answer::text((405, "Method Not Allowed"), format!("Here one can {allowed}.\n")).with("Allow", allowed)
+        }
+    })?;
+    let asked = Asked { wire, head, body, context };
+    let answer = match route {
+        Route::File(file) => page::file(match file {
+            File::Page => &page::PAGE,
+            File::Script => &page::SCRIPT,
+            File::Style => &page::STYLE,
+        }),
+        Route::Invite => page::invite(host.unwrap_or_default()),
+        Route::Metrics => asked.metrics().await,
+        Route::Who => asked.who().await?,
+        Route::Join => asked.join().await?,
+        Route::Say => asked.say().await?,
+        Route::Lines(token) => asked.lines(token).await?,
+        Route::Leave(token) => asked.leave(token).await?,
+        Route::Events(token) => {
+            let session = asked.session(token)?;
+            if head.method != "HEAD" {
+                return Ok(Outcome::Stream(session, asked.after()));
+            }
+            Answer { kind: "text/event-stream", body: None, ..Answer::nothing() }
+        }
+    };
+    Ok(Outcome::Answer(answer))
+}
+
+/// A request, and what it is answered with.
+struct Asked<'a> {
+    wire: &'a mut Wire,
+    head: &'a Head,
+    body: &'a mut Body,
+    context: &'a Context,
+}
+
+impl Asked<'_> {
+    /// Reads the body, of so many bytes at most.
+    async fn body(&mut self, most: usize) -> Result<Vec<u8>, Answer> {
+        let read = self.wire.body(self.head, self.body, most).await;
+        read.map_err(|why| match why {
+            NoBody::TooLarge => Answer::text(TOO_LARGE, format!("{most} bytes at most.\n")),
+            NoBody::Wrong(why) => wrong(why),
+            NoBody::Lost => Answer::text((408, "Request Timeout"), "The rest of the request did not come.\n"),
+        })
+    }
+
+    /// Checks that nobody is refused at this address, and that the password is given where there is one.
+    fn admitted(&self) -> Result<(), Answer> {
+        let (admission, from) = (&self.context.admission, self.wire.from.ip());
+        admission.refused(from).map_or(Ok(()), |why| Err(refused(&why)))?;
+        if !admission.has_password() {
+            return Ok(());
+        }
+        let Some(given) = self.head.authorization.as_deref().and_then(password::given) else {
+            return Err(wants_password(&Message::password_wanted()));
+        };
+        password::judge(admission, &given, from).map_err(|left| match left {
+            None => wants_password(&Message::password_wrong()),
+            Some(left) => refused(&Refused::WrongPasswords(left)),
+        })
+    }
+
+    fn session(&self, token: Token) -> Result<Arc<Session>, Answer> {
+        let session = self.context.sessions.get(token).ok_or_else(gone)?;
+        let banned = self.context.admission.refused(self.wire.from.ip());
+        match banned.filter(|why| matches!(why, Refused::Banned(_))) {
+            Some(why) => Err(refused(&why)),
+            None => Ok(session),
+        }
+    }
+
+    /// The event that the client says it has.
+    fn after(&self) -> Option<u64> {
+        let given = self.head.last_event_id.clone().or_else(|| in_query(&self.head.query, "after"));
+        given.and_then(|number| number.parse().ok())
+    }
+
+    // ---- without a session
+
+    async fn metrics(&self) -> Answer {
+        let stats = self.context.room.stats().await;
+        super::metrics::answer(&stats, self.context.admission.connections())
+    }
+
+    async fn who(&self) -> Result<Answer, Answer> {
+        self.admitted()?;
+        let (presences, _) = self.context.room.presences().await;
+        let mut json = format!("{{\"here\":{},\"names\":[", presences.len()).into_bytes();
+        for (n, presence) in presences.iter().enumerate() {
+            if n > 0 {
+                json.push(b',');
+            }
+            events::string(&mut json, presence.name.as_str());
+        }
+        json.extend_from_slice(b"]}\n");
+        let answer = Answer { kind: "application/json", ..Answer::text((200, "OK"), json) };
+        Ok(answer.with("Cache-Control", "no-store"))
+    }
+
+    async fn say(mut self) -> Result<Answer, Answer> {
+        self.admitted()?;
+        let name = in_query(&self.head.query, "name").unwrap_or_default();
+        let name = line(&name);
+        let name = Name::parse(&name).map_err(|why| not_named(&name, &why))?;
+        let text = self.body(MAX_LINES).await?;
+        let mut too_long = false;
+        let (mut decoder, mut input) = (Decoder::default(), &text[..]);
+        let mut lines = Vec::new();
+        while let Some(next) = decoder.next(&mut input).or_else(|| if input.is_empty() { decoder.end() } else { None })
+        {
+            match next {
+                Input::Line(line) if !line.is_empty() => lines.push(line.into_owned()),
+                Input::TooLong | Input::Endless => too_long = true,
+                _ => {}
+            }
+        }
+        let said = speakers::say(self.context, self.wire.from.ip(), &name, &lines).await;
+        said.map_err(|speakers::Taken| says(CONFLICT, &Message::name_taken(&name)))?;
+        if too_long {
+            return Err(says(TOO_LARGE, &Message::line_too_long()));
+        }
+        Ok(Answer::nothing())
+    }
+
+    // ---- sessions
+
+    async fn join(mut self) -> Result<Answer, Answer> {
+        self.admitted()?;
+        let typed = self.body(MAX_NAME).await?;
+        let typed = line(&String::from_utf8_lossy(&typed));
+        let named = match Name::parse(&typed) {
+            Ok(name) => Some(name),
+            Err(Refusal::Empty) if self.context.options.guests => None,
+            Err(why) => return Err(not_named(&typed, &why)),
+        };
+        let place = self.context.admission.place(self.wire.from, Place::Session);
+        let permit = place.map_err(|why| refused(&why))?;
+        let random = |_| Answer::text(UNAVAILABLE, "The system has no random numbers yet.\n");
+        let token = Token::random().map_err(random)?;
+        let (reader, name) = self.enter(&permit, named).await?;
+        let mut conversation = Conversation::new(conversation::Beginning::default());
+        conversation.named(name);
+        let talk = Talk::new(conversation, self.context.options.rate, Instant::now());
+        self.context.sessions.begin(token, permit, reader, talk);
+        let created = Answer::text((201, "Created"), token.to_string());
+        Ok(created.with("Cache-Control", "no-store"))
+    }
+
+    /// Makes a member of whoever asks, under this name or as a guest.
+    async fn enter(&self, permit: &Permit, named: Option<Name>) -> Result<(Reader, Name), Answer> {
+        let room = &self.context.room;
+        let stops = |_| says(UNAVAILABLE, &Message::shutdown());
+        let reader = room.enter(self.wire.from, Message::default()).await.map_err(stops)?;
+        let joined = match permit.banned() {
+            // The ban came after the request was let in, and before the member was on the list.
+            Some(left) => Err(refused(&Refused::Banned(left))),
+            None => self.give(reader.id(), named).await,
+        };
+        match joined {
+            Ok(name) => Ok((reader, name)),
+            Err(answer) => {
+                room.leave(reader.id(), None, Message::default()).await;
+                Err(answer)
+            }
+        }
+    }
+
+    async fn give(&self, id: Id, named: Option<Name>) -> Result<Name, Answer> {
+        let room = &self.context.room;
+        let gone = || says(UNAVAILABLE, &Message::shutdown());
+        let Some(name) = named else { return room.join_as_guest(id).await.ok_or_else(gone) };
+        loop {
+            match room.join(id, &name).await {
+                Ok(()) => return Ok(name),
+                Err(NotJoined::Gone) => return Err(gone()),
+                // The next time somebody else has it, or nobody.
+                Err(NotJoined::Taken(holder)) if self.gives_up(holder).await => {}
+                Err(NotJoined::Taken(_)) => return Err(says(CONFLICT, &Message::name_taken(&name))),
+            }
+        }
+    }
+
+    /// Has it looked into whether the holder of a name is alive. Returns whether it was given up at once.
+    async fn gives_up(&self, holder: Id) -> bool {
+        let given_up = self.context.holders.ask(holder, self.wire.from.ip());
+        if given_up {
+            self.context.holders.remove(holder);
+            self.context.room.leave(holder, Some(Cause::ConnectionLost), Message::default()).await;
+        }
+        given_up
+    }
+
+    async fn lines(mut self, token: Token) -> Result<Answer, Answer> {
+        let session = self.session(token)?;
+        let key = self.head.idempotency_key.clone();
+        if key.as_ref().is_some_and(|key| key.len() > MAX_KEY) {
+            return Err(Answer::text(BAD_REQUEST, format!("An Idempotency-Key has {MAX_KEY} bytes at most.\n")));
+        }
+        let mut text = self.body(MAX_LINES).await?;
+        if !text.ends_with(b"\n") {
+            text.push(b'\n');
+        }
+        // The same request may come again while the first one waits here for the pace.
+        let mut saying = session.saying.lock().await;
+        if saying.was_done(key.as_deref()) {
+            return Ok(Answer::nothing());
+        }
+        if self.context.room.name_of(session.id).await.is_none() {
+            return Err(gone());
+        }
+        let mut rest = &text[..];
+        while !rest.is_empty() {
+            while let Some(wait) = saying.talk.pace.wait(Instant::now()) {
+                Timer::after(wait).await;
+            }
+            let (turn, after) = saying.talk.turn(rest, BLOCK);
+            rest = after;
+            if !turn.said.is_empty() {
+                let manner = saying.talk.sending.manner();
+                let waited = self.context.room.say(session.id, turn.said, manner).await;
+                saying.talk.sending.waited(waited);
+            }
+            if let Some(act) = turn.act {
+                if !self.act(&session, &mut saying.talk, act).await {
+                    break;
+                }
+            }
+        }
+        saying.done(key);
+        Ok(Answer::nothing())
+    }
+
+    /// Does what a line asks for that is more than said. Returns whether the session goes on.
+    async fn act(&self, session: &Session, talk: &mut Talk, act: Act) -> bool {
+        let (room, manner) = (&self.context.room, talk.sending.manner());
+        match act {
+            Act::Answer(message) => talk.sending.waited(room.answer(session.id, message, manner).await),
+            Act::Command(line) => {
+                let (acted, waited) = room.act(session.id, &line, manner).await;
+                talk.sending.waited(waited);
+                match acted {
+                    Acted::Done => {}
+                    Acted::Renamed(name) => talk.session.named(name),
+                    Acted::Taken(holder) => {
+                        self.gives_up(holder).await;
+                    }
+                    Acted::Quit => {
+                        self.end(session, None, Message::bye()).await;
+                        return false;
+                    }
+                }
+            }
+            Act::End(cause, words) => {
+                self.end(session, cause, words).await;
+                return false;
+            }
+            // These come before somebody has a name, and a session has one from the beginning.
+            Act::Password(_) | Act::Join(_) | Act::JoinAsGuest | Act::Who => {}
+        }
+        true
+    }
+
+    async fn leave(self, token: Token) -> Result<Answer, Answer> {
+        let session = self.session(token)?;
+        self.end(&session, None, Message::bye()).await;
+        Ok(Answer::nothing())
+    }
+
+    /// Ends a session. Its stream, if it has one, still writes the last words.
+    async fn end(&self, session: &Session, cause: Option<Cause>, words: Message) {
+        self.context.sessions.remove(session);
+        self.context.room.leave(session.id, cause, words).await;
+    }
+}
+
+/// A session has ended, or never was.
+fn gone() -> Answer {
+    Answer::text(NOT_FOUND, "There is no such session any more.\n")
+}
+
+fn wants_password(message: &Message) -> Answer {
+    // A scheme that no browser knows, so that none opens a dialog: the page asks.
+    says(UNAUTHORIZED, message).with("WWW-Authenticate", "Dynasti")
+}
+
+fn not_named(typed: &Line<'_>, why: &Refusal) -> Answer {
+    match why {
+        Refusal::Empty => says(CONFLICT, &Message::name_empty()),
+        why => says(CONFLICT, &Message::name_refused(typed, why)),
+    }
+}
+
+/// The first line of a text, as if typed. One that is too long is no line, and so it is empty.
+fn line(text: &str) -> Line<'static> {
+    let first = text.lines().next().unwrap_or_default();
+    match Decoder::default().next(&mut format!("{first}\n").as_bytes()) {
+        Some(Input::Line(line)) => line.into_owned(),
+        _ => Line::empty(),
+    }
+}

@@ -1,0 +1,191 @@
+//! One HTTP connection: request after request is read, answered, and followed by the next, until either side has enough.
+//!
+//! Knows sockets and time; what a request says is `http`'s, and what is answered is `answers`'.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use smol::Async;
+
+use super::answers::{self, Outcome};
+use super::http::{Answer, Body, Framing, Head, Wrong};
+use super::{Context, stream};
+use crate::access::goodbye::{self, Goodbye};
+use crate::access::ready::{readable, uninterrupted, writable};
+use crate::within::within;
+
+/// How long a head may take to arrive: the contract's 10 s.
+const HEAD_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long a connection may stay open between two requests. Browsers keep some for the next line that is typed.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// How long a body, or an answer, may make no progress.
+const STUCK: Duration = Duration::from_secs(30);
+
+/// How much is read at once.
+const READ: usize = 8 * 1024;
+
+/// An HTTP connection, and what was read from it and not used yet.
+pub(super) struct Wire {
+    pub(super) stream: Arc<Async<TcpStream>>,
+    pub(super) from: SocketAddr,
+    input: Vec<u8>,
+}
+
+/// Why a body did not come.
+pub(super) enum NoBody {
+    /// It is larger than this request's may be.
+    TooLarge,
+    /// Its framing is wrong.
+    Wrong(Wrong),
+    /// The connection is lost, or nothing came for too long.
+    Lost,
+}
+
+/// Serves one connection until it ends.
+pub(super) async fn serve(stream: Arc<Async<TcpStream>>, from: SocketAddr, context: &Context) {
+    let mut wire = Wire { stream, from, input: Vec::new() };
+    let mut wait = HEAD_WITHIN;
+    // Each part is boxed, so that an idle stream holds nothing of what is done before it.
+    loop {
+        let head = match Box::pin(wire.head(wait)).await {
+            Ok(Ok(head)) => head,
+            Ok(Err(wrong)) => {
+                wire.answer(&answers::wrong(wrong), false, false).await;
+                return wire.close().await;
+            }
+            // It is lost, or has nothing more to ask.
+            Err(_) => return,
+        };
+        let mut body = Body::new(head.framing);
+        match Box::pin(answers::answer(&mut wire, &head, &mut body, context)).await {
+            Outcome::Stream(session, after) => {
+                wire.input = Vec::new();
+                drop(head);
+                Box::pin(stream::run(&wire.stream, &session, context, after)).await;
+                return wire.close().await;
+            }
+            Outcome::Answer(answer) => {
+                // What of the body was not read would be taken for the next request.
+                let keeps_alive = head.keeps_alive && body.is_done();
+                let answered = wire.answer(&answer, head.method == "HEAD", keeps_alive).await;
+                if !answered || !keeps_alive {
+                    return wire.close().await;
+                }
+            }
+        }
+        wait = IDLE;
+    }
+}
+
+impl Wire {
+    /// Reads a request's head. What follows it stays in `input`.
+    ///
+    /// # Errors
+    /// When the connection is lost, ends between two requests, or is silent for too long. The inner error is a head that is
+    /// wrong.
+    async fn head(&mut self, wait: Duration) -> io::Result<Result<Head, Wrong>> {
+        let mut deadline = Instant::now() + wait;
+        let mut begun = false;
+        loop {
+            if !begun && !self.input.is_empty() {
+                begun = true;
+                deadline = Instant::now() + HEAD_WITHIN;
+            }
+            match Head::read(&self.input) {
+                Ok(Some((head, length))) => {
+                    self.input.drain(..length);
+                    return Ok(Ok(head));
+                }
+                Ok(None) => {}
+                Err(wrong) => return Ok(Err(wrong)),
+            }
+            self.read(deadline).await?;
+        }
+    }
+
+    /// Reads a request's body, of so many bytes at most.
+    pub(super) async fn body(&mut self, head: &Head, body: &mut Body, most: usize) -> Result<Vec<u8>, NoBody> {
+        if let Framing::Length(length) = head.framing {
+            if length > most as u64 {
+                return Err(NoBody::TooLarge);
+            }
+        }
+        if head.expects_continue && self.input.is_empty() && !body.is_done() {
+            self.write(b"HTTP/1.1 100 Continue\r\n\r\n").await.map_err(|_| NoBody::Lost)?;
+        }
+        let mut bytes = Vec::new();
+        loop {
+            let mut input = &self.input[..];
+            while let Some(piece) = body.next(&mut input).map_err(NoBody::Wrong)? {
+                if bytes.len() + piece.len() > most {
+                    return Err(NoBody::TooLarge);
+                }
+                bytes.extend_from_slice(piece);
+            }
+            let used = self.input.len() - input.len();
+            self.input.drain(..used);
+            if body.is_done() {
+                return Ok(bytes);
+            }
+            self.read(Instant::now() + STUCK).await.map_err(|_| NoBody::Lost)?;
+        }
+    }
+
+    /// Reads more.
+    ///
+    /// # Errors
+    /// When the connection is lost or at its end, or nothing comes until this moment.
+    async fn read(&mut self, deadline: Instant) -> io::Result<()> {
+        loop {
+            match self.read_some() {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(_) => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    within(left, readable(&self.stream)).await.ok_or(io::ErrorKind::TimedOut)??;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Reads what there is, as much as one read is given. No buffer is held while nothing comes.
+    fn read_some(&mut self) -> io::Result<usize> {
+        let mut buffer = [0; READ];
+        let read = uninterrupted(|| self.stream.get_ref().read(&mut buffer))?;
+        self.input.extend_from_slice(&buffer[..read]);
+        Ok(read)
+    }
+
+    /// Writes an answer. Returns whether that was done.
+    async fn answer(&mut self, answer: &Answer, head_only: bool, keeps_alive: bool) -> bool {
+        self.write(&answer.bytes(head_only, keeps_alive)).await.is_ok()
+    }
+
+    /// Writes bytes.
+    ///
+    /// # Errors
+    /// When the connection is lost, or takes nothing for too long.
+    async fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match self.stream.get_ref().write(bytes) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => bytes = &bytes[written..],
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    within(STUCK, writable(&self.stream)).await.ok_or(io::ErrorKind::TimedOut)??;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    async fn close(&self) {
+        Box::pin(goodbye::close(&self.stream, true, false, Goodbye::Proper)).await;
+    }
+}

@@ -1,0 +1,179 @@
+//! How browsers get here, and scripts that speak HTTP: a page, sessions, their event streams, and some requests that need none.
+//!
+//! ```text
+//! connection: head, body ← http          stream: events ← sessions ← room
+//!      └─ answers ← route, origin, password      (one for each session at a time)
+//! ```
+//!
+//! Whoever comes in here is a member like any other, and the room does not know how they came. Knows HTTP; knows nothing of how
+//! `nc` gets here.
+
+mod answers;
+mod connection;
+mod events;
+pub mod http;
+mod metrics;
+mod origin;
+mod page;
+mod password;
+mod route;
+mod sessions;
+mod speakers;
+mod stream;
+
+use std::convert::Infallible;
+use std::future::{self, Future};
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use async_channel::Sender;
+use futures_lite::FutureExt;
+use smol::{Async, Executor, Task, Timer};
+
+use self::sessions::Sessions;
+use self::speakers::Speakers;
+use crate::access::accept::accept;
+use crate::access::admission::{Admission, Place, Refused};
+use crate::access::goodbye::{self, Goodbye};
+use crate::access::holders::Holders;
+use crate::room::Room;
+use crate::within::within;
+
+/// How often sessions are looked at whose time may be over.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// How long connections have to end when the server stops, as for those of `nc`.
+const STOPPING: Duration = Duration::from_millis(1500);
+
+/// How many refused connections are told so at the same time. The others are closed at once.
+const REFUSED_AT_ONCE: usize = 12;
+
+/// How clients are served.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Lines a second that one client may sustain; 0 is no limit.
+    pub rate: u32,
+    /// Whether a client that gives an empty name is a guest, who gets a name.
+    pub guests: bool,
+}
+
+/// What all connections share.
+struct Context {
+    room: Arc<Room>,
+    admission: Arc<Admission>,
+    holders: Arc<Holders>,
+    sessions: Sessions,
+    speakers: Speakers,
+    options: Options,
+    /// Held by every connection that is being refused.
+    refusing: Arc<()>,
+    /// Closed when the last connection has ended, because each holds the context.
+    _alive: Sender<Infallible>,
+}
+
+/// Serves browsers on these listeners until `shutdown` resolves. Then returns when all connections have ended, at most a second
+/// and a half later: whoever closes the room says goodbye to them.
+///
+/// # Errors
+/// When a listener cannot be used with the reactor.
+///
+/// # Panics
+/// When a task has panicked, but for what is one client's alone.
+pub async fn run(
+    executor: &Arc<Executor<'static>>,
+    listeners: Vec<TcpListener>,
+    room: &Arc<Room>,
+    (admission, holders): (&Arc<Admission>, &Arc<Holders>),
+    options: Options,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let (alive, ended) = async_channel::bounded::<Infallible>(1);
+    let context = Arc::new(Context {
+        room: Arc::clone(room),
+        admission: Arc::clone(admission),
+        holders: Arc::clone(holders),
+        sessions: Sessions::new(Arc::clone(holders)),
+        speakers: Speakers::default(),
+        options,
+        refusing: Arc::new(()),
+        _alive: alive,
+    });
+    let mut tasks = vec![executor.spawn(expire(Arc::clone(&context)))];
+    for listener in listeners {
+        let (listener, context, executor) = (Async::new(listener)?, Arc::clone(&context), Arc::clone(executor));
+        tasks.push(Arc::clone(&executor).spawn(async move {
+            let warn = |warning| context.room.warn(warning);
+            accept(listener, warn, |stream, address| arrive(&executor, &context, stream, address)).await;
+        }));
+    }
+    shutdown.or(first(&mut tasks)).await;
+    drop(tasks);
+    drop(context);
+    // The channel carries nothing: it closes.
+    let _ = within(STOPPING, ended.recv()).await;
+    Ok(())
+}
+
+/// Waits until one of these tasks ends. If that was by a panic, it goes on here.
+async fn first(tasks: &mut [Task<()>]) {
+    future::poll_fn(|cx| match tasks.iter_mut().any(|task| Pin::new(task).poll(cx).is_ready()) {
+        true => Poll::Ready(()),
+        false => Poll::Pending,
+    })
+    .await;
+}
+
+/// Ends sessions that have been without a stream for too long. Sleeps when there are none.
+async fn expire(context: Arc<Context>) {
+    loop {
+        context.sessions.came().await;
+        while context.sessions.expire(&context.room, Instant::now()).await {
+            Timer::after(LOOK_EVERY).await;
+        }
+    }
+}
+
+/// Serves a connection, or refuses it. Returns whether it is served.
+fn arrive(executor: &Executor<'static>, context: &Arc<Context>, stream: Async<TcpStream>, from: SocketAddr) -> bool {
+    let context = Arc::clone(context);
+    // A banned address has a place, too: each of its requests is told why it is refused.
+    match context.admission.place(from, Place::Connection) {
+        Ok(permit) => {
+            let serving = async move {
+                // A panic is this connection's alone. The panic hook has said what it was.
+                let serving = connection::serve(Arc::new(stream), from, &context);
+                let _ = AssertUnwindSafe(serving).catch_unwind().await;
+                drop(permit);
+            };
+            // Nobody waits for this one connection: `run` waits for what it holds.
+            executor.spawn(serving).detach();
+            true
+        }
+        Err(why) => {
+            let refusing = Arc::clone(&context.refusing);
+            // The context holds one of these itself, in place of the connection that is refused now.
+            if Arc::strong_count(&refusing) - 1 <= REFUSED_AT_ONCE {
+                let refuse = async move {
+                    refuse(&stream, &why).await;
+                    drop((context, refusing));
+                };
+                // Detached for the same reason.
+                executor.spawn(refuse).detach();
+            }
+            false
+        }
+    }
+}
+
+/// Answers a connection that is not let in, whatever it asks.
+async fn refuse(stream: &Async<TcpStream>, why: &Refused) {
+    use std::io::Write;
+    // One answer always fits into a new socket's buffer.
+    let flushed = stream.get_ref().write(&answers::refused(why).bytes(false, false)).is_ok();
+    goodbye::close(stream, flushed, false, Goodbye::Proper).await;
+}

@@ -1,0 +1,54 @@
+//! The page: its three files, which are in the program, and the QR code of its address.
+
+use std::fmt::Write;
+
+use qrcodegen::{QrCode, QrCodeEcc};
+
+use super::http::Answer;
+
+/// One of the files.
+pub(super) struct File {
+    kind: &'static str,
+    bytes: &'static [u8],
+}
+
+pub(super) const PAGE: File = File { kind: "text/html; charset=utf-8", bytes: include_bytes!("page/index.html") };
+pub(super) const SCRIPT: File = File { kind: "text/javascript; charset=utf-8", bytes: include_bytes!("page/app.js") };
+pub(super) const STYLE: File = File { kind: "text/css; charset=utf-8", bytes: include_bytes!("page/style.css") };
+
+/// What the page may do: nothing from elsewhere, nothing within another page.
+const POLICY: &str =
+    "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
+
+/// Answers with a file.
+pub(super) fn file(file: &File) -> Answer {
+    let answer = Answer { kind: file.kind, ..Answer::text((200, "OK"), file.bytes) };
+    // A server that was replaced by a newer one has a newer page.
+    answer.with("Content-Security-Policy", POLICY).with("X-Frame-Options", "DENY").with("Cache-Control", "no-cache")
+}
+
+/// Answers with the QR code of the address that was asked for.
+pub(super) fn invite(host: &str) -> Answer {
+    let address = format!("http://{host}/");
+    let Ok(code) = QrCode::encode_text(&address, QrCodeEcc::Medium) else {
+        return Answer::text((404, "Not Found"), "There is no QR code of an address that long.\n");
+    };
+    let answer = Answer { kind: "image/svg+xml", ..Answer::text((200, "OK"), svg(&code)) };
+    answer.with("Content-Security-Policy", "default-src 'none'").with("Cache-Control", "no-store")
+}
+
+/// Draws a code, with the margin of four modules that it needs.
+fn svg(code: &QrCode) -> String {
+    let size = code.size();
+    let mut path = String::new();
+    for y in 0..size {
+        for x in (0..size).filter(|x| code.get_module(*x, y)) {
+            let _ = write!(path, "M{} {}h1v1h-1z", x + 4, y + 4);
+        }
+    }
+    let whole = size + 8;
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {whole} {whole}\" shape-rendering=\"crispEdges\">\
+         <path fill=\"#fff\" d=\"M0 0h{whole}v{whole}H0z\"/><path d=\"{path}\"/></svg>\n"
+    )
+}

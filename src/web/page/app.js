@@ -1,0 +1,1281 @@
+// The page of a dynasti room: joins by a name, shows what is said, sends what is typed.
+//
+// Two halves. The first is pure: text and numbers in, text and numbers out; node imports and tests it. The second has the
+// DOM, the network and the clock, and starts only where there is a document. In order:
+//
+//   1. Pure: events, lines, names, addresses, completing, time, writing, pauses, tabs.
+//   2. The page: what is kept, the log, writing, who is here, the connection, the session, the other tabs, panels, the start.
+//
+// The page must work on plain HTTP at an IP address, so it does without everything that browsers keep for HTTPS: the
+// clipboard, notifications, Web Locks, crypto.randomUUID. Whatever anybody typed reaches the DOM as text only.
+
+// ---------------------------------------------------------------------------------------------------------------------
+// 1. Pure
+
+export const MOST_LINES = 1000;
+export const COLOURS = 12;
+
+// --- Events
+
+/**
+ * Reads a text/event-stream that comes in pieces. We do not use EventSource: it hides the status of the answer, and so
+ * cannot tell a session that is gone (404) from a server that is.
+ */
+export class EventReader {
+  #rest = '';
+  #event = { id: '', kind: 'message', data: '' };
+
+  /** Takes a piece of the stream and returns the events that it completes. */
+  read(piece) {
+    const rows = (this.#rest + piece).split('\n');
+    this.#rest = rows.pop();
+    return rows.map((row) => this.#readRow(row.replace(/\r$/, ''))).filter(Boolean);
+  }
+
+  #readRow(row) {
+    if (row === '') return this.#complete();
+    const [, field, value] = /^([^:]*):? ?(.*)$/s.exec(row);
+    if (field === 'id') this.#event.id = value;
+    if (field === 'event') this.#event.kind = value;
+    if (field === 'data') this.#event.data += value;
+    return null;
+  }
+
+  #complete() {
+    const { id, kind, data } = this.#event;
+    this.#event = { id: '', kind: 'message', data: '' };
+    try {
+      return data && { id, kind, data: JSON.parse(data) };
+    } catch {
+      return null; // no event of our server's
+    }
+  }
+}
+
+// --- Lines
+
+/** What people say: it counts as new, and it can mention us. */
+const SPOKEN = ['said', 'action', 'private', 'server', 'file'];
+
+/** Returns the line that an event shows. `me` is our own name, `now` the time of an event that has none. */
+export function lineOf(kind, data, me, now = new Date().toISOString()) {
+  const text = String(data.text ?? '');
+  const line = { kind, name: data.from ?? '', words: data.words ?? text, at: dayOf(data.at) ? data.at : now };
+  if (kind === 'note' || kind === 'welcome') return noteOf({ ...line, kind: 'note', name: '', words: text }, me);
+  if (kind === 'server') line.name = text.slice(0, -line.words.length - 2); // `[SERVER]`, or `[SERVER@pi2]`
+  if (kind === 'file') line.words = afterStart(text, `${line.name} `) ?? text;
+  if (kind === 'bye') line.words = afterStart(text, '-- ') ?? text;
+  if (!SPOKEN.includes(kind)) return { ...line, kind: kind === 'news' || kind === 'bye' ? kind : 'note' };
+  return { ...line, counts: true, mention: mentions(line.words, me) };
+}
+
+/** Reads an answer to us alone. What we have done or whispered comes back as one: that is a line of our own. */
+function noteOf(line, me) {
+  const words = afterStart(line.words, '-- ') ?? line.words;
+  const done = afterStart(words, `* ${me} `);
+  if (done !== null) return { ...line, kind: 'action', own: true, name: me, words: done };
+  const whispered = afterStart(words, 'To ');
+  const [to, ...said] = (whispered ?? '').split(' (private): ');
+  if (said.length) return { ...line, kind: 'private', own: true, name: me, to, words: said.join(' (private): ') };
+  return { ...line, words };
+}
+
+/** Returns what follows `start` in `text`, or null when it does not start so. */
+function afterStart(text, start) {
+  return text.startsWith(start) ? text.slice(start.length) : null;
+}
+
+/** Returns the new name when an answer tells us that we have one, else null. */
+export function renamedTo(text) {
+  return /^-- You are now known as (.+)\.$/.exec(text)?.[1] ?? null;
+}
+
+/** Returns whether a line goes on where the one before stopped, so that its name need not be shown again. */
+export function goesOn(before, line) {
+  if (before.kind !== line.kind || before.own !== line.own) return false;
+  if (line.kind === 'news' || line.kind === 'note') return true;
+  return before.name === line.name && before.to === line.to && new Date(line.at) - new Date(before.at) < 5 * 60_000;
+}
+
+// --- Names
+
+const WORD_AT_END = /[\p{L}\p{N}_]$/u;
+const WORD_AT_START = /^[\p{L}\p{N}_]/u;
+
+/** Returns whether `text` has `name` as a whole word. Upper and lower case count as the same. */
+export function mentions(text, name) {
+  const [within, wanted] = [text.toLowerCase(), name.toLowerCase()];
+  if (!wanted) return false;
+  for (let at = within.indexOf(wanted); at >= 0; at = within.indexOf(wanted, at + 1)) {
+    const end = at + wanted.length;
+    // Two code units are enough: no letter has more.
+    const inWord = WORD_AT_END.test(within.slice(Math.max(0, at - 2), at)) || WORD_AT_START.test(within.slice(end, end + 2));
+    if (!inWord) return true;
+  }
+  return false;
+}
+
+/** Returns the colour of a name, a number below COLOURS (style.css has the colours). Always the same for a name. */
+export function colourOf(name) {
+  let hash = 0x811c9dc5; // FNV-1a
+  for (const char of name.toLowerCase()) hash = Math.imul(hash ^ char.codePointAt(0), 0x01000193) >>> 0;
+  return ((hash ^ (hash >>> 15)) >>> 0) % COLOURS;
+}
+
+/** Those who are here, as far as we have heard. Who spoke last is the last. */
+export class People {
+  #names = new Set();
+
+  get count() {
+    return this.#names.size;
+  }
+
+  /** Who spoke last comes first, as that is who is answered. */
+  get latestFirst() {
+    return [...this.#names].reverse();
+  }
+
+  replace(names) {
+    const heard = [...this.#names].filter((name) => names.includes(name));
+    this.#names = new Set([...names.filter((name) => !heard.includes(name)), ...heard]);
+  }
+
+  hear(name) {
+    this.#names.delete(name);
+    this.#names.add(name);
+  }
+
+  /** Takes in what a line of news tells about `name`. No name holds the words of these sentences. */
+  news(text, name) {
+    const renamed = text.split(' is now known as ')[1];
+    if (renamed || text.includes(' has left the chat')) this.#names.delete(name);
+    if (renamed) this.hear(renamed.slice(0, -1));
+    if (text.includes(' has joined the chat')) this.hear(name);
+  }
+}
+
+// --- Addresses
+
+/** No two parts of this can match the same text, so that the time it takes grows with the text and no faster. */
+const ADDRESS = /\b(?:https?:\/\/|www\.)[^\s<>"\u0060]+/giu;
+
+/** Cuts a text into pieces: `{ text }`, or `{ text, href }` for an address. Together they are the text. */
+export function pieces(text) {
+  const found = [];
+  let done = 0;
+  for (const { 0: match, index } of text.matchAll(ADDRESS)) {
+    const address = withoutEnd(match);
+    const href = hrefOf(address);
+    if (!href) continue;
+    if (index > done) found.push({ text: text.slice(done, index) });
+    found.push({ text: address, href });
+    done = index + address.length;
+  }
+  if (done < text.length) found.push({ text: text.slice(done) });
+  return found;
+}
+
+/** Takes away what ends the sentence and not the address: `(see http://pi/a_(b)).` */
+function withoutEnd(address) {
+  let open = address.split('(').length - address.split(')').length; // below 0: more are closed than opened
+  let end = address.length;
+  for (; end > 0; end--) {
+    const last = address[end - 1];
+    if (last === ')' && open < 0) open++;
+    else if (!'.,;:!?\'*_~]}…’”»。、'.includes(last)) break;
+  }
+  return address.slice(0, end);
+}
+
+function hrefOf(address) {
+  try {
+    const url = new URL(/^www\./i.test(address) ? `http://${address}` : address);
+    return /^https?:$/.test(url.protocol) ? url.href : '';
+  } catch {
+    return ''; // it only looked like one, as `http://` alone does
+  }
+}
+
+/** Returns whether an address is of no use to anybody else: it means the device that it is opened on. */
+export function isLocal(host) {
+  return /^(localhost|.*\.localhost|127(\.\d+){3}|\[::1\])$/.test(host);
+}
+
+// --- Completing
+
+const COMMANDS = ['/who', '/msg', '/reply', '/me', '/nick', '/history', '/ignore', '/help', '/quit'];
+const LONGEST_NAME = 24;
+
+/**
+ * Returns what `before`, the text before the cursor, can be completed to, or null: where the word starts, and the words
+ * that can stand there. Names have spaces, so the longest end of the text that begins a name is the one that counts.
+ */
+export function completions(before, names) {
+  if (/^\/\S*$/.test(before)) return found(0, COMMANDS.filter((command) => command.startsWith(before)));
+  for (let start = Math.max(0, before.length - LONGEST_NAME); start < before.length; start++) {
+    if (WORD_AT_END.test(before.slice(Math.max(0, start - 2), start))) continue;
+    const typed = before.slice(start).toLowerCase();
+    const result = found(start, names.filter((name) => name.toLowerCase().startsWith(typed)));
+    if (result) return result;
+  }
+  return null;
+}
+
+function found(start, words) {
+  return words.length ? { start, words: words.map((word) => `${word} `) } : null;
+}
+
+// --- Time
+
+/** Returns the day of a time, here, in a form that only serves to compare; empty when it is no time. */
+export function dayOf(at) {
+  const date = new Date(at);
+  return isNaN(date) ? '' : `${date.getFullYear()}-${date.getMonth() + 1}-${date.getDate()}`;
+}
+
+/**
+ * Returns how far the server's clock is ahead of ours, in ms. Our own lines are dated by its clock: a Raspberry Pi
+ * without internet may be years off, and the days in the log would go to and fro. A little is only the way here.
+ */
+export function skewOf(at, now) {
+  const skew = new Date(at) - now;
+  return Math.abs(skew) > 60_000 ? skew : 0;
+}
+
+/** Returns how long to wait before the next try to connect, in ms: 1, 2, 4, 8, 15, 15 ... s, or up to a fifth less. */
+export function pause(failures, random = Math.random()) {
+  const seconds = [1, 2, 4, 8, 15][Math.min(failures, 4)];
+  return seconds * 1000 * (1 - 0.2 * random);
+}
+
+// --- Writing
+
+const LONGEST_LINE = 4096; // bytes, at the server
+const LONGEST_BODY = 64 * 1024;
+
+/** Returns why a text cannot be sent, or nothing. Told before it is sent, it can still be mended. */
+export function problemOf(body) {
+  const bytes = (text) => new TextEncoder().encode(text).length;
+  if (bytes(body) > LONGEST_BODY) return 'Too much at once: 64 KiB at most.';
+  const longest = Math.max(...body.split('\n').map(bytes));
+  return longest > LONGEST_LINE ? `Line too long: it has ${longest} bytes, and ${LONGEST_LINE} at most can be sent.` : '';
+}
+
+/** Returns what the room sees of a text that we have sent. What a command does, the server's answer shows. */
+export function saidOf(body) {
+  const lines = body.split('\n').filter((line) => line.trim() && (!line.startsWith('/') || line.startsWith('//')));
+  return lines.map((line) => line.replace(/^\/\//, '/')).join('\n');
+}
+
+/**
+ * What was typed and is not accepted yet, in order. Each text keeps one key over all tries and reloads, by which the
+ * server knows it again: however often it is sent, it is said once. What is held waits until we say so.
+ */
+export class Unsent {
+  constructor(items = []) {
+    this.items = items;
+  }
+
+  get held() {
+    return this.items.filter((item) => item.held);
+  }
+
+  add(body, key, at) {
+    this.items.push({ body, key, at });
+    return this.items.at(-1);
+  }
+
+  /** Returns what is to be sent next. */
+  next() {
+    return this.items.find((item) => !item.held);
+  }
+
+  remove(key) {
+    this.items = this.items.filter((item) => item.key !== key);
+  }
+
+  hold() {
+    for (const item of this.items) item.held = true;
+  }
+
+  release() {
+    for (const item of this.items) item.held = false;
+  }
+}
+
+// --- Tabs
+
+/**
+ * A browser opens six connections to a host, and every stream takes one: with all taken, nobody could send. So four
+ * tabs have a stream and the others look in now and then.
+ */
+const MOST_STREAMS = 4;
+
+/** Returns which tabs must close their stream so that ours has room: those hidden the longest. Visible ones never. */
+export function tabsToClose(others) {
+  const open = others.filter((tab) => tab.open);
+  const hidden = open.filter((tab) => tab.hiddenSince).sort((a, b) => a.hiddenSince - b.hiddenSince);
+  return hidden.slice(0, Math.max(0, open.length + 1 - MOST_STREAMS)).map((tab) => tab.id);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// 2. The page
+
+const STREAM_SILENT = 35_000; // the server pings every 15 s
+const STREAM_STALE = 17_000; // a ping is late: reason enough to doubt when we wake up
+const ANSWER_LATE = 20_000; // how long a stream may take to begin; Firefox tells of it only with the first byte
+const LOSS_SHOWN = 1_200; // a loss that is mended sooner is not worth a word
+const LOOK_IN = 45_000; // a session without a stream lives 120 s, and hidden tabs have slow timers
+const LOOKED_IN = 1_500;
+const LOST = 'Connection lost. Trying again ...';
+const STOPPED = 'Server is shutting down. Bye!';
+
+/** All elements that have an id, by it. */
+const ui = globalThis.document ? Object.fromEntries([...document.querySelectorAll('[id]')].map((el) => [el.id, el])) : {};
+
+/** Our place in the room. `here`: we are in it, or want to be in it again by ourselves. */
+const seat = { here: false, name: '', token: '', password: '', skew: 0 };
+const people = new People();
+let unsent = new Unsent();
+let lastEvent = ''; // the id of the last event that is in the log
+
+function make(tag, className, ...children) {
+  const element = document.createElement(tag);
+  element.className = className;
+  element.append(...children);
+  return element;
+}
+
+function randomKey() {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+function now() {
+  return new Date(Date.now() + seat.skew).toISOString();
+}
+
+// --- What is kept. localStorage: the name. sessionStorage, which is this tab's alone: all that a reload needs.
+
+function keep(store, key, value) {
+  try {
+    globalThis[store].setItem(`dynasti.${key}`, JSON.stringify(value));
+  } catch {
+    // Forbidden or full: the page works without, until it is loaded again.
+  }
+}
+
+function kept(store, key) {
+  try {
+    return JSON.parse(globalThis[store].getItem(`dynasti.${key}`));
+  } catch {
+    return null;
+  }
+}
+
+function keepSeat() {
+  keep('sessionStorage', 'seat', { ...seat, unsent: unsent.items });
+}
+
+let keepTimer = 0;
+
+/** Keeps the lines together with the last event that is among them: so nothing is missed or shown twice afterwards. */
+function keepLines() {
+  clearTimeout(keepTimer);
+  keepTimer = 0;
+  log.flush();
+  keep('sessionStorage', 'lines', { lastEvent, lines: newestOf(log.lines, 2_000_000) });
+}
+
+function keepLinesSoon() {
+  keepTimer ||= setTimeout(keepLines, 2_000);
+}
+
+/** Returns the newest lines that have so many characters: a browser gives us some 5 million. */
+function newestOf(lines, characters) {
+  let first = lines.length;
+  while (first > 0 && (characters -= lines[first - 1].words.length + 150) > 0) first--;
+  return lines.slice(first);
+}
+
+// --- The log
+
+const clock = new Intl.DateTimeFormat(undefined, { hour: 'numeric', minute: '2-digit' });
+const calendar = new Intl.DateTimeFormat(undefined, { weekday: 'long', day: 'numeric', month: 'long', year: 'numeric' });
+
+function timeElement(at) {
+  const date = new Date(at);
+  const time = make('time', '');
+  time.dateTime = at;
+  time.title = calendar.format(date);
+  time.textContent = clock.format(date);
+  return time;
+}
+
+function nameElement(name, colour = colourOf(name)) {
+  const element = make('bdi', 'name', name); // bdi: a name from right to left does not turn what stands around it
+  element.dataset.colour = colour;
+  return element;
+}
+
+function pieceElement({ text, href }) {
+  if (!href) return text;
+  const link = make('a', '', text);
+  Object.assign(link, { href, rel: 'noopener noreferrer', target: '_blank' });
+  return link;
+}
+
+function wordsElement(line) {
+  const words = make('span', 'words');
+  if (line.kind === 'action') words.append(nameElement(line.name), ' ');
+  if (line.kind === 'news' && line.name && line.words.startsWith(line.name)) {
+    words.append(nameElement(line.name, ''), line.words.slice(line.name.length));
+  } else {
+    words.append(...pieces(line.words).map(pieceElement));
+  }
+  return words;
+}
+
+function headElement(line) {
+  const head = make('div', 'head', nameElement(line.name, line.kind === 'server' ? '' : undefined));
+  if (line.to) head.append(make('span', 'label', ' to ', make('bdi', '', line.to)));
+  if (line.kind === 'private') head.append(make('span', 'label', ' (private)'));
+  return head;
+}
+
+function lineElement(line, more) {
+  const element = make('div', 'line');
+  element.dataset.kind = line.kind;
+  for (const name of ['own', 'mention']) element.classList.toggle(name, Boolean(line[name]));
+  element.classList.toggle('more', more);
+  if (line.name && !['action', 'news'].includes(line.kind)) element.append(headElement(line));
+  element.append(make('div', 'body', wordsElement(line), ' ', timeElement(line.at)));
+  return element;
+}
+
+/** What has been said, where the reader is in it, and what they have not read yet. */
+class Log {
+  lines = []; // what is shown, without what waits
+  #waiting = []; // what came since the last frame; a flood is shown in batches
+  #atEnd = true;
+  #height = 0;
+  #unread = 0;
+  #whileHidden = 0;
+  #marked = false; // the divider stands where reading stopped this time
+  #divider = null;
+  #missed = false; // what comes was said while we were not loaded
+  #divided = false; // the last thing shown is no line
+  #quietSince = 0; // since when a screen reader is not told; 0: it is
+  #quietTimer = 0;
+
+  start() {
+    ui.log.addEventListener('scroll', () => this.#scrolled(), { passive: true });
+    // The keyboard, a longer text, a turned phone: who is at the end stays there.
+    new ResizeObserver(() => this.stay()).observe(ui.log);
+    ui.new.addEventListener('click', () => this.toUnread());
+  }
+
+  add(line) {
+    this.#waiting.push(line);
+    if (line.counts && document.hidden) this.#whileHidden++;
+    if (this.#waiting.length > 1) return; // the batch is on its way already
+    if (document.hidden) setTimeout(() => this.flush(), 250); // hidden pages have no frames
+    else requestAnimationFrame(() => this.flush());
+  }
+
+  /** Shows what waits. One change and one scroll, however much it is. */
+  flush() {
+    const batch = document.createDocumentFragment();
+    for (const line of this.#waiting.splice(0).slice(-MOST_LINES)) this.#put(line, batch);
+    if (!batch.hasChildNodes()) return;
+    ui.unsent.before(batch);
+    this.#trim();
+    this.stay();
+    if (this.#quietSince && Date.now() - this.#quietSince < 3_000) this.quiet();
+    this.#showUnread();
+  }
+
+  /** Shows lines from before a reload. What comes next was missed. */
+  restore(lines) {
+    for (const line of lines) this.#waiting.push({ ...line, counts: false });
+    this.#missed = true;
+    this.flush();
+  }
+
+  clear() {
+    this.flush();
+    this.lines = [];
+    ui.log.replaceChildren(ui.unsent);
+    this.#read();
+  }
+
+  /** Says something about the log itself, between the lines. */
+  divide(words) {
+    this.flush();
+    ui.unsent.before(make('div', 'divider', make('span', '', words)));
+    this.#divided = true;
+    this.stay();
+  }
+
+  /** Who was at the end is at the end again, after something has grown. */
+  stay() {
+    this.#height = ui.log.clientHeight;
+    if (this.#atEnd) this.toEnd();
+  }
+
+  toEnd() {
+    ui.log.scrollTop = ui.log.scrollHeight;
+    this.#atEnd = true;
+    this.#read();
+  }
+
+  /** Goes to where reading stopped; from there, to the end. */
+  toUnread() {
+    const gap = (this.#divider?.getBoundingClientRect().top ?? 0) - ui.log.getBoundingClientRect().top;
+    if (gap > 16) ui.log.scrollTop += gap - 8;
+    else this.toEnd();
+    focusField(); // the button goes away, and the focus must not
+  }
+
+  /** A screen reader is not told what we only catch up with: until nothing comes for a while, or 3 s have passed. */
+  quiet() {
+    this.#quietSince ||= Date.now();
+    this.#tellReader(false);
+    clearTimeout(this.#quietTimer);
+    this.#quietTimer = setTimeout(() => this.#caughtUp(), 400);
+  }
+
+  seen() {
+    this.#whileHidden = 0;
+    this.flush();
+    this.#read();
+    this.#showUnread();
+  }
+
+  #caughtUp() {
+    this.#quietSince = 0;
+    this.#missed = false;
+    this.#tellReader(true);
+    this.#read();
+  }
+
+  #tellReader(tells) {
+    ui.log.setAttribute('aria-live', tells ? 'polite' : 'off');
+    ui.log.setAttribute('aria-busy', String(!tells));
+  }
+
+  #put(line, batch) {
+    const before = this.lines.at(-1);
+    const newDay = dayOf(line.at) !== dayOf(before?.at);
+    if (newDay) batch.append(make('div', 'day', calendar.format(new Date(line.at))));
+    this.#markUnread(line, batch);
+    const apart = !before || newDay || this.#divided;
+    batch.append(lineElement(line, !apart && goesOn(before, line)));
+    this.#divided = false;
+    this.lines.push(line);
+  }
+
+  /** Puts the divider before the first line that comes while nobody reads. */
+  #markUnread(line, batch) {
+    const reads = this.#atEnd && !document.hidden && !this.#missed;
+    if (reads || !line.counts) return;
+    this.#unread++;
+    if (this.#marked) return;
+    this.#divider?.remove();
+    this.#divider = make('div', 'divider', make('span', '', 'New'));
+    batch.append(this.#divider);
+    this.#divided = this.#marked = true;
+  }
+
+  #read() {
+    if (!this.#atEnd || document.hidden || this.#missed) return;
+    this.#unread = 0;
+    this.#marked = false;
+    this.#showUnread();
+  }
+
+  #scrolled() {
+    if (ui.log.clientHeight !== this.#height) return; // it is the page that has changed: stay() comes next
+    this.#atEnd = ui.log.scrollHeight - ui.log.scrollTop - ui.log.clientHeight < 40;
+    this.#read();
+  }
+
+  #showUnread() {
+    ui.new.hidden = this.#atEnd || !this.#unread;
+    ui.new.textContent = `${this.#unread} new`;
+    document.title = this.#whileHidden ? `(${this.#whileHidden}) dynasti` : 'dynasti';
+  }
+
+  #trim() {
+    if (this.lines.length <= MOST_LINES) return;
+    const height = ui.log.scrollHeight;
+    while (this.lines.length > MOST_LINES) {
+      this.lines.shift();
+      this.#removeFirst();
+    }
+    // Safari does not keep in view what is read when something above it goes away.
+    if (!this.#atEnd && !CSS.supports('overflow-anchor', 'auto')) ui.log.scrollTop -= height - ui.log.scrollHeight;
+  }
+
+  /** Takes the oldest line away. The day above those that stay is the first element of all. */
+  #removeFirst() {
+    ui.log.querySelector('.line').remove();
+    for (let second; (second = ui.log.children[1]).matches('.day, .divider'); ) {
+      (second.matches('.day') ? ui.log.firstElementChild : second).remove();
+    }
+    ui.log.children[1].classList.remove('more');
+  }
+}
+
+const log = new Log();
+
+// --- Writing
+
+const unsentElements = new Map(); // by key
+let delivering = false;
+let delivery = null; // aborts the request under way
+let cycle = null; // what Tab completes to: start, words, and which of them stands there
+
+/** Shows what is not accepted yet. A command only when that takes time: its answer will stand for it. */
+function showUnsent(item) {
+  if (saidOf(item.body)) putUnsent(item);
+  else setTimeout(() => putUnsent(item), 500);
+}
+
+function putUnsent(item) {
+  if (unsentElements.has(item.key) || !unsent.items.includes(item)) return;
+  const line = { kind: 'said', own: true, name: seat.name, words: item.body, at: item.at };
+  const element = lineElement(line, false);
+  element.classList.add('unsent');
+  unsentElements.set(item.key, element);
+  ui.unsent.append(element);
+  log.toEnd();
+}
+
+function removeUnsent(item) {
+  unsent.remove(item.key);
+  unsentElements.get(item.key)?.remove();
+  unsentElements.delete(item.key);
+  keepSeat();
+}
+
+/** Sends what stands in the field. Without a connection it waits in the log. */
+function send() {
+  const body = ui.message.value.trimEnd();
+  if (!body) return;
+  ui.problem.textContent = seat.here ? problemOf(body) : 'You are not in the room. Join again first.';
+  if (ui.problem.textContent) return;
+  const item = unsent.add(body, randomKey(), now());
+  keepSeat();
+  setMessage('');
+  showUnsent(item);
+  log.toEnd();
+  deliver();
+}
+
+/** Sends what is unsent, one text after the other: the next only when the room has the one before. */
+async function deliver() {
+  if (delivering) return;
+  delivering = true;
+  while (stream && (stream.open || !lossTimer)) {
+    const item = unsent.next();
+    if (!item || !(await deliverOne(item))) break;
+  }
+  delivering = false;
+}
+
+/** Returns whether the next can go. */
+async function deliverOne(item) {
+  const { token } = seat;
+  delivery = new AbortController();
+  const headers = { 'Idempotency-Key': item.key, 'Content-Type': 'text/plain; charset=utf-8' };
+  const { status, text } = await ask(`/sessions/${token}/lines`, { method: 'POST', body: item.body, headers, signal: delivery.signal });
+  if (status === 204) return accepted(item);
+  if (token !== seat.token) return false; // the answer is about a session that we do not have any more
+  if (status === 404) sessionGone(token);
+  else if (status >= 400 && status < 500) return refused(item, text);
+  else if (stream?.open) lost();
+  return false;
+}
+
+function accepted(item) {
+  removeUnsent(item);
+  const words = saidOf(item.body);
+  if (words) log.add({ kind: 'said', own: true, name: seat.name, words, at: now() });
+  keepLines();
+  return true;
+}
+
+/** Gives a text back that the server does not take, so that it can be mended. */
+function refused(item, reason) {
+  removeUnsent(item);
+  ui.problem.textContent = reason.trim() || 'The server did not take this.';
+  if (!ui.message.value) setMessage(item.body);
+  return true;
+}
+
+/** Asks what to do with what was typed for a room that is not there any more: said late, it may be out of place. */
+function showOffer() {
+  const count = unsent.held.length;
+  ui.offer.hidden = !count || !seat.here;
+  ui.chat.classList.toggle('offers', !ui.offer.hidden);
+  ui.offered.textContent = count === 1 ? '1 message was not sent.' : `${count} messages were not sent.`;
+}
+
+function sendAgain() {
+  unsent.release();
+  afterOffer();
+  deliver();
+}
+
+function discard() {
+  for (const item of unsent.held) removeUnsent(item);
+  afterOffer();
+}
+
+function afterOffer() {
+  keepSeat();
+  showOffer();
+  focusField();
+}
+
+/** A phone shows its keyboard for the field, half a page high: there the focus goes to the log. */
+function focusField() {
+  const field = matchMedia('(pointer: coarse)').matches ? ui.log : ui.message;
+  field.focus({ preventScroll: true });
+}
+
+function setMessage(text) {
+  ui.message.value = text;
+  growField();
+}
+
+/** Makes the field as high as its text; style.css says how far. */
+function growField() {
+  ui.message.style.height = 'auto';
+  ui.message.style.height = `${ui.message.scrollHeight + 2}px`;
+}
+
+function edited() {
+  cycle = null;
+  ui.problem.textContent = '';
+  growField();
+}
+
+function typed(event) {
+  if (event.key === 'Tab') return completeName(event);
+  cycle = null;
+  // 229: Safari tells only so that this Enter ends a composition.
+  const composes = event.isComposing || event.keyCode === 229;
+  if (event.key !== 'Enter' || event.shiftKey || composes) return;
+  event.preventDefault();
+  send();
+}
+
+/** Completes a name, and with every further Tab to the next one. After the last, or with none, Tab moves on as usual. */
+function completeName(event) {
+  if (event.shiftKey || event.ctrlKey || event.altKey || event.metaKey) return;
+  const { value, selectionStart, selectionEnd } = ui.message;
+  const names = people.latestFirst.filter((name) => name !== seat.name);
+  if (cycle) cycle.at++;
+  else if (selectionStart === selectionEnd) cycle = startCycle(completions(value.slice(0, selectionStart), names));
+  if (!cycle?.words[cycle.at]) return void (cycle = null);
+  event.preventDefault();
+  ui.message.setRangeText(cycle.words[cycle.at], cycle.start, selectionEnd, 'end');
+}
+
+function startCycle(found) {
+  return found && { ...found, at: 0 };
+}
+
+// --- Requests
+
+/** Asks the server something. Never fails: with no answer, the status is 0. */
+async function ask(address, options) {
+  try {
+    const answer = await fetch(address, { cache: 'no-store', ...options });
+    return { status: answer.status, text: await answer.text() };
+  } catch {
+    return { status: 0, text: '' };
+  }
+}
+
+function authorization(password) {
+  if (!password) return {};
+  const bytes = new TextEncoder().encode(`:${password}`);
+  return { Authorization: `Basic ${btoa(String.fromCharCode(...bytes))}` };
+}
+
+const BUSY = -1;
+let joining = false;
+
+/** Asks for a session; one at a time, or we would be refused because of ourselves. */
+async function askToJoin(name, password) {
+  if (joining) return { status: BUSY };
+  joining = true;
+  const headers = { 'Content-Type': 'text/plain; charset=utf-8', ...authorization(password) };
+  const answer = await ask('/sessions', { method: 'POST', body: name, headers });
+  joining = false;
+  return answer;
+}
+
+/** Returns the server's words as this page shows them. */
+function wordsOf(text) {
+  return text.trim().replace(/ ?Choose a different name:/, '').replace(/^-- /gm, '');
+}
+
+// --- Who is here
+
+async function askWho() {
+  const { status, text } = await ask('/who', { headers: authorization(seat.password) });
+  ui.peopleProblem.textContent = status === 200 ? '' : 'The server does not answer.';
+  if (status === 200) people.replace(JSON.parse(text).names);
+  showPeople();
+}
+
+function showPeople() {
+  ui.peopleButton.textContent = people.count ? `People (${people.count})` : 'People';
+  ui.ownName.textContent = seat.name;
+  if (!ui.people.open) return;
+  const names = people.latestFirst.sort((a, b) => a.localeCompare(b));
+  ui.names.replaceChildren(...names.map((name) => make('li', '', nameElement(name), name === seat.name ? ' (you)' : '')));
+}
+
+// --- The connection: one stream of events, opened again whenever it ends.
+
+let stream = null; // { abort, heard, open }
+let failures = 0;
+let retryTimer = 0;
+let lossTimer = 0;
+let resting = false; // another tab has our place; we only look in
+
+function openStream() {
+  closeStream();
+  const mine = { abort: new AbortController(), heard: Date.now(), open: false };
+  stream = mine;
+  const ended = () => stream === mine && lost();
+  follow(mine, seat.token).then(ended, ended);
+}
+
+async function follow(mine, token) {
+  const after = lastEvent && `?after=${encodeURIComponent(lastEvent)}`;
+  const answer = await fetch(`/sessions/${token}/events${after}`, { cache: 'no-store', signal: mine.abort.signal });
+  if (stream !== mine) return;
+  if (answer.status === 404) return sessionGone(token);
+  if (!answer.ok) throw new Error(`status ${answer.status}`);
+  opened(mine);
+  await readEvents(mine, answer.body.getReader());
+}
+
+async function readEvents(mine, body) {
+  const [events, decoder] = [new EventReader(), new TextDecoder()];
+  for (;;) {
+    const { done, value } = await body.read();
+    if (done) return;
+    mine.heard = Date.now();
+    for (const event of events.read(decoder.decode(value, { stream: true }))) if (stream === mine) heard(event);
+  }
+}
+
+function opened(mine) {
+  Object.assign(mine, { open: true, heard: Date.now() });
+  failures = 0;
+  noticeNoLoss();
+  log.quiet();
+  tellTabs();
+  deliver();
+  if (resting) setTimeout(() => resting && stream === mine && rest(), LOOKED_IN);
+  else askWho();
+}
+
+function closeStream() {
+  clearTimeout(retryTimer);
+  stream?.abort.abort();
+  stream = null;
+}
+
+/** The connection is lost: what was on its way is tried again later, by the same key. */
+function lost() {
+  closeStream();
+  delivery?.abort();
+  noticeLoss();
+  retryTimer = setTimeout(connect, pause(failures++));
+}
+
+function noticeLoss() {
+  lossTimer ||= setTimeout(() => showState(LOST), LOSS_SHOWN);
+}
+
+function noticeNoLoss() {
+  clearTimeout(lossTimer);
+  lossTimer = 0;
+  showState('');
+}
+
+function showState(words, canJoinAgain = false) {
+  ui.status.textContent = words;
+  ui.again.hidden = !canJoinAgain;
+  ui.chat.classList.toggle('lost', Boolean(words));
+  log.stay();
+}
+
+function connect() {
+  clearTimeout(retryTimer);
+  if (!seat.here) return;
+  if (seat.token) openStream();
+  else rejoin();
+}
+
+/** Connections can die without a word, on phones above all. A server that lives pings. */
+function watch() {
+  const limit = stream?.open ? STREAM_SILENT : ANSWER_LATE;
+  if (!stream || Date.now() - stream.heard < limit) return;
+  if (!stream.open) return lost();
+  noticeLoss();
+  delivery?.abort();
+  openStream();
+}
+
+/** Somebody looks at the page (again): it must have a stream that lives. */
+function wake() {
+  if (!seat.here || !claimed) return;
+  resting = false;
+  makeRoom();
+  if (!stream) connect();
+  else if (Date.now() - stream.heard > STREAM_STALE) openStream();
+}
+
+/** Makes room for a tab that is looked at. Now and then we look in, so that our session lives on. */
+function rest() {
+  resting = true;
+  closeStream();
+  tellTabs();
+  retryTimer = setTimeout(connect, LOOK_IN);
+}
+
+// --- The session
+
+function heard({ id, kind, data }) {
+  if (id) lastEvent = id;
+  if (kind === 'ping') return;
+  if (kind === 'welcome') welcomed(data);
+  if (kind === 'note') called(renamedTo(data.text));
+  if (kind === 'said') people.hear(data.from);
+  if (kind === 'news') tellNews(data);
+  log.add(lineOf(kind, data, seat.name));
+  keepLinesSoon();
+  if (kind === 'bye') saidBye(data.text);
+}
+
+function tellNews({ text, from }) {
+  people.news(text, from);
+  showPeople();
+}
+
+function welcomed({ from, at }) {
+  if (from) seat.name = from;
+  seat.skew = skewOf(at, Date.now());
+  keepSeat();
+  showPeople();
+}
+
+/** Our name has changed. */
+function called(name) {
+  if (!name) return;
+  people.news(` is now known as ${name}.`, seat.name);
+  seat.name = name;
+  keep('localStorage', 'name', name);
+  keepSeat();
+  showPeople();
+}
+
+/** Takes a seat that the server has given us. */
+function enter(token, name, password) {
+  Object.assign(seat, { here: true, token, name, password });
+  unsent.hold(); // it was typed for the room that was
+  lastEvent = '';
+  if (log.lines.length) log.divide('You have joined again. What was said in between is not here.');
+  keepSeat();
+  keepLines();
+  showChat();
+  showOffer();
+  openStream();
+  makeRoom();
+}
+
+/** The server does not know our session any more: it was away too long, or the server is a new one. */
+function sessionGone(token) {
+  if (token !== seat.token) return; // we know already
+  closeStream();
+  seat.token = '';
+  keepSeat();
+  rejoin();
+}
+
+/** Takes a session under the same name again. */
+async function rejoin() {
+  const { status, text } = await askToJoin(seat.name, seat.password);
+  if (!seat.here || status === BUSY) return;
+  // The name may be held by a connection of our own that is dead: the server finds out within seconds.
+  const perhapsOurs = status === 409 && text.includes('If that is you') && failures < 4;
+  if (status === 201) enter(text.trim(), seat.name, seat.password);
+  else if (status === 0 || status >= 500 || perhapsOurs) lost(); // it stops, or is full: later, perhaps
+  else ended(wordsOf(text));
+}
+
+function saidBye(words) {
+  if (words !== STOPPED) return ended('You are not in the room any more.');
+  seat.token = '';
+  keepSeat();
+  lost(); // perhaps it starts again
+}
+
+/** We are out, and only the reader decides about coming back. */
+function ended(words) {
+  closeStream();
+  noticeNoLoss();
+  Object.assign(seat, { here: false, token: '' });
+  keepSeat();
+  keepLines();
+  showOffer();
+  showState(words, true);
+  tellTabs();
+}
+
+async function joinAgain() {
+  const { status, text } = await askToJoin(seat.name, seat.password);
+  if (status === BUSY) return;
+  if (status === 201) return enter(text.trim(), seat.name, seat.password);
+  if (status === 0) return showState('The server does not answer.', true);
+  showJoining(seat.name, wordsOf(text), status === 401);
+}
+
+/** The form. An empty name is for the server to judge: it may have guests. */
+async function join(event) {
+  event.preventDefault();
+  const [name, password] = [ui.name.value.trim(), ui.password.value];
+  const { status, text } = await askToJoin(name, password);
+  if (status === BUSY) return;
+  if (status !== 201) return showJoining(name, status ? wordsOf(text) : 'The server does not answer. Try again.', status === 401);
+  if (name) keep('localStorage', 'name', name);
+  enter(text.trim(), name, password);
+}
+
+function leave() {
+  ask(`/sessions/${seat.token}`, { method: 'DELETE', keepalive: true });
+  const { name } = seat;
+  closeStream();
+  forget();
+  showJoining(name);
+}
+
+/** Forgets the session and what was said in it. */
+function forget() {
+  noticeNoLoss();
+  Object.assign(seat, { here: false, token: '', password: '' });
+  for (const item of unsent.items) removeUnsent(item);
+  lastEvent = '';
+  log.clear();
+  keepSeat();
+  keepLines();
+  tellTabs();
+}
+
+function showJoining(name, refusal = '', asksPassword = false) {
+  ui.people.close();
+  ui.chat.hidden = true;
+  ui.joining.hidden = false;
+  ui.name.value = name;
+  ui.refusal.textContent = refusal;
+  if (asksPassword) ui.asked.hidden = false;
+  const field = asksPassword ? ui.password : ui.name;
+  field.focus();
+  field.select();
+}
+
+function showChat() {
+  showState('');
+  showPeople();
+  if (!ui.chat.hidden) return;
+  ui.joining.hidden = true;
+  ui.chat.hidden = false;
+  growField();
+  log.toEnd();
+  focusField();
+}
+
+// --- The other tabs of this browser
+
+const tabs = globalThis.document && globalThis.BroadcastChannel ? new BroadcastChannel('dynasti') : null;
+const thisTab = globalThis.document ? randomKey() : '';
+const otherTabs = new Map();
+let hiddenSince = 0;
+let claimed = false; // our session is no other tab's
+
+function tell(message) {
+  tabs?.postMessage({ from: thisTab, ...message });
+}
+
+function tellTabs() {
+  tell({ kind: 'state', tab: { id: thisTab, open: Boolean(stream), hiddenSince } });
+}
+
+/** Asks who has a stream, and then the longest hidden to close theirs. A frozen tab does not answer: it has none. */
+function makeRoom() {
+  otherTabs.clear();
+  tell({ kind: 'roll call' });
+  setTimeout(() => tabsToClose([...otherTabs.values()]).forEach((to) => tell({ kind: 'rest', to })), 150);
+}
+
+const TAB_MESSAGES = {
+  'roll call': () => tellTabs(),
+  state: ({ tab }) => otherTabs.set(tab.id, tab),
+  rest: ({ to }) => to === thisTab && stream && document.hidden && rest(),
+  'whose session': ({ from, token }) => claimed && token === seat.token && token && tell({ kind: 'ours', to: from }),
+  ours: ({ to }) => to === thisTab && duplicated(),
+};
+
+/** A duplicated tab has a copy of what the other keeps. Two cannot share a session: the newer one takes its own. */
+function duplicated() {
+  const { name } = seat;
+  if (!seat.here) return;
+  closeStream();
+  unsent = new Unsent(); // they are the other tab's to send
+  ui.unsent.replaceChildren();
+  unsentElements.clear();
+  forget();
+  showJoining(`${name} 2`, `${name} is here in another tab. Choose a name for this one:`);
+}
+
+// --- Panels
+
+function openPanel(panel, opener) {
+  panel.showModal();
+  panel.addEventListener('close', () => opener.focus(), { once: true });
+}
+
+function openPeople() {
+  openPanel(ui.people, ui.peopleButton);
+  showPeople();
+  askWho();
+}
+
+function openInvite() {
+  openPanel(ui.invite, ui.inviteButton);
+  ui.address.value = `${location.origin}/`;
+  ui.copied.textContent = '';
+  ui.code.src = '/invite.svg';
+  if (isLocal(location.hostname)) {
+    ui.reach.textContent = 'Only this device can open this address. Others need the one that the server shows when it starts.';
+    ui.hint.hidden = true;
+  }
+}
+
+/** The old way: browsers keep navigator.clipboard for HTTPS. */
+function copyAddress() {
+  ui.address.focus();
+  ui.address.select();
+  const copied = document.execCommand('copy');
+  ui.copied.textContent = copied ? 'Copied.' : 'It is selected: copy it now.';
+}
+
+// --- The start
+
+/** Tells style.css how much of the page is visible: on iOS the keyboard covers it and only this knows. */
+function fit() {
+  const { height, offsetTop, scale } = visualViewport;
+  const zoomed = scale > 1.01; // by two fingers: then the page is to stay as it is
+  document.documentElement.style.setProperty('--height', zoomed ? '100dvh' : `${height}px`);
+  document.documentElement.style.setProperty('--top', zoomed ? '0' : `${offsetTop}px`);
+}
+
+function visibilityChanged() {
+  hiddenSince = document.hidden ? Date.now() : 0;
+  log.seen();
+  if (document.hidden) keepAll();
+  else wake();
+  tellTabs();
+}
+
+function keepAll() {
+  keepSeat();
+  keepLines();
+}
+
+/** The page may never run again: a stream that it kept would only take a connection. */
+function goToSleep() {
+  keepAll();
+  closeStream();
+  claimed = false;
+  tellTabs();
+}
+
+/** Goes on after a reload, or asks for a name. */
+function resume() {
+  const was = kept('sessionStorage', 'seat');
+  if (!was?.here) {
+    claimed = true;
+    return showJoining(kept('localStorage', 'name') ?? '');
+  }
+  const { unsent: items, ...rest } = was;
+  Object.assign(seat, rest);
+  unsent = new Unsent(items);
+  const { lines = [], lastEvent: last = '' } = kept('sessionStorage', 'lines') ?? {};
+  lastEvent = last;
+  log.restore(lines);
+  unsent.items.forEach(putUnsent);
+  showChat();
+  showOffer();
+  claim();
+}
+
+/** Goes on with our session, unless another tab has it. */
+function claim() {
+  resting = false;
+  tell({ kind: 'whose session', token: seat.token });
+  setTimeout(() => {
+    claimed = true;
+    if (!seat.here) return;
+    connect();
+    makeRoom();
+  }, 100);
+}
+
+function on(target, names, listener) {
+  for (const name of names.split(' ')) target.addEventListener(name, listener);
+}
+
+function listen() {
+  on(ui.join, 'submit', join);
+  on(ui.write, 'submit', (event) => (event.preventDefault(), send()));
+  on(ui.send, 'mousedown', (event) => event.preventDefault()); // the field keeps the focus, and a phone its keyboard
+  on(ui.message, 'keydown', typed);
+  on(ui.message, 'blur pointerdown', () => (cycle = null));
+  on(ui.message, 'input', edited);
+  on(ui.sendAgain, 'click', sendAgain);
+  on(ui.discard, 'click', discard);
+  on(ui.again, 'click', joinAgain);
+  on(ui.leave, 'click', leave);
+  on(ui.peopleButton, 'click', openPeople);
+  on(ui.inviteButton, 'click', openInvite);
+  on(ui.copy, 'click', copyAddress);
+  for (const panel of [ui.people, ui.invite]) {
+    on(panel, 'click', ({ target }) => (target === panel || target.matches('.close')) && panel.close());
+  }
+  on(document, 'visibilitychange', visibilityChanged);
+  on(globalThis, 'pagehide', goToSleep);
+  on(document, 'freeze', goToSleep);
+  on(document, 'resume', claim);
+  on(globalThis, 'pageshow', ({ persisted }) => persisted && claim());
+  on(globalThis, 'online', () => seat.here && claimed && connect());
+  on(globalThis, 'offline', () => stream && openStream()); // no network, yet a server on this device goes on
+  if (globalThis.visualViewport) on(visualViewport, 'resize scroll', fit);
+  if (tabs) on(tabs, 'message', ({ data }) => TAB_MESSAGES[data.kind]?.(data));
+}
+
+if (globalThis.document) {
+  hiddenSince = document.hidden ? Date.now() : 0;
+  listen();
+  log.start();
+  setInterval(watch, 5_000);
+  resume();
+}

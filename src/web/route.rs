@@ -1,0 +1,123 @@
+//! What a request asks for. Pure: a method and a path go in.
+
+use super::sessions::Token;
+
+/// The three files of the page, which are all that there is to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum File {
+    Page,
+    Script,
+    Style,
+}
+
+/// What a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Route {
+    /// A part of the page.
+    File(File),
+    /// The QR code of the page's address.
+    Invite,
+    /// A session begins.
+    Join,
+    /// What a session hears.
+    Events(Token),
+    /// A session says lines.
+    Lines(Token),
+    /// A session leaves.
+    Leave(Token),
+    /// Lines are said under a name, without a session.
+    Say,
+    /// Who is here.
+    Who,
+    /// The room's figures.
+    Metrics,
+}
+
+/// Why there is no such thing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoRoute {
+    /// Nothing is at that path.
+    Path,
+    /// What is there takes these methods.
+    Method(&'static str),
+}
+
+/// Finds what is asked for. HEAD asks for what GET does.
+pub(super) fn route(method: &str, path: &str) -> Result<Route, NoRoute> {
+    const GET: &str = "GET, HEAD";
+    let method = if method == "HEAD" { "GET" } else { method };
+    let (allowed, route) = match path {
+        "/" => (GET, Route::File(File::Page)),
+        "/app.js" => (GET, Route::File(File::Script)),
+        "/style.css" => (GET, Route::File(File::Style)),
+        "/invite.svg" => (GET, Route::Invite),
+        "/who" => (GET, Route::Who),
+        "/metrics" => (GET, Route::Metrics),
+        "/say" => ("POST", Route::Say),
+        "/sessions" => ("POST", Route::Join),
+        _ => session(path).ok_or(NoRoute::Path)?,
+    };
+    if allowed.split(", ").any(|one| one == method) { Ok(route) } else { Err(NoRoute::Method(allowed)) }
+}
+
+/// Finds what is asked of a session, and with which method.
+fn session(path: &str) -> Option<(&'static str, Route)> {
+    let rest = path.strip_prefix("/sessions/")?;
+    let (token, what) = rest.split_once('/').unwrap_or((rest, ""));
+    let token = Token::read(token)?;
+    match what {
+        "" if !rest.contains('/') => Some(("DELETE", Route::Leave(token))),
+        "events" => Some(("GET, HEAD", Route::Events(token))),
+        "lines" => Some(("POST", Route::Lines(token))),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOKEN: &str = "00112233445566778899aabbccddeeff";
+
+    #[test]
+    fn each_thing_has_its_path_and_its_methods() {
+        let token = Token::read(TOKEN).expect("it is one");
+        for (method, path, expected) in [
+            ("GET", "/", Ok(Route::File(File::Page))),
+            ("HEAD", "/app.js", Ok(Route::File(File::Script))),
+            ("POST", "/", Err(NoRoute::Method("GET, HEAD"))),
+            ("POST", "/sessions", Ok(Route::Join)),
+            ("GET", "/sessions", Err(NoRoute::Method("POST"))),
+            ("GET", &format!("/sessions/{TOKEN}/events"), Ok(Route::Events(token))),
+            ("POST", &format!("/sessions/{TOKEN}/lines"), Ok(Route::Lines(token))),
+            ("DELETE", &format!("/sessions/{TOKEN}"), Ok(Route::Leave(token))),
+            ("BREW", "/who", Err(NoRoute::Method("GET, HEAD"))),
+            ("get", "/who", Err(NoRoute::Method("GET, HEAD"))),
+        ] {
+            assert_eq!(route(method, path), expected, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn there_is_nothing_anywhere_else() {
+        for path in [
+            "/index.html",
+            "//",
+            "/./app.js",
+            "/../app.js",
+            "/%61pp.js",
+            "/app.js/",
+            "/WHO",
+            "/sessions/",
+            "/sessions/x",
+            &format!("/sessions/{TOKEN}/"),
+            &format!("/sessions/{TOKEN}/events/"),
+            &format!("/sessions/{}", TOKEN.to_uppercase()),
+            &format!("/sessions/{TOKEN}0"),
+            &format!("/sessions/+{}", &TOKEN[1..]),
+            "*",
+        ] {
+            assert_eq!(route("GET", path), Err(NoRoute::Path), "{path}");
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! One event stream: it writes what its session hears, for as long as the browser reads it, or until another stream of the same
+//! session begins.
+
+use std::convert::Infallible;
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_channel::Receiver;
+use futures_lite::FutureExt;
+use smol::{Async, Timer};
+
+use super::Context;
+use super::events::{self, Heard};
+use super::sessions::{Feed, Session};
+use crate::access::ready::{readable, writable};
+use crate::room::Written;
+use crate::text::message::Message;
+
+/// How often something is written: a page takes a connection for lost that is silent for 35 s. The contract's numbers.
+const PING_EVERY: Duration = Duration::from_secs(15);
+
+/// What a browser may send after its request, in bytes. It has nothing to say here.
+const ENOUGH: usize = 64 * 1024;
+
+/// The head of the answer. Its body ends with the connection: an event stream has no length, and chunks would only be framing.
+/// Proxies are asked not to hold it back.
+pub(super) const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n\
+    X-Accel-Buffering: no\r\nX-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\nConnection: close\r\n\r\n";
+
+/// Why a stream ends.
+enum Ended {
+    /// The session's last words are written.
+    Over,
+    /// Another stream of the session has begun.
+    Replaced,
+    /// The browser has gone, or the network.
+    Lost,
+}
+
+/// Writes a session's events after this one, or after the last that was sent.
+pub(super) async fn run(stream: &Arc<Async<TcpStream>>, session: &Session, context: &Context, after: Option<u64>) {
+    let replaced = context.sessions.begin_stream(session, stream);
+    let feed = async { Some(session.feed.lock().await) }.or(async {
+        let _ = replaced.recv().await;
+        None
+    });
+    let Some(mut feed) = feed.await else { return };
+    let mut streaming = Streaming { stream, context, feed: &mut feed, replaced: &replaced, discarded: 0 };
+    let ended = match streaming.run(after).await {
+        Ok(ended) => ended,
+        Err(_) => Ended::Lost,
+    };
+    // Until another stream reads on, nobody who types waits for this reader.
+    feed.reader.pause();
+    match ended {
+        Ended::Replaced => {}
+        // The last words were written, and perhaps not received: the session can hear them again for a while.
+        Ended::Over | Ended::Lost => context.sessions.end_stream(session),
+    }
+}
+
+struct Streaming<'a> {
+    stream: &'a Async<TcpStream>,
+    context: &'a Context,
+    feed: &'a mut Feed,
+    replaced: &'a Receiver<Infallible>,
+    /// How much the browser has sent, which nobody reads.
+    discarded: usize,
+}
+
+/// What a stream that has nothing to write waits for.
+enum Woken {
+    /// There may be more to hear.
+    More,
+    /// It is time for a sign of life.
+    Ping,
+    Ended(Ended),
+}
+
+impl Streaming<'_> {
+    async fn run(&mut self, after: Option<u64>) -> io::Result<Ended> {
+        if !self.write(HEAD).await? {
+            return Ok(Ended::Replaced);
+        }
+        let mut position = self.feed.position(after);
+        let missing = self.feed.missing_after(position);
+        if missing > 0 {
+            let note = Message::events_missed(missing);
+            let line = note.texts().next().unwrap_or_default();
+            let (at, number) = (std::time::SystemTime::now(), position);
+            let heard = Heard { line, at, author: None, last: false };
+            if !self.write(&events::event(number, heard)).await? {
+                return Ok(Ended::Replaced);
+            }
+            position += missing;
+        }
+        if self.feed.is_over() && self.feed.after(position).is_none() {
+            // Whoever asks has not received the last words.
+            position -= 1;
+        }
+        // At once if there is nothing to tell: some browsers return from a request only when the first byte of the body is there.
+        let mut ping = Instant::now();
+        loop {
+            if let Some((events, last)) = self.feed.after(position) {
+                if !self.write(&events).await? {
+                    return Ok(Ended::Replaced);
+                }
+                position = last;
+                self.feed.sent(last);
+                ping = Instant::now() + PING_EVERY;
+                continue;
+            }
+            if self.feed.is_over() {
+                return Ok(Ended::Over);
+            }
+            if self.feed.read(&self.context.room).await != Written::All || self.feed.after(position).is_some() {
+                continue;
+            }
+            match self.wait(ping).await? {
+                Woken::More => {}
+                Woken::Ended(ended) => return Ok(ended),
+                Woken::Ping => {
+                    if !self.write(events::PING).await? {
+                        return Ok(Ended::Replaced);
+                    }
+                    ping = Instant::now() + PING_EVERY;
+                }
+            }
+        }
+    }
+
+    /// Waits until something is to be done.
+    async fn wait(&mut self, ping: Instant) -> io::Result<Woken> {
+        let more = async {
+            // An error means that the reader is to end, which is learned by reading.
+            let _ = self.feed.reader.notified().await;
+            Ok(Woken::More)
+        };
+        let replaced = async {
+            let _ = self.replaced.recv().await;
+            Ok(Woken::Ended(Ended::Replaced))
+        };
+        let ping = async {
+            Timer::at(ping).await;
+            Ok(Woken::Ping)
+        };
+        let gone = async {
+            readable(self.stream).await?;
+            let mut buffer = [0; 1024];
+            match self.stream.get_ref().read(&mut buffer) {
+                Ok(read) => {
+                    self.discarded += read;
+                    let enough = read == 0 || self.discarded > ENOUGH;
+                    Ok(if enough { Woken::Ended(Ended::Lost) } else { Woken::More })
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Woken::More),
+                Err(error) => Err(error),
+            }
+        };
+        more.or(replaced).or(gone).or(ping).await
+    }
+
+    /// Writes bytes. Returns whether all are written; if not, another stream has begun.
+    async fn write(&mut self, mut bytes: &[u8]) -> io::Result<bool> {
+        while !bytes.is_empty() {
+            match self.stream.get_ref().write(bytes) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => bytes = &bytes[written..],
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.feed.reader.pause();
+                    let more = async {
+                        writable(self.stream).await?;
+                        Ok(true)
+                    };
+                    let replaced = async {
+                        let _ = self.replaced.recv().await;
+                        Ok::<_, io::Error>(false)
+                    };
+                    if !more.or(replaced).await? {
+                        return Ok(false);
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,585 @@
+//! Browsers, and scripts that speak HTTP: sessions and their streams, requests without a session, and who is kept out.
+
+use crate::browser::Browser;
+use crate::harness::{GOODBYE, PERHAPS, PROMPT, Scratch, Server, taken};
+use rustix::process::Signal;
+use std::time::Duration;
+
+// ---- a member like any other
+
+#[test]
+fn a_browser_and_nc_talk_with_each_other() {
+    let (mut server, browser) = Server::with_page(&[]);
+    let mut bob = server.join("Bob");
+    let mut ann = browser.joins("Ann");
+    bob.hears("Ann has joined the chat.");
+    ann.says("hello\n  two \u{1b}[31mred\n\nthree");
+    bob.hears_each(["Ann: hello", "Ann:   two red", "Ann: three"]);
+    bob.says("hi \"Ann\" \\ </script>");
+    let said = ann.hears("said", "Bob: hi \"Ann\" \\ </script>");
+    assert_eq!(
+        (said.field("from").as_deref(), said.field("words").as_deref()),
+        (Some("Bob"), Some("hi \"Ann\" \\ </script>"))
+    );
+    assert!(said.field("at").is_some_and(|at| at.len() == 20 && at.ends_with('Z')), "{said:?}");
+    ann.says("/me waves\n//slash\n/msg bob psst\n/nick Bea\n/dance");
+    bob.hears_each(["* Ann waves", "Ann: /slash", "Ann (private): psst", "Ann is now known as Bea."]);
+    ann.hears("note", "-- * Ann waves");
+    ann.hears("note", "-- To Bob (private): psst");
+    ann.hears("note", "-- You are now known as Bea.");
+    ann.hears("note", "-- There is no /dance. Try /help, or //dance to say /dance.");
+    bob.says("/me nods");
+    assert_eq!(ann.hears("action", "* Bob nods").field("words").as_deref(), Some("nods"));
+    bob.says("/reply secret");
+    assert_eq!(ann.hears("private", "Bob (private): secret").field("from").as_deref(), Some("Bob"));
+    server.operator("lunch");
+    assert_eq!(ann.hears("server", "[SERVER]: lunch").field("words").as_deref(), Some("lunch"));
+    bob.hears_each(["-- * Bob nods", "-- To Bea (private): secret", "[SERVER]: lunch"]);
+    bob.says("/nick Bobby");
+    ann.hears("news", "Bob is now known as Bobby.");
+    drop(bob);
+    assert_eq!(ann.hears("news", "Bobby has left the chat.").field("from").as_deref(), Some("Bobby"));
+}
+
+#[test]
+fn a_session_has_a_name_by_the_same_rules() {
+    let (server, browser) = Server::with_page(&[]);
+    let mut bob = server.join("Bob");
+    let refused = browser.asks("POST /sessions", "bob");
+    assert_eq!((refused.status, refused.body), (409, format!("{}\n{PERHAPS}\n", taken("bob"))));
+    for (name, words) in [
+        ("", "Please enter a non-empty name:\n"),
+        ("  \t", "Please enter a non-empty name:\n"),
+        ("admin", "Name \"admin\" can't be used: it is reserved. Choose a different name:\n"),
+    ] {
+        let refused = browser.asks("POST /sessions", name);
+        assert_eq!((refused.status, refused.body.as_str()), (409, words), "{name:?}");
+    }
+    assert_eq!(browser.asks("POST /sessions", &"x".repeat(5000)).status, 413);
+    let _ann = browser.joins("Ann");
+    bob.hears("Ann has joined the chat.");
+    let mut guest = server.guest();
+    guest.is_refused("Ann", "Ann");
+}
+
+#[test]
+fn an_empty_name_is_a_guest_where_there_are_guests() {
+    let (server, browser) = Server::with_page(&["--guests"]);
+    let mut bob = server.join("Bob");
+    assert_eq!(browser.asks("POST /sessions", "").status, 201);
+    bob.hears("Guest1 has joined the chat.");
+}
+
+#[test]
+fn who_leaves_is_gone_at_once_and_hears_so() {
+    let (server, browser) = Server::with_page(&[]);
+    let mut bob = server.join("Bob");
+    let mut ann = browser.joins("Ann");
+    bob.hears("Ann has joined the chat.");
+    assert_eq!(browser.asks(&format!("DELETE /sessions/{}", ann.token), "").status, 204);
+    bob.hears("Ann has left the chat.");
+    ann.hears("bye", "-- Bye!");
+    ann.hears_the_end();
+    for request in ["DELETE /sessions/{}", "GET /sessions/{}/events", "POST /sessions/{}/lines"] {
+        assert_eq!(browser.asks(&request.replace("{}", &ann.token), "").status, 404, "{request}");
+    }
+    let mut cid = browser.joins("Cid");
+    bob.hears("Cid has joined the chat.");
+    cid.says("/quit\nnobody hears this");
+    cid.hears("bye", "-- Bye!");
+    bob.hears("Cid has left the chat.");
+    bob.says("/who");
+    bob.hears("-- 1 here: Bob");
+}
+
+#[test]
+fn who_is_sent_away_hears_why_at_the_stream_that_is_open_or_the_next_one() {
+    let (mut server, browser) = Server::with_page(&[]);
+    let mut bob = server.join("Bob");
+    let mut ann = browser.joins("Ann");
+    bob.hears("Ann has joined the chat.");
+    server.operator("/kick Ann enough");
+    ann.hears("bye", "-- The operator has ended your connection: enough");
+    ann.hears_the_end();
+    bob.hears("Ann has left the chat (kicked: enough).");
+    let mut cid = browser.joins("Cid");
+    bob.hears("Cid has joined the chat.");
+    cid.loses_the_stream();
+    server.operator("/kick Cid");
+    bob.hears("Cid has left the chat (kicked).");
+    assert_eq!(browser.asks(&format!("POST /sessions/{}/lines", ann.token), "x").status, 404);
+    cid.comes_back("");
+    cid.hears("bye", "-- The operator has ended your connection.");
+    cid.hears_the_end();
+    // Again, to a page that has not received it.
+    cid.last = 0;
+    cid.comes_back("");
+    cid.hears("bye", "-- The operator has ended your connection.");
+    cid.hears_the_end();
+}
+
+#[test]
+fn the_server_says_goodbye_to_streams_and_stops_in_time() {
+    let (mut server, browser) = Server::with_page(&[]);
+    let mut ann = browser.joins("Ann");
+    let _idle = browser.dial();
+    server.signal(Signal::TERM);
+    ann.hears("bye", GOODBYE);
+    ann.hears_the_end();
+    assert_eq!(server.exits_within(Duration::from_secs(2)).code(), Some(0));
+}
+
+// ---- streams that end and begin again
+
+#[test]
+fn who_comes_back_misses_nothing_and_hears_nothing_twice() {
+    let (server, browser) = Server::with_page(&[]);
+    let mut bob = server.join("Bob");
+    let mut ann = browser.joins("Ann");
+    bob.hears("Ann has joined the chat.");
+    bob.says("one");
+    ann.hears("said", "Bob: one");
+    ann.loses_the_stream();
+    bob.says("two");
+    bob.says("/msg Ann three");
+    bob.hears("-- To Ann (private): three");
+    ann.says("I write without a stream");
+    bob.hears("Ann: I write without a stream");
+    bob.says("four");
+    ann.comes_back("");
+    ann.hears("said", "Bob: two");
+    ann.hears("private", "Bob (private): three");
+    ann.hears("said", "Bob: four");
+    // What was written may not have been received.
+    let last = ann.last;
+    ann.last = last - 2;
+    ann.comes_back(&format!("?after={}", last - 2));
+    ann.hears("private", "Bob (private): three");
+    ann.hears("said", "Bob: four");
+    bob.says("five");
+    ann.hears("said", "Bob: five");
+    // Numbers that are no events of this session lead to no others.
+    ann.comes_back("?after=99999999");
+    bob.says("six");
+    ann.hears("said", "Bob: six");
+}
+
+#[test]
+fn last_event_id_counts_as_a_browser_sends_it() {
+    let (server, browser) = Server::with_page(&[]);
+    let mut bob = server.join("Bob");
+    let ann = browser.joins("Ann");
+    bob.hears("Ann has joined the chat.");
+    bob.says("one");
+    let mut stream = browser.dial();
+    let (token, address) = (&ann.token, browser.address);
+    stream.sends(format!("GET /sessions/{token}/events HTTP/1.1\r\nHost: {address}\r\nLast-Event-ID: 0\r\n\r\n"));
+    let head = stream.hears_until("\r");
+    assert!(head.contains(&"Content-Type: text/event-stream\r".to_owned()), "{head:?}");
+    stream.hears_each(["id: 1", "event: welcome"]);
+}
+
+#[test]
+fn a_second_stream_ends_the_first() {
+    let (server, browser) = Server::with_page(&[]);
+    let mut bob = server.join("Bob");
+    let mut ann = browser.joins("Ann");
+    bob.hears("Ann has joined the chat.");
+    let mut again = browser.member(&ann.token);
+    ann.hears_the_end();
+    bob.says("hello");
+    again.hears("said", "Bob: hello");
+}
+
+#[test]
+fn whoever_goes_back_too_far_is_told_how_much_is_missing() {
+    let (server, browser) = Server::with_page(&["--rate", "0"]);
+    let mut bob = server.join("Bob");
+    let mut ann = browser.joins("Ann");
+    bob.hears("Ann has joined the chat.");
+    for n in 0..400 {
+        bob.says(&n.to_string());
+        ann.hears("said", &format!("Bob: {n}"));
+    }
+    ann.last = 0;
+    ann.comes_back("?after=1");
+    ann.last = 0;
+    let note = ann.next().expect("a note");
+    assert!(note.field("text").is_some_and(|text| text.starts_with("-- … lines that were missed here: ")), "{note:?}");
+    let next = ann.next().expect("what is kept");
+    assert!(next.field("text").is_some_and(|text| text.starts_with("Bob: ")), "{next:?}");
+    assert!((250..=260).contains(&(401 - next.number)), "{} are kept", 401 - next.number);
+}
+
+#[test]
+fn a_session_without_a_stream_is_given_up_when_its_name_is_asked_for_from_the_same_address() {
+    let (server, browser) = Server::with_page(&[]);
+    let mut bob = server.join("Bob");
+    let mut ann = browser.joins("Ann");
+    bob.hears("Ann has joined the chat.");
+    assert_eq!(browser.asks("POST /sessions", "Ann").status, 409);
+    ann.loses_the_stream();
+    // Until the server sees the end of the stream, it is asked for as of any member.
+    let again = std::iter::repeat_with(|| browser.asks("POST /sessions", "Ann")).find(|answer| answer.status == 201);
+    assert!(again.is_some());
+    bob.hears_each(["Ann has left the chat (connection lost).", "Ann has joined the chat."]);
+    // By nc the answer is the usual one, and the name is free after it.
+    let mut guest = server.dial();
+    guest.hears(PROMPT);
+    guest.is_refused("Ann", "Ann");
+    bob.hears("Ann has left the chat (connection lost).");
+    guest.joins("Ann");
+}
+
+#[test]
+fn a_session_without_a_stream_is_too_slow_like_anybody() {
+    let (server, browser) = Server::with_page(&["--rate", "0"]);
+    let [mut bob, mut cid] = server.room(["Bob", "Cid"]);
+    let mut ann = browser.joins("Ann");
+    bob.hears("Ann has joined the chat.");
+    cid.hears("Ann has joined the chat.");
+    ann.loses_the_stream();
+    for n in 0..1100 {
+        bob.says(&n.to_string());
+        if cid.hears_one("a line, or the end", |_| true) != format!("Bob: {n}") {
+            break;
+        }
+    }
+    bob.hears("Ann has left the chat (too slow).");
+    ann.comes_back("");
+    let end = std::iter::from_fn(|| ann.next()).last().expect("it ends");
+    assert_eq!(end.kind, "bye");
+}
+
+// ---- lines
+
+#[test]
+fn a_request_that_is_repeated_says_nothing_twice() {
+    let (server, browser) = Server::with_page(&[]);
+    let mut bob = server.join("Bob");
+    let ann = browser.joins("Ann");
+    bob.hears("Ann has joined the chat.");
+    let lines = format!("POST /sessions/{}/lines", ann.token);
+    for (key, text) in [("a", "one"), ("a", "one"), ("b", "two"), ("a", "one")] {
+        assert_eq!(browser.asks_with(&lines, &format!("Idempotency-Key: {key}\r\n"), text).status, 204);
+    }
+    bob.hears_each(["Ann: one", "Ann: two"]);
+    assert_eq!(browser.asks(&lines, &"x\n".repeat(33 * 1024)).status, 413);
+    assert_eq!(browser.asks_with(&lines, &format!("Idempotency-Key: {}\r\n", "k".repeat(200)), "x").status, 400);
+    ann.says("end");
+    bob.hears("Ann: end");
+}
+
+#[test]
+fn the_lines_of_one_request_are_heard_as_one_block() {
+    let (server, browser) = Server::with_page(&[]);
+    let mut bob = server.join("Bob");
+    let ann = browser.joins("Ann");
+    bob.hears("Ann has joined the chat.");
+    let lines: Vec<String> = (0..200).map(|n| n.to_string()).collect();
+    std::thread::scope(|scope| {
+        scope.spawn(|| ann.says(&lines.join("\n")));
+        scope.spawn(|| (0..20).for_each(|_| assert_eq!(browser.asks("POST /say?name=cron", "tick").status, 204)));
+        let mut heard = Vec::new();
+        while heard.len() < 220 {
+            heard.push(bob.next_line().expect("Bob stays"));
+        }
+        let first = heard.iter().position(|line| line == "Ann: 0").expect("it is said");
+        let expected: Vec<String> = lines.iter().map(|n| format!("Ann: {n}")).collect();
+        assert_eq!(heard[first..first + 200], expected);
+    });
+}
+
+#[test]
+fn scripts_say_something_without_joining() {
+    let (server, browser) = Server::with_page(&[]);
+    let mut bob = server.join("Bob");
+    assert_eq!(browser.asks("POST /say?name=cron", "backup done\n/who\n\n\u{1b}[2Jtwo").status, 204);
+    bob.hears_each(["cron: backup done", "cron: /who", "cron: two"]);
+    let refused = browser.asks("POST /say?name=BOB", "x");
+    assert_eq!((refused.status, refused.body), (409, format!("{}\n{PERHAPS}\n", taken("BOB"))));
+    assert_eq!(browser.asks("POST /say?name=a%3Ab", "x").status, 409);
+    assert_eq!(browser.asks("POST /say", "x").status, 409);
+    assert_eq!(browser.asks("POST /say?name=cron", &"x".repeat(5000)).status, 413);
+    assert_eq!(browser.asks("POST /say?name=Jean+Paul", "end").status, 204);
+    bob.hears("Jean Paul: end");
+}
+
+// ---- what is asked without joining
+
+#[test]
+fn who_is_here_and_how_it_goes_is_told_to_programs() {
+    let (server, browser) = Server::with_page(&[]);
+    let who = browser.asks("GET /who", "");
+    assert_eq!((who.status, who.body.as_str()), (200, "{\"here\":0,\"names\":[]}\n"));
+    assert!(who.head.contains("content-type: application/json\r"), "{}", who.head);
+    let mut bob = server.join("Bob");
+    let _ann = browser.joins("Zoë \"x\"".trim_matches('"').split(' ').next().expect("a word"));
+    bob.hears("Zoë has joined the chat.");
+    assert_eq!(browser.asks("GET /who", "").body, "{\"here\":2,\"names\":[\"Bob\",\"Zoë\"]}\n");
+    let metrics = browser.asks("GET /metrics", "");
+    assert!(metrics.head.contains("content-type: text/plain; version=0.0.4"), "{}", metrics.head);
+    for line in ["dynasti_members 2", "dynasti_lines_total 0", "# TYPE dynasti_drops_total counter"] {
+        assert!(metrics.body.lines().any(|other| other == line), "{line}: {}", metrics.body);
+    }
+    assert!(!metrics.body.contains("Bob") && !metrics.body.contains("127.0.0.1"), "{}", metrics.body);
+    let head = browser.asks("HEAD /who", "");
+    assert_eq!((head.status, head.body.as_str()), (200, ""));
+    bob.says("nobody came");
+    bob.says("/who");
+    bob.hears("-- 2 here: Bob, Zoë");
+}
+
+#[test]
+fn the_page_is_three_files_that_load_nothing_from_elsewhere() {
+    let (_server, browser) = Server::with_page(&[]);
+    let mut size = 0;
+    for (path, kind) in [("/", "text/html"), ("/app.js", "text/javascript"), ("/style.css", "text/css")] {
+        let file = browser.asks(&format!("GET {path}"), "");
+        assert_eq!(file.status, 200);
+        for field in [
+            &format!("content-type: {kind}; charset=utf-8"),
+            "x-content-type-options: nosniff",
+            "x-frame-options: deny",
+            "referrer-policy: no-referrer",
+            "content-security-policy: default-src 'self';",
+        ] {
+            assert!(file.head.contains(field), "{path} without {field}: {}", file.head);
+        }
+        assert!(!file.head.contains("access-control"), "{}", file.head);
+        size += file.body.len();
+    }
+    assert!(size < 60 * 1024, "{size} bytes");
+    let code = browser.asks("GET /invite.svg", "");
+    assert!(code.status == 200 && code.body.starts_with("<svg "), "{code:?}");
+}
+
+#[test]
+fn other_paths_and_methods_are_nothing() {
+    let (_server, browser) = Server::with_page(&[]);
+    for (request, status) in [
+        ("GET /favicon.ico", 404),
+        ("GET /../etc/passwd", 404),
+        ("GET /%2e%2e/", 404),
+        ("POST /", 405),
+        ("DELETE /who", 405),
+        ("BREW /who", 405),
+        ("OPTIONS *", 404),
+        ("GET /sessions", 405),
+    ] {
+        assert_eq!(browser.asks(request, "").status, status, "{request}");
+    }
+    assert!(browser.asks("PUT /say", "").head.contains("allow: post"));
+}
+
+// ---- who is kept out
+
+#[test]
+fn nobody_gets_in_by_a_page_from_elsewhere() {
+    let (server, browser) = Server::with_page(&[]);
+    let mut bob = server.join("Bob");
+    for host in ["evil.com", "evil.com:4080", "dynasti.local.evil.com", ""] {
+        let mut connection = browser.dial();
+        connection.sends(format!("POST /say?name=x HTTP/1.1\r\nHost: {host}\r\nContent-Length: 1\r\n\r\nx"));
+        assert_eq!(connection.is_answered(true).status, 421, "{host:?}");
+    }
+    for origin in ["http://evil.com", "null", "https://127.0.0.1:1", "file://"] {
+        let answer = browser.asks_with("POST /say?name=x", &format!("Origin: {origin}\r\n"), "x");
+        assert_eq!(answer.status, 403, "{origin}");
+    }
+    let own = format!("Origin: http://{}\r\n", browser.address);
+    assert_eq!(browser.asks_with("POST /say?name=own", &own, "hello").status, 204);
+    bob.hears_nothing_before("own: hello");
+}
+
+#[test]
+fn whoever_is_banned_is_told_so_whatever_they_ask() {
+    let (mut server, browser) = Server::with_page(&[]);
+    let mut ann = browser.joins("Ann");
+    let banned = "-- The operator has banned your address.";
+    server.operator("/ban 127.0.0.1");
+    ann.hears("bye", banned);
+    for (request, body) in [("POST /sessions", "Bob"), ("POST /say?name=x", "x"), ("GET /who", "")] {
+        let answer = browser.asks(request, body);
+        assert_eq!((answer.status, answer.body), (403, format!("{banned}\n")), "{request}");
+    }
+}
+
+#[test]
+fn a_room_with_a_password_is_closed_to_whoever_does_not_give_it() {
+    let scratch = Scratch::new("web-password");
+    std::fs::write(scratch.path("password"), "open sésame\n").expect("it can be written");
+    let (server, browser) = Server::with_page(&["--password-file", &scratch.path("password")]);
+    assert_eq!(browser.asks("GET /", "").status, 200);
+    for (request, body) in [("POST /sessions", "Ann"), ("POST /say?name=x", "x"), ("GET /who", "")] {
+        let answer = browser.asks(request, body);
+        assert_eq!((answer.status, answer.body.as_str()), (401, "This room has a password:\n"), "{request}");
+        assert!(answer.head.contains("www-authenticate: dynasti\r"), "{}", answer.head);
+    }
+    // "any:open sésame", in base64.
+    let right = "Authorization: Basic YW55Om9wZW4gc8Opc2FtZQ==\r\n";
+    assert_eq!(browser.asks_with("POST /sessions", right, "Ann").status, 201);
+    assert_eq!(browser.asks_with("GET /who", right, "").body, "{\"here\":1,\"names\":[\"Ann\"]}\n");
+    let wrong = "Authorization: Basic OnNlc2FtZQ==\r\n";
+    for _ in 0..5 {
+        let answer = browser.asks_with("GET /who", wrong, "");
+        assert_eq!((answer.status, answer.body.as_str()), (401, "Wrong password. Try again:\n"));
+    }
+    let answer = browser.asks_with("GET /who", right, "");
+    assert_eq!(answer.status, 429);
+    assert!(answer.head.contains("retry-after: "), "{}", answer.head);
+    let printed = [server.stdout.so_far(), server.stderr.so_far()].concat().concat();
+    assert!(!printed.contains("sésame"), "{printed}");
+}
+
+#[test]
+fn a_token_is_in_no_output() {
+    let scratch = Scratch::new("web-token");
+    let (mut server, browser) = Server::with_page(&["--transcript", &scratch.path("transcript")]);
+    let mut ann = browser.joins("Ann");
+    ann.says("hello");
+    for order in ["/who", "/stats", "/bans"] {
+        server.operator(order);
+    }
+    server.operator("end");
+    ann.hears("server", "[SERVER]: end");
+    let who = browser.asks("GET /who", "").body;
+    let metrics = browser.asks("GET /metrics", "").body;
+    server.signal(Signal::TERM);
+    ann.hears("bye", GOODBYE);
+    assert_eq!(server.exit_code(), 0);
+    let transcript = scratch.lines("transcript").concat();
+    let printed = [server.stdout.whole(), server.stderr.whole(), vec![transcript, who, metrics]].concat().concat();
+    assert!(printed.contains("Ann") && !printed.contains(&ann.token), "{printed}");
+}
+
+// ---- HTTP itself
+
+#[test]
+fn requests_may_come_in_any_pieces_and_several_at_once() {
+    let (server, browser) = Server::with_page(&[]);
+    let mut bob = server.join("Bob");
+    let chunked = "POST /say?name=a HTTP/1.1\r\nHost: pi\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n2;x=y\r\n-1\r\n0\r\nT: x\r\n\r\n";
+    let sized = "POST /say?name=b HTTP/1.1\r\nHost: pi\r\nContent-Length: 3\r\n\r\ntwo";
+    let last = "GET /who HTTP/1.1\r\nHost: pi\r\nConnection: close\r\n\r\n";
+    let all = [chunked, sized, last].concat();
+    for pieces in [all.len(), 1, 7] {
+        let mut connection = browser.dial();
+        all.as_bytes().chunks(pieces).for_each(|piece| connection.sends(piece));
+        assert_eq!([204, 204, 200], std::array::from_fn(|_| connection.is_answered(true).status));
+        connection.hears_the_end();
+        bob.hears_each(["a: one-1", "b: two"]);
+    }
+    let mut old = browser.dial();
+    old.sends("GET /who HTTP/1.0\r\n\r\n");
+    assert_eq!(old.is_answered(true).status, 200);
+    old.hears_the_end();
+}
+
+#[test]
+fn who_waits_for_a_word_before_sending_a_body_gets_it() {
+    let (server, browser) = Server::with_page(&[]);
+    let mut bob = server.join("Bob");
+    let mut connection = browser.dial();
+    let fields = "Host: pi\r\nExpect: 100-continue\r\nContent-Length: 5\r\n";
+    connection.sends(format!("POST /say?name=a HTTP/1.1\r\n{fields}\r\n"));
+    connection.hears_each(["HTTP/1.1 100 Continue\r", "\r"]);
+    connection.sends("hello");
+    assert_eq!(connection.is_answered(true).status, 204);
+    bob.hears("a: hello");
+    // Who is refused is so before the body.
+    connection.sends(format!("POST /say?name=Bob%3A HTTP/1.1\r\n{fields}\r\n"));
+    assert_eq!(connection.is_answered(true).status, 409);
+}
+
+#[test]
+fn what_is_wrong_is_said_and_ends_the_connection() {
+    let (server, browser) = Server::with_page(&[]);
+    let mut bob = server.join("Bob");
+    let smuggled = "POST /say?name=x HTTP/1.1\r\nHost: pi\r\nContent-Length: 5\r\n\r\nEvil!";
+    for (start, status) in [
+        ("POST /say?name=x HTTP/1.1\r\nHost: pi\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", 400),
+        (
+            "POST /say?name=x HTTP/1.1\r\nHost: pi\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            400,
+        ),
+        ("POST /say?name=x HTTP/1.1\r\nHost: pi\r\nTransfer-Encoding: xchunked\r\n\r\n", 501),
+        ("POST /say?name=x HTTP/1.1\r\nHost: pi\r\nTransfer-Encoding: chunked\r\n\r\n5\nEvil!\r\n", 400),
+        ("GET / HTTP/1.1\nHost: pi\n\n", 400),
+        ("GET / HTTP/1.1\r\nHost: pi\r\n X: y\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: pi\r\nX: \0\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\n\r\n", 400),
+        ("GET / HTTP/3.0\r\nHost: pi\r\n\r\n", 505),
+        ("Ann\r\n\r\n", 400),
+    ] {
+        let mut connection = browser.dial();
+        connection.sends([start, smuggled].concat());
+        let answer = connection.is_answered(true);
+        assert_eq!(answer.status, status, "{start:?}");
+        assert!(answer.head.contains("connection: close"), "{}", answer.head);
+        connection.is_let_go();
+    }
+    let mut connection = browser.dial();
+    connection.sends(format!("GET / HTTP/1.1\r\nX: {}", "x".repeat(9000)));
+    assert_eq!(connection.is_answered(true).status, 431);
+    // A body that nobody reads is no request.
+    let mut connection = browser.dial();
+    connection.sends(format!("GET /who HTTP/1.1\r\nHost: pi\r\nContent-Length: {}\r\n\r\n{smuggled}", smuggled.len()));
+    assert_eq!(connection.is_answered(true).status, 200);
+    connection.is_let_go();
+    assert_eq!(browser.asks("POST /say?name=end", "end").status, 204);
+    bob.hears_nothing_before("end: end");
+}
+
+#[test]
+fn half_a_request_is_waited_for_ten_seconds() {
+    let (_server, browser) = Server::with_page(&[]);
+    let mut connection = browser.dial();
+    connection.sends("GET / HTTP/1.1\r\nHost");
+    let begun = std::time::Instant::now();
+    std::thread::sleep(Duration::from_secs(8));
+    connection.sends(": pi\r\n");
+    connection.is_let_go();
+    assert!(begun.elapsed() < Duration::from_secs(14), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn half_a_thousand_half_requests_leave_room_for_others() {
+    let (server, browser) = Server::with_page(&["--max-clients", "600"]);
+    let half: Vec<_> = (0..500)
+        .map(|_| {
+            let mut connection = browser.dial();
+            connection.sends("GET / HTTP/1.1\r\nX: ");
+            connection
+        })
+        .collect();
+    let mut bob = server.join("Bob");
+    assert_eq!(browser.asks("POST /say?name=a", "hello").status, 204);
+    bob.hears("a: hello");
+    assert!(server.memory_kib("VmRSS") < 16 * 1024, "{} KiB", server.memory_kib("VmRSS"));
+    drop(half);
+}
+
+#[test]
+fn a_full_server_says_so_by_http() {
+    let (server, browser) = Server::with_page(&["--max-clients", "1"]);
+    let _bob = server.join("Bob");
+    let mut connection = browser.dial();
+    let answer = connection.is_answered(true);
+    assert_eq!(
+        (answer.status, answer.body.as_str()),
+        (503, "-- The room is full (1 clients at most). Please try again later.\n")
+    );
+    assert!(answer.head.contains("retry-after: "), "{}", answer.head);
+}
+
+/// The page that a server has unless it is told otherwise is not tried here: its port is one for all.
+#[test]
+fn a_page_that_was_asked_for_and_cannot_be_had_is_an_error() {
+    let (_server, Browser { address, .. }) = Server::with_page(&[]);
+    let output = crate::harness::dynasti(&["--listen", "127.0.0.1:0", "--web", &address.to_string()]).output();
+    let output = output.expect("it runs");
+    let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(complaint.ends_with("choose another port with --web\n") && complaint.lines().count() == 1, "{complaint}");
+}
