@@ -146,6 +146,7 @@ async fn run(executor: Arc<Executor<'static>>, options: Serve) -> Result<(), Str
             room.print(process::qr::code(&report::page(*address))).await;
         }
     }
+    let page = pages.first().and_then(|listener| listener.local_addr().ok()).map(|address| address.port());
     let max_clients = fit_descriptors(options.max_clients, listeners.len() + pages.len(), &room);
     let admission = Arc::new(Admission::new(max_clients, options.max_per_address).with_password(password));
 
@@ -192,7 +193,7 @@ async fn run(executor: Arc<Executor<'static>>, options: Serve) -> Result<(), Str
             let _ = within(LAST_SIGN, manager.stopping()).await;
         }
     };
-    let clients = server::Options { rate: options.rate, guests: options.guests };
+    let clients = server::Options { rate: options.rate, guests: options.guests, page };
     let holders = Arc::default();
     let served = server::run(&executor, listeners, &room, (&admission, &holders), clients, shutdown);
     #[cfg(feature = "web")]

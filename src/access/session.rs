@@ -23,6 +23,8 @@ pub struct Session {
     guests: bool,
     /// How many passwords may still be wrong; None once the right one was given, or where there is none.
     passwords: Option<u32>,
+    /// The port at which browsers join.
+    page: Option<u16>,
 }
 
 /// How a session begins.
@@ -32,6 +34,8 @@ pub struct Beginning {
     pub guests: bool,
     /// Whether the room has a password.
     pub password: bool,
+    /// The port at which browsers join, if they can.
+    pub page: Option<u16>,
 }
 
 /// What is to be done about one input.
@@ -64,11 +68,6 @@ pub enum Act {
     End(Option<Cause>, Message),
 }
 
-/// The client speaks some protocol, not to people: nobody in the room is to hear of it.
-pub fn no_person() -> Act {
-    Act::End(None, Message::no_person())
-}
-
 /// Returns whether a line is the first that a program of another kind sends: an HTTP request (RFC 9112, 3) or an SSH banner
 /// (RFC 4253, 4.2).
 fn is_protocol(line: &str) -> bool {
@@ -77,13 +76,18 @@ fn is_protocol(line: &str) -> bool {
 
 impl Session {
     /// A client that has given neither password nor name yet.
-    pub fn new(Beginning { guests, password }: Beginning) -> Session {
-        Session { guests, passwords: password.then_some(MAX_PASSWORDS), ..Session::default() }
+    pub fn new(Beginning { guests, password, page }: Beginning) -> Session {
+        Session { guests, passwords: password.then_some(MAX_PASSWORDS), page, ..Session::default() }
     }
 
     /// Returns what the client hears first.
     pub fn greeting(Beginning { password, .. }: Beginning) -> Message {
         if password { Message::password_wanted() } else { Message::greeting() }
+    }
+
+    /// The client speaks some protocol, not to people: nobody in the room is to hear of it.
+    pub fn no_person(&self) -> Act {
+        Act::End(None, Message::no_person(self.page))
     }
 
     /// The password was right.
@@ -129,7 +133,7 @@ impl Session {
 
     fn line<'a>(&mut self, line: Line<'a>) -> Step<'a> {
         if self.passwords.is_some() {
-            return Step::Act(if is_protocol(&line) { no_person() } else { Act::Password(line.into_owned()) });
+            return Step::Act(if is_protocol(&line) { self.no_person() } else { Act::Password(line.into_owned()) });
         }
         if self.name.is_none() {
             return Step::Act(self.choose(&line));
@@ -149,7 +153,7 @@ impl Session {
             Command::Who => return Act::Who,
             Command::Help => return Act::Answer(Message::help_with_names()),
             Command::Quit => return Act::End(None, Message::bye()),
-            _ if is_protocol(line) => return no_person(),
+            _ if is_protocol(line) => return self.no_person(),
             _ => {}
         }
         match Name::parse(line) {
@@ -200,8 +204,8 @@ mod tests {
         }
     }
 
-    const GUESTS: Beginning = Beginning { guests: true, password: false };
-    const PASSWORD: Beginning = Beginning { guests: false, password: true };
+    const GUESTS: Beginning = Beginning { guests: true, password: false, page: None };
+    const PASSWORD: Beginning = Beginning { guests: false, password: true, page: None };
 
     #[test]
     fn the_password_comes_before_everything_else() {
@@ -304,6 +308,8 @@ mod tests {
             assert_eq!(step(&mut Session::default(), line), expected);
             assert_eq!(step(&mut Session::new(PASSWORD), line), expected);
             assert_eq!(step(&mut chatting(), line), format!("say {line}"));
+            let expected = "end -- This is a room where people chat, line by line. Browsers join at port 4080. Bye!";
+            assert_eq!(step(&mut Session::new(Beginning { page: Some(4080), ..GUESTS }), line), expected);
         }
     }
 

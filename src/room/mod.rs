@@ -66,7 +66,7 @@ use self::log::Kind;
 pub use self::log::{Id, Size};
 pub use self::operate::Nobody;
 pub use self::outputs::{Warned, Warnings, warnings};
-pub use self::reader::{End, MAX_WRITE, Piece, Reader, Written};
+pub use self::reader::{End, MAX_WRITE, Piece, Place, Reader, Written};
 pub use self::state::{Closing, NotJoined, Options, Outputs};
 use self::state::{Now, State};
 pub use self::stats::{Presence, Stats};

@@ -13,7 +13,7 @@ pub struct Size {
 
 impl Size {
     /// Returns whether either measure is more than the limit's.
-    pub(super) fn exceeds(self, limit: Size) -> bool {
+    pub(crate) fn exceeds(self, limit: Size) -> bool {
         self.lines > limit.lines || self.bytes > limit.bytes
     }
 

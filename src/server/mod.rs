@@ -51,6 +51,8 @@ pub struct Options {
     pub rate: u32,
     /// Whether a client that gives an empty name is a guest, who gets a name.
     pub guests: bool,
+    /// The port at which browsers join, if they can.
+    pub page: Option<u16>,
 }
 
 /// What all connections share.
@@ -74,7 +76,7 @@ struct Context {
 impl Context {
     /// Returns how each client's session begins.
     fn beginning(&self) -> Beginning {
-        Beginning { guests: self.options.guests, password: self.admission.has_password() }
+        Beginning { guests: self.options.guests, password: self.admission.has_password(), page: self.options.page }
     }
 }
 

@@ -17,7 +17,7 @@ use super::Context;
 use super::connection::Ending;
 use crate::access::password::Tried;
 use crate::access::ready::{readable, uninterrupted};
-use crate::access::session::{self, Act, Session};
+use crate::access::session::{Act, Session};
 use crate::access::talk::{Talk, Turn};
 use crate::address::canonical;
 use crate::room::{Acted, Id, NotJoined};
@@ -146,7 +146,7 @@ impl<'a> Reading<'a> {
                 return Ok(self.talk.end());
             }
             if mem::replace(&mut self.fresh, false) && buffer[..n].starts_with(&TLS) {
-                return Ok(Turn { act: Some(session::no_person()), ..Turn::default() });
+                return Ok(Turn { act: Some(self.talk.session.no_person()), ..Turn::default() });
             }
             let (mut turn, rest) = self.talk.turn(&buffer[..n], SAID_LINES);
             turn.more |= n == size;

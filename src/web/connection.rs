@@ -11,6 +11,7 @@ use smol::Async;
 
 use super::answers::{self, Outcome};
 use super::http::{Answer, Body, Framing, Head, Wrong};
+use super::sessions::Session;
 use super::{Context, stream};
 use crate::access::goodbye::{self, Goodbye};
 use crate::access::ready::{readable, uninterrupted, writable};
@@ -47,33 +48,47 @@ pub(super) enum NoBody {
 
 /// Serves one connection until it ends.
 pub(super) async fn serve(stream: Arc<Async<TcpStream>>, from: SocketAddr, context: &Context) {
-    let mut wire = Wire { stream, from, input: Vec::new() };
+    // Each part is boxed, so that an idle stream holds nothing of what is done before it and after it.
+    let end = Box::pin(requests(Wire { stream: Arc::clone(&stream), from, input: Vec::new() }, context)).await;
+    match end {
+        End::Gone => return,
+        End::Answered => {}
+        End::Stream(session, after) => Box::pin(stream::run(&stream, &session, context, after)).await,
+    }
+    Box::pin(goodbye::close(&stream, true, false, Goodbye::Proper)).await;
+}
+
+/// How a connection's requests end.
+enum End {
+    /// The client is gone, or has nothing more to ask.
+    Gone,
+    /// The last one is answered.
+    Answered,
+    /// From now on it is a stream of this session's events, after this one.
+    Stream(Arc<Session>, Option<u64>),
+}
+
+/// Answers request after request.
+async fn requests(mut wire: Wire, context: &Context) -> End {
     let mut wait = HEAD_WITHIN;
-    // Each part is boxed, so that an idle stream holds nothing of what is done before it.
     loop {
-        let head = match Box::pin(wire.head(wait)).await {
+        let head = match wire.head(wait).await {
             Ok(Ok(head)) => head,
             Ok(Err(wrong)) => {
                 wire.answer(&answers::wrong(wrong), false, false).await;
-                return wire.close().await;
+                return End::Answered;
             }
-            // It is lost, or has nothing more to ask.
-            Err(_) => return,
+            Err(_) => return End::Gone,
         };
         let mut body = Body::new(head.framing);
         match Box::pin(answers::answer(&mut wire, &head, &mut body, context)).await {
-            Outcome::Stream(session, after) => {
-                wire.input = Vec::new();
-                drop(head);
-                Box::pin(stream::run(&wire.stream, &session, context, after)).await;
-                return wire.close().await;
-            }
+            Outcome::Stream(session, after) => return End::Stream(session, after),
             Outcome::Answer(answer) => {
                 // What of the body was not read would be taken for the next request.
                 let keeps_alive = head.keeps_alive && body.is_done();
                 let answered = wire.answer(&answer, head.method == "HEAD", keeps_alive).await;
                 if !answered || !keeps_alive {
-                    return wire.close().await;
+                    return End::Answered;
                 }
             }
         }
@@ -183,9 +198,5 @@ impl Wire {
             }
         }
         Ok(())
-    }
-
-    async fn close(&self) {
-        Box::pin(goodbye::close(&self.stream, true, false, Goodbye::Proper)).await;
     }
 }

@@ -11,6 +11,7 @@
 mod answers;
 mod connection;
 mod events;
+mod feed;
 pub mod http;
 mod metrics;
 mod origin;

@@ -3,34 +3,27 @@
 //! Knows nothing of HTTP, and of sockets only that a session's stream is one.
 
 use std::collections::{HashMap, VecDeque};
-use std::convert::Infallible;
 use std::fmt;
+use std::future::{self, Future};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex as StdMutex, MutexGuard as StdMutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::task::{Poll, Waker};
+use std::time::{Duration, Instant};
 
 use async_channel::{Receiver, Sender};
 use async_lock::Mutex;
 use smol::Async;
 
-use super::events::{self, Heard};
+use super::feed::Feed;
 use crate::access::admission::Permit;
 use crate::access::holders::Holders;
 use crate::access::talk::Talk;
-use crate::room::{Id, MAX_WRITE, Reader, Room, Size, Written};
+use crate::room::{Id, Reader, Room};
 use crate::text::message::{Cause, Message};
 
 /// How long a session lives without a stream: the contract's two minutes, for a phone in a pocket.
 const WITHOUT_STREAM: Duration = Duration::from_secs(120);
-
-/// How far a session can go back behind what was written to it, because written is not received: the contract's 256 lines or
-/// 32 KiB.
-const BACK: Size = Size { lines: 256, bytes: 32 * 1024 };
-
-/// What all sessions together keep for that. Past it, a session keeps a sixteenth of `BACK`. A thousand that keep all would take
-/// half of what the contract gives the server.
-const MAX_KEPT: usize = 12 * 1024 * 1024;
 
 /// How many repeated requests a session recognizes. A page sends one at a time.
 const KEYS: usize = 16;
@@ -114,112 +107,13 @@ impl Saying {
 
 /// Whether a session has a stream.
 #[derive(Debug)]
-enum Streaming {
-    /// It has. Dropping this ends the stream.
-    Now(#[expect(dead_code, reason = "it is held to be dropped")] Sender<Infallible>),
-    /// It has none since then.
-    NotSince(Instant),
-}
-
-/// What a session hears, as numbered events.
-#[derive(Debug)]
-pub(super) struct Feed {
-    pub(super) reader: Reader,
-    /// Events that are not sent yet, and those to which the session can go back.
-    events: VecDeque<(u64, Box<[u8]>)>,
-    bytes: usize,
-    /// The number of the next event.
-    next: u64,
-    /// The number of the last event that was sent.
-    sent: u64,
-    /// Whether the last words are among the events, or were.
-    over: bool,
-    kept: Arc<AtomicUsize>,
-}
-
-impl Feed {
-    /// Reads more of what there is to hear.
-    pub(super) async fn read(&mut self, room: &Room) -> Written {
-        let mut pieces = Vec::new();
-        let written = self.reader.pieces(MAX_WRITE, |piece| {
-            let text = String::from_utf8_lossy(piece.text).into_owned();
-            pieces.push((piece.at, piece.author, piece.last, text));
-        });
-        if self.reader.was_watched() {
-            room.relieve().await;
-        }
-        for (at, author, last, text) in pieces {
-            let at = at.unwrap_or_else(SystemTime::now);
-            let author = match author {
-                Some(author) if text.starts_with("* ") => room.name_of(author).await,
-                _ => None,
-            };
-            let author = author.as_ref().map(|name| name.as_str());
-            let lines: Vec<&str> = text.lines().collect();
-            for (n, line) in lines.iter().enumerate() {
-                let last = last && n + 1 == lines.len();
-                let event = events::event(self.next, Heard { line, at, author, last });
-                self.bytes += event.len();
-                self.kept.fetch_add(event.len(), Relaxed);
-                self.events.push_back((self.next, event.into()));
-                self.next += 1;
-            }
-        }
-        self.over |= matches!(written, Written::End(_));
-        written
-    }
-
-    /// Whether nothing will be heard any more.
-    pub(super) fn is_over(&self) -> bool {
-        self.over
-    }
-
-    /// Where a stream goes on: after the event that the client has, or else after the last that was sent.
-    pub(super) fn position(&self, after: Option<u64>) -> u64 {
-        after.unwrap_or(self.sent).min(self.next - 1)
-    }
-
-    /// How many events after this one are not kept any more.
-    pub(super) fn missing_after(&self, position: u64) -> u64 {
-        let first = self.events.front().map_or(self.next, |(number, _)| *number);
-        first - 1 - position.min(first - 1)
-    }
-
-    /// Returns events after this one, as many as one write is given, and the number of the last of them.
-    pub(super) fn after(&self, position: u64) -> Option<(Vec<u8>, u64)> {
-        let from = self.events.partition_point(|(number, _)| *number <= position);
-        let (mut bytes, mut last) = (Vec::new(), None);
-        for (number, event) in self.events.range(from..) {
-            if last.is_some() && bytes.len() + event.len() > MAX_WRITE {
-                break;
-            }
-            bytes.extend_from_slice(event);
-            last = Some(*number);
-        }
-        Some((bytes, last?))
-    }
-
-    /// Notes that events up to this one were sent, and forgets those to which the session does not go back.
-    pub(super) fn sent(&mut self, number: u64) {
-        self.sent = self.sent.max(number);
-        let share = if self.kept.load(Relaxed) > MAX_KEPT { 16 } else { 1 };
-        let (lines, bytes) = (BACK.lines / share, BACK.bytes as usize / share as usize);
-        while let Some((first, event)) = self.events.front() {
-            if *first > self.sent || (self.next - first <= lines && self.bytes <= bytes) {
-                break;
-            }
-            self.bytes -= event.len();
-            self.kept.fetch_sub(event.len(), Relaxed);
-            self.events.pop_front();
-        }
-        self.events.shrink_to(self.events.len() * 2);
-    }
-}
-
-impl Drop for Feed {
-    fn drop(&mut self) {
-        self.kept.fetch_sub(self.bytes, Relaxed);
-    }
+struct Streaming {
+    /// The number of the last stream that has begun.
+    number: u64,
+    /// Since when there is none, if there is none.
+    none_since: Option<Instant>,
+    /// Wakes the stream, so that it ends, when another begins.
+    waker: Option<Waker>,
 }
 
 /// All sessions.
@@ -229,7 +123,7 @@ pub(super) struct Sessions {
     holders: Arc<Holders>,
     /// Holds something when a session has come since the last look for those whose time is over.
     came: (Sender<()>, Receiver<()>),
-    /// What all of them keep.
+    /// What all of them keep, in bytes.
     kept: Arc<AtomicUsize>,
 }
 
@@ -243,15 +137,15 @@ impl Sessions {
     pub(super) fn begin(&self, token: Token, permit: Permit, reader: Reader, talk: Talk) {
         // Nobody reads yet: who types waits for no stream that may never come.
         reader.pause();
-        let (id, address, kept) = (reader.id(), permit.address(), Arc::clone(&self.kept));
-        let feed = Feed { reader, events: VecDeque::new(), bytes: 0, next: 1, sent: 0, over: false, kept };
+        let (id, address) = (reader.id(), permit.address());
+        let feed = Feed::new(reader, Arc::clone(&self.kept));
         let session = Session {
             id,
             token,
             address,
             saying: Mutex::new(Saying { talk, keys: VecDeque::new() }),
             feed: Mutex::new(feed),
-            stream: StdMutex::new(Streaming::NotSince(Instant::now())),
+            stream: StdMutex::new(Streaming { number: 0, none_since: Some(Instant::now()), waker: None }),
             _permit: permit,
         };
         self.holders.insert_session(id, address.ip(), None);
@@ -269,17 +163,23 @@ impl Sessions {
         self.by_token().remove(&session.token);
     }
 
-    /// A stream begins, which ends the one before it. What is returned is closed when another begins.
-    pub(super) fn begin_stream(&self, session: &Session, stream: &Arc<Async<TcpStream>>) -> Receiver<Infallible> {
-        let (end, ended) = async_channel::bounded(1);
-        *session.stream() = Streaming::Now(end);
+    /// A stream begins, which ends the one before it. Returns its number, for [`Session::replaced`].
+    pub(super) fn begin_stream(&self, session: &Session, stream: &Arc<Async<TcpStream>>) -> u64 {
+        let mut streaming = session.stream();
+        streaming.number += 1;
+        streaming.none_since = None;
+        if let Some(waker) = streaming.waker.take() {
+            waker.wake();
+        }
         self.holders.insert_session(session.id, session.address.ip(), Some(stream));
-        ended
+        streaming.number
     }
 
     /// That stream has ended, and no other has begun.
     pub(super) fn end_stream(&self, session: &Session) {
-        *session.stream() = Streaming::NotSince(Instant::now());
+        let mut streaming = session.stream();
+        (streaming.none_since, streaming.waker) = (Some(Instant::now()), None);
+        drop(streaming);
         if self.by_token().contains_key(&session.token) {
             self.holders.insert_session(session.id, session.address.ip(), None);
         }
@@ -311,7 +211,19 @@ impl Session {
         self.stream.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Waits until another stream than this one has begun.
+    pub(super) fn replaced(&self, number: u64) -> impl Future<Output = ()> {
+        future::poll_fn(move |cx| {
+            let mut streaming = self.stream();
+            if streaming.number != number {
+                return Poll::Ready(());
+            }
+            streaming.waker = Some(cx.waker().clone());
+            Poll::Pending
+        })
+    }
+
     fn is_late(&self, now: Instant) -> bool {
-        matches!(*self.stream(), Streaming::NotSince(since) if since + WITHOUT_STREAM <= now)
+        self.stream().none_since.is_some_and(|since| since + WITHOUT_STREAM <= now)
     }
 }

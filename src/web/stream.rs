@@ -1,19 +1,18 @@
 //! One event stream: it writes what its session hears, for as long as the browser reads it, or until another stream of the same
 //! session begins.
 
-use std::convert::Infallible;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_channel::Receiver;
 use futures_lite::FutureExt;
 use smol::{Async, Timer};
 
 use super::Context;
 use super::events::{self, Heard};
-use super::sessions::{Feed, Session};
+use super::feed::Feed;
+use super::sessions::Session;
 use crate::access::ready::{readable, writable};
 use crate::room::Written;
 use crate::text::message::Message;
@@ -41,13 +40,13 @@ enum Ended {
 
 /// Writes a session's events after this one, or after the last that was sent.
 pub(super) async fn run(stream: &Arc<Async<TcpStream>>, session: &Session, context: &Context, after: Option<u64>) {
-    let replaced = context.sessions.begin_stream(session, stream);
+    let number = context.sessions.begin_stream(session, stream);
     let feed = async { Some(session.feed.lock().await) }.or(async {
-        let _ = replaced.recv().await;
+        session.replaced(number).await;
         None
     });
     let Some(mut feed) = feed.await else { return };
-    let mut streaming = Streaming { stream, context, feed: &mut feed, replaced: &replaced, discarded: 0 };
+    let mut streaming = Streaming { stream, session, number, context, feed: &mut feed, discarded: 0 };
     let ended = match streaming.run(after).await {
         Ok(ended) => ended,
         Err(_) => Ended::Lost,
@@ -63,9 +62,11 @@ pub(super) async fn run(stream: &Arc<Async<TcpStream>>, session: &Session, conte
 
 struct Streaming<'a> {
     stream: &'a Async<TcpStream>,
+    session: &'a Session,
+    /// The number of this stream among those of the session.
+    number: u64,
     context: &'a Context,
     feed: &'a mut Feed,
-    replaced: &'a Receiver<Infallible>,
     /// How much the browser has sent, which nobody reads.
     discarded: usize,
 }
@@ -96,26 +97,29 @@ impl Streaming<'_> {
             }
             position += missing;
         }
-        if self.feed.is_over() && self.feed.after(position).is_none() {
+        if self.feed.is_over() && position == self.feed.last() {
             // Whoever asks has not received the last words.
-            position -= 1;
+            position = position.saturating_sub(1);
         }
         // At once if there is nothing to tell: some browsers return from a request only when the first byte of the body is there.
         let mut ping = Instant::now();
         loop {
-            if let Some((events, last)) = self.feed.after(position) {
-                if !self.write(&events).await? {
+            let (written, events) = if position < self.feed.last() {
+                (Written::Part, self.feed.again(&self.context.room, position).await)
+            } else if self.feed.is_over() {
+                return Ok(Ended::Over);
+            } else {
+                self.feed.read(&self.context.room).await
+            };
+            if !events.bytes.is_empty() {
+                if !self.write(&events.bytes).await? {
                     return Ok(Ended::Replaced);
                 }
-                position = last;
-                self.feed.sent(last);
+                position = events.last;
+                self.feed.sent(position);
                 ping = Instant::now() + PING_EVERY;
-                continue;
             }
-            if self.feed.is_over() {
-                return Ok(Ended::Over);
-            }
-            if self.feed.read(&self.context.room).await != Written::All || self.feed.after(position).is_some() {
+            if written != Written::All {
                 continue;
             }
             match self.wait(ping).await? {
@@ -139,7 +143,7 @@ impl Streaming<'_> {
             Ok(Woken::More)
         };
         let replaced = async {
-            let _ = self.replaced.recv().await;
+            self.session.replaced(self.number).await;
             Ok(Woken::Ended(Ended::Replaced))
         };
         let ping = async {
@@ -176,7 +180,7 @@ impl Streaming<'_> {
                         Ok(true)
                     };
                     let replaced = async {
-                        let _ = self.replaced.recv().await;
+                        self.session.replaced(self.number).await;
                         Ok::<_, io::Error>(false)
                     };
                     if !more.or(replaced).await? {

@@ -253,8 +253,10 @@ fn a_session_says_nothing_unclean_and_keeps_its_rules_whatever_is_typed() {
         if random.one_in(2) {
             bytes.splice(..0, *b"Ann\n");
         }
-        let (mut decoder, mut session) =
-            (Decoder::default(), Session::new(Beginning { guests: random.bool(), password: random.bool() }));
+        let (mut decoder, mut session) = (
+            Decoder::default(),
+            Session::new(Beginning { guests: random.bool(), password: random.bool(), page: None }),
+        );
         let mut input = &bytes[..];
         let (mut tries, mut ended) = (0, false);
         while !ended {

@@ -81,8 +81,9 @@ impl<'a> Ahead<'a> {
         let direct = reader.directs.get(self.directs);
         if let Some(walk) = &mut self.walk {
             let end = direct.map_or(u64::MAX, |direct| direct.position);
+            let before = *walk;
             if let Some((entry, text)) = walk.entry(reader.listener, end) {
-                return Some(Piece { at: Some(entry.at), author: entry.author, last: false, text });
+                return Some(Piece { at: Some(entry.at), author: entry.author, last: false, text, walk: Some(before) });
             }
             // What stands before the direct message may not be published yet.
             if walk.position() < end {
@@ -96,7 +97,7 @@ impl<'a> Ahead<'a> {
             Then::Follow(cursor) => self.walk = Some(cursor.walk()),
             Then::End(_) => self.ended = true,
         }
-        Some(Piece { at: None, author: None, last: self.ended, text: &direct.bytes })
+        Some(Piece { at: None, author: None, last: self.ended, text: &direct.bytes, walk: None })
     }
 
     /// Returns where the reader is after so many bytes, which are fewer than there are to read.

@@ -23,7 +23,7 @@ pub use self::handle::End;
 pub(super) use self::handle::OVERHEAD;
 use self::handle::{Direct, Incoming, Shared, Then};
 pub(super) use self::handle::{Handle, Total};
-use super::log::{Cursor, Id, Listener};
+use super::log::{Cursor, Id, Listener, Walk};
 
 /// How many slices one system call is given at most. A segment is two, if its reader spoke once in it; past a few
 /// segments nothing is gained.
@@ -70,6 +70,23 @@ pub struct Piece<'a> {
     pub last: bool,
     /// The lines.
     pub text: &'a [u8],
+    /// Where it stands in the log.
+    walk: Option<Walk<'a>>,
+}
+
+impl Piece<'_> {
+    /// Where it stands in the log, from where it can be read again. None where it is for this reader alone.
+    pub fn place(&self) -> Option<Place> {
+        self.walk.map(|walk| Place(walk.cursor()))
+    }
+}
+
+/// A place in the log. It keeps in memory what stands after it.
+#[derive(Clone, Debug)]
+pub struct Place(Cursor);
+
+fn entry_lines(text: &[u8]) -> u64 {
+    text.iter().filter(|byte| **byte == b'\n').count() as u64
 }
 
 /// Makes a reader, which reads the log from the cursor on if there is one.
@@ -237,6 +254,18 @@ impl Reader {
         let reached = ahead.reached();
         self.go_on(reached, length);
         self.finished()
+    }
+
+    /// Calls `each` with so many lines of the log that this reader has read, from a place on. The place was an entry's, and so is
+    /// the end of these lines.
+    pub fn again(&self, place: &Place, mut lines: u64, mut each: impl FnMut(Piece<'_>)) {
+        let mut walk = place.0.walk();
+        while lines > 0 {
+            let before = walk;
+            let Some((entry, text)) = walk.entry(self.listener, u64::MAX) else { return };
+            lines = lines.saturating_sub(entry_lines(text));
+            each(Piece { at: Some(entry.at), author: entry.author, last: false, text, walk: Some(before) });
+        }
     }
 
     /// Notes that what was read is not taken for now: nobody who types waits for this reader then.

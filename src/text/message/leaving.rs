@@ -16,9 +16,10 @@ impl Message {
         Message::line(format_args!("-- Three wrong passwords. Bye!"))
     }
 
-    /// Says that a name like this comes from a program that expects another kind of server.
-    pub fn no_person() -> Message {
-        Message::line(format_args!("-- This is a room where people chat, line by line. Bye!"))
+    /// Says that a name like this comes from a program that expects another kind of server, and at which port browsers join.
+    pub fn no_person(page: Option<u16>) -> Message {
+        let page = page.map(|port| format!(" Browsers join at port {port}.")).unwrap_or_default();
+        Message::line(format_args!("-- This is a room where people chat, line by line.{page} Bye!"))
     }
 
     /// Says that no name came in time.
