@@ -12,6 +12,7 @@ mod keepalive;
 mod listener;
 pub(crate) mod pace;
 pub mod password;
+pub(crate) mod polled;
 pub(crate) mod ready;
 pub mod session;
 pub(crate) mod talk;

@@ -1,23 +1,19 @@
 //! The writer task of a connection: it writes to the socket what the client's reader of the log has to read.
 
-use std::io::{self, IoSlice, Write};
+use std::io;
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_lite::FutureExt;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use smol::{Async, Timer};
 
 use super::Context;
 use crate::access::goodbye::is_the_peers;
+use crate::access::polled::Polled;
 use crate::access::ready::writable;
-use crate::room::{End, MAX_WRITE, Reader, Written};
+use crate::room::{End, Reader, Written};
 use crate::within::within;
-
-/// The system is polled before each write that completes another 8 KiB. It takes more as long as less than half of `UNSENT` is
-/// unsent, so less than 24 KiB is ever unsent. No write is larger than this.
-const POLL_EVERY: u64 = MAX_WRITE as u64;
 
 /// How long what a client has not read is still written to it once it is to end: the contract's one second for the
 /// goodbye of a server that stops, and well within the two that it gives a client that has no more to say.
@@ -32,43 +28,6 @@ pub(super) struct Writing {
     pub(super) stream: Arc<Async<TcpStream>>,
     pub(super) reader: Reader,
     pub(super) context: Arc<Context>,
-}
-
-/// A socket that is polled before every 8 KiB or so. Linux appends to a packet that it has not sent yet, until that has 64
-/// KiB, without regard to the limits on what it may hold (`tcp_sendmsg_locked`); `poll` does regard them.
-struct Polled<'a> {
-    stream: &'a TcpStream,
-    /// How many bytes it has ever taken.
-    taken: u64,
-}
-
-impl Polled<'_> {
-    /// Writes so many bytes. If they complete another `POLL_EVERY`, the socket is polled first. Returns `WouldBlock` if it is
-    /// not writable, though the write itself would still take them.
-    fn write_by(&mut self, bytes: usize, write: impl FnOnce(&TcpStream) -> io::Result<usize>) -> io::Result<usize> {
-        let is_due = self.taken % POLL_EVERY + bytes as u64 >= POLL_EVERY;
-        if is_due && poll(&mut [PollFd::new(self.stream, PollFlags::OUT)], Some(&Timespec::default()))? == 0 {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        let written = write(self.stream)?;
-        self.taken += written as u64;
-        Ok(written)
-    }
-}
-
-impl Write for Polled<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.write_by(bytes.len(), |mut stream| stream.write(bytes))
-    }
-
-    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        let bytes = slices.iter().map(|slice| slice.len()).sum();
-        self.write_by(bytes, |mut stream| stream.write_vectored(slices))
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 impl Writing {

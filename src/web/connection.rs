@@ -7,6 +7,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_lite::FutureExt;
 use smol::Async;
 
 use super::answers::{self, Outcome};
@@ -49,7 +50,13 @@ pub(super) enum NoBody {
 /// Serves one connection until it ends.
 pub(super) async fn serve(stream: Arc<Async<TcpStream>>, from: SocketAddr, context: &Context) {
     // Each part is boxed, so that an idle stream holds nothing of what is done before it and after it.
-    let end = Box::pin(requests(Wire { stream: Arc::clone(&stream), from, input: Vec::new() }, context)).await;
+    let requests = requests(Wire { stream: Arc::clone(&stream), from, input: Vec::new() }, context);
+    let stopped = async {
+        // The channel carries nothing: it closes.
+        let _ = context.stopping.recv().await;
+        End::Gone
+    };
+    let end = Box::pin(requests.or(stopped)).await;
     match end {
         End::Gone => return,
         End::Answered => {}

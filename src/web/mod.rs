@@ -32,7 +32,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use async_channel::Sender;
+use async_channel::{Receiver, Sender};
 use futures_lite::FutureExt;
 use smol::{Async, Executor, Task, Timer};
 
@@ -71,6 +71,8 @@ struct Context {
     sessions: Sessions,
     speakers: Speakers,
     options: Options,
+    /// Closed when the server stops.
+    stopping: Receiver<Infallible>,
     /// Held by every connection that is being refused.
     refusing: Arc<()>,
     /// Closed when the last connection has ended, because each holds the context.
@@ -94,6 +96,7 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let (alive, ended) = async_channel::bounded::<Infallible>(1);
+    let (stop, stopping) = async_channel::bounded::<Infallible>(1);
     let context = Arc::new(Context {
         room: Arc::clone(room),
         admission: Arc::clone(admission),
@@ -101,6 +104,7 @@ pub async fn run(
         sessions: Sessions::new(Arc::clone(holders)),
         speakers: Speakers::default(),
         options,
+        stopping,
         refusing: Arc::new(()),
         _alive: alive,
     });
@@ -114,6 +118,7 @@ pub async fn run(
     }
     shutdown.or(first(&mut tasks)).await;
     drop(tasks);
+    drop(stop);
     drop(context);
     // The channel carries nothing: it closes.
     let _ = within(STOPPING, ended.recv()).await;

@@ -175,9 +175,12 @@ impl Sessions {
         streaming.number
     }
 
-    /// That stream has ended, and no other has begun.
-    pub(super) fn end_stream(&self, session: &Session) {
+    /// The stream with this number has ended.
+    pub(super) fn end_stream(&self, session: &Session, number: u64) {
         let mut streaming = session.stream();
+        if streaming.number != number {
+            return;
+        }
         (streaming.none_since, streaming.waker) = (Some(Instant::now()), None);
         drop(streaming);
         if self.by_token().contains_key(&session.token) {

@@ -13,8 +13,9 @@ use super::Context;
 use super::events::{self, Heard};
 use super::feed::Feed;
 use super::sessions::Session;
+use crate::access::polled::Polled;
 use crate::access::ready::{readable, writable};
-use crate::room::Written;
+use crate::room::{MAX_WRITE, Written};
 use crate::text::message::Message;
 
 /// How often something is written: a page takes a connection for lost that is silent for 35 s. The contract's numbers.
@@ -28,16 +29,6 @@ const ENOUGH: usize = 64 * 1024;
 pub(super) const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n\
     X-Accel-Buffering: no\r\nX-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\nConnection: close\r\n\r\n";
 
-/// Why a stream ends.
-enum Ended {
-    /// The session's last words are written.
-    Over,
-    /// Another stream of the session has begun.
-    Replaced,
-    /// The browser has gone, or the network.
-    Lost,
-}
-
 /// Writes a session's events after this one, or after the last that was sent.
 pub(super) async fn run(stream: &Arc<Async<TcpStream>>, session: &Session, context: &Context, after: Option<u64>) {
     let number = context.sessions.begin_stream(session, stream);
@@ -46,18 +37,12 @@ pub(super) async fn run(stream: &Arc<Async<TcpStream>>, session: &Session, conte
         None
     });
     let Some(mut feed) = feed.await else { return };
-    let mut streaming = Streaming { stream, session, number, context, feed: &mut feed, discarded: 0 };
-    let ended = match streaming.run(after).await {
-        Ok(ended) => ended,
-        Err(_) => Ended::Lost,
-    };
+    let mut streaming = Streaming { stream, session, number, context, feed: &mut feed, taken: 0, discarded: 0 };
+    // However it has ended, an error or not: the last words were perhaps not received, and the session can hear them again.
+    let _ = streaming.run(after).await;
     // Until another stream reads on, nobody who types waits for this reader.
     feed.reader.pause();
-    match ended {
-        Ended::Replaced => {}
-        // The last words were written, and perhaps not received: the session can hear them again for a while.
-        Ended::Over | Ended::Lost => context.sessions.end_stream(session),
-    }
+    context.sessions.end_stream(session, number);
 }
 
 struct Streaming<'a> {
@@ -67,6 +52,8 @@ struct Streaming<'a> {
     number: u64,
     context: &'a Context,
     feed: &'a mut Feed,
+    /// How many bytes the system has taken.
+    taken: u64,
     /// How much the browser has sent, which nobody reads.
     discarded: usize,
 }
@@ -77,13 +64,14 @@ enum Woken {
     More,
     /// It is time for a sign of life.
     Ping,
-    Ended(Ended),
+    /// The browser has gone, or another stream of the session has begun.
+    Ended,
 }
 
 impl Streaming<'_> {
-    async fn run(&mut self, after: Option<u64>) -> io::Result<Ended> {
+    async fn run(&mut self, after: Option<u64>) -> io::Result<()> {
         if !self.write(HEAD).await? {
-            return Ok(Ended::Replaced);
+            return Ok(());
         }
         let mut position = self.feed.position(after);
         let missing = self.feed.missing_after(position);
@@ -93,7 +81,7 @@ impl Streaming<'_> {
             let (at, number) = (std::time::SystemTime::now(), position);
             let heard = Heard { line, at, author: None, last: false };
             if !self.write(&events::event(number, heard)).await? {
-                return Ok(Ended::Replaced);
+                return Ok(());
             }
             position += missing;
         }
@@ -107,13 +95,13 @@ impl Streaming<'_> {
             let (written, events) = if position < self.feed.last() {
                 (Written::Part, self.feed.again(&self.context.room, position).await)
             } else if self.feed.is_over() {
-                return Ok(Ended::Over);
+                return Ok(());
             } else {
                 self.feed.read(&self.context.room).await
             };
             if !events.bytes.is_empty() {
                 if !self.write(&events.bytes).await? {
-                    return Ok(Ended::Replaced);
+                    return Ok(());
                 }
                 position = events.last;
                 self.feed.sent(position);
@@ -124,10 +112,10 @@ impl Streaming<'_> {
             }
             match self.wait(ping).await? {
                 Woken::More => {}
-                Woken::Ended(ended) => return Ok(ended),
+                Woken::Ended => return Ok(()),
                 Woken::Ping => {
                     if !self.write(events::PING).await? {
-                        return Ok(Ended::Replaced);
+                        return Ok(());
                     }
                     ping = Instant::now() + PING_EVERY;
                 }
@@ -144,7 +132,7 @@ impl Streaming<'_> {
         };
         let replaced = async {
             self.session.replaced(self.number).await;
-            Ok(Woken::Ended(Ended::Replaced))
+            Ok(Woken::Ended)
         };
         let ping = async {
             Timer::at(ping).await;
@@ -157,7 +145,7 @@ impl Streaming<'_> {
                 Ok(read) => {
                     self.discarded += read;
                     let enough = read == 0 || self.discarded > ENOUGH;
-                    Ok(if enough { Woken::Ended(Ended::Lost) } else { Woken::More })
+                    Ok(if enough { Woken::Ended } else { Woken::More })
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Woken::More),
                 Err(error) => Err(error),
@@ -169,9 +157,13 @@ impl Streaming<'_> {
     /// Writes bytes. Returns whether all are written; if not, another stream has begun.
     async fn write(&mut self, mut bytes: &[u8]) -> io::Result<bool> {
         while !bytes.is_empty() {
-            match self.stream.get_ref().write(bytes) {
+            let piece = &bytes[..bytes.len().min(MAX_WRITE)];
+            match (Polled { stream: self.stream.get_ref(), taken: self.taken }).write(piece) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(written) => bytes = &bytes[written..],
+                Ok(written) => {
+                    self.taken += written as u64;
+                    bytes = &bytes[written..];
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.feed.reader.pause();
