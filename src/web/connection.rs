@@ -21,8 +21,9 @@ use crate::within::within;
 /// How long a head may take to arrive: the contract's 10 s.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
 
-/// How long a connection may stay open between two requests. Browsers keep some for the next line that is typed.
-const IDLE: Duration = Duration::from_secs(30);
+/// How long a connection may stay open between two requests. A browser that keeps one for longer finds out late that the network
+/// is gone, because it sends the next request there.
+const IDLE: Duration = Duration::from_secs(5);
 
 /// How long a body, or an answer, may make no progress.
 const STUCK: Duration = Duration::from_secs(30);

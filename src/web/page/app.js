@@ -125,6 +125,7 @@ export function colourOf(name) {
 /** Those who are here, as far as we have heard. Who spoke last is the last. */
 export class People {
   #names = new Set();
+  #newsSinceAsked = null; // while the server is asked who is here
 
   get count() {
     return this.#names.size;
@@ -135,9 +136,17 @@ export class People {
     return [...this.#names].reverse();
   }
 
+  /** The server is asked who is here: news may come before its answer, which says less. */
+  ask() {
+    this.#newsSinceAsked ??= [];
+  }
+
   replace(names) {
     const heard = [...this.#names].filter((name) => names.includes(name));
     this.#names = new Set([...names.filter((name) => !heard.includes(name)), ...heard]);
+    const news = this.#newsSinceAsked ?? [];
+    this.#newsSinceAsked = null;
+    for (const [text, name] of news) this.news(text, name);
   }
 
   hear(name) {
@@ -147,6 +156,7 @@ export class People {
 
   /** Takes in what a line of news tells about `name`. No name holds the words of these sentences. */
   news(text, name) {
+    this.#newsSinceAsked?.push([text, name]);
     const renamed = text.split(' is now known as ')[1];
     if (renamed || text.includes(' has left the chat')) this.#names.delete(name);
     if (renamed) this.hear(renamed.slice(0, -1));
@@ -826,9 +836,10 @@ function wordsOf(text) {
 // --- Who is here
 
 async function askWho() {
+  people.ask();
   const { status, text } = await ask('/who', { headers: authorization(seat.password) });
   ui.peopleProblem.textContent = status === 200 ? '' : 'The server does not answer.';
-  if (status === 200) people.replace(JSON.parse(text).names);
+  people.replace(status === 200 ? JSON.parse(text).names : people.latestFirst);
   showPeople();
 }
 
@@ -857,7 +868,8 @@ function openStream() {
 }
 
 async function follow(mine, token) {
-  const after = lastEvent && `?after=${encodeURIComponent(lastEvent)}`;
+  // Without it the server would go on after what it has sent, which may have been lost: the very first event, too.
+  const after = `?after=${encodeURIComponent(lastEvent || 0)}`;
   const answer = await fetch(`/sessions/${token}/events${after}`, { cache: 'no-store', signal: mine.abort.signal });
   if (stream !== mine) return;
   if (answer.status === 404) return sessionGone(token);
@@ -1053,8 +1065,12 @@ async function joinAgain() {
 async function join(event) {
   event.preventDefault();
   const [name, password] = [ui.name.value.trim(), ui.password.value];
+  // Emptied, so that the same refusal is read out again.
+  ui.refusal.textContent = '';
+  ui.name.readOnly = true;
   const { status, text } = await askToJoin(name, password);
   if (status === BUSY) return;
+  ui.name.readOnly = false;
   if (status !== 201) return showJoining(name, status ? wordsOf(text) : 'The server does not answer. Try again.', status === 401);
   if (name) keep('localStorage', 'name', name);
   enter(text.trim(), name, password);
