@@ -53,6 +53,12 @@ impl Talk {
         Talk { session, decoder: Decoder::default(), pace: Pace::new(rate, now), sending: Sending::new(now) }
     }
 
+    /// What comes next has nothing to do with what came before: an unfinished line is forgotten.
+    #[cfg(feature = "web")]
+    pub(crate) fn begin_anew(&mut self) {
+        self.decoder = Decoder::default();
+    }
+
     /// Decodes lines up to the first that is more than said, or as many as one turn may say. Returns the rest of the input,
     /// too. [`Pace::wait`] comes first.
     pub(crate) fn turn<'a>(&mut self, mut input: &'a [u8], most_lines: usize) -> (Turn, &'a [u8]) {

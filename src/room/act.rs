@@ -62,7 +62,8 @@ impl State {
         if let Some(other) = self.read_as_another(id, &name, action) {
             return self.tell(id, Message::emote_of_another(&other), now);
         }
-        self.post(Message::emote(&name, action), Kind::Said, Some(id), now);
+        let kind = u8::try_from(name.as_str().len()).map_or(Kind::Said, Kind::Done);
+        self.post(Message::emote(&name, action), kind, Some(id), now);
         self.tell(id, Message::emoted(&name, action), now);
     }
 

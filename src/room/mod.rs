@@ -179,9 +179,9 @@ impl Room {
         self.admitted(manner, |state, now| state.say_as(name, said, now)).await
     }
 
-    /// Returns the name of a member.
-    pub async fn name_of(&self, id: Id) -> Option<Name> {
-        self.state.read().await.members.get(id)?.name.clone()
+    /// Returns whether somebody is a member.
+    pub async fn is_member(&self, id: Id) -> bool {
+        self.state.read().await.members.get(id).is_some_and(|client| client.name.is_some())
     }
 
     /// Does what [`Room::say`] does, if there is nothing to wait for.

@@ -43,14 +43,14 @@ impl State {
             return;
         }
         let unheard_by = match kind {
-            Kind::Said => author.and_then(|id| self.members.get(id)?.unheard_by()),
+            Kind::Said | Kind::Done(_) => author.and_then(|id| self.members.get(id)?.unheard_by()),
             Kind::News => None,
         };
         self.followed = None;
         let (lines, unheard) = (message.lines() as u64, unheard_by.as_ref().map_or(0, |ids| ids.len()));
         let heard = self.members.count().saturating_sub(usize::from(author.is_some()) + unheard);
         self.stats.deliveries += lines * heard as u64;
-        if kind == Kind::Said {
+        if kind != Kind::News {
             self.stats.lines += lines;
             self.history.keep(now.system, author, &message);
         }

@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use smol::Timer;
 
-use super::connection::{NoBody, Wire};
+use super::connection::{Held, NoBody, Wire};
 use super::http::{Answer, Body, Head, Status, Wrong, in_query};
 use super::route::{File, NoRoute, Route, route};
 use super::sessions::{Session, Token};
+use super::speakers::Said;
 use super::{Context, events, origin, page, password, speakers};
 use crate::access::admission::{Permit, Place, Refused};
 use crate::access::session::{self as conversation, Act, Session as Conversation};
@@ -119,7 +120,7 @@ async fn outcome(wire: &mut Wire, head: &Head, body: &mut Body, context: &Contex
             if head.method != "HEAD" {
                 return Ok(Outcome::Stream(session, asked.after()));
             }
-            Answer { kind: "text/event-stream", body: None, ..Answer::nothing() }
+            Answer { status: (200, "OK"), kind: "text/event-stream", ..Answer::nothing() }
         }
     };
     Ok(Outcome::Answer(answer))
@@ -135,12 +136,13 @@ struct Asked<'a> {
 
 impl Asked<'_> {
     /// Reads the body, of so many bytes at most.
-    async fn body(&mut self, most: usize) -> Result<Vec<u8>, Answer> {
-        let read = self.wire.body(self.head, self.body, most).await;
+    async fn body(&mut self, most: usize) -> Result<Held, Answer> {
+        let read = self.wire.body(self.head, self.body, most, &self.context.held).await;
         read.map_err(|why| match why {
             NoBody::TooLarge => Answer::text(TOO_LARGE, format!("{most} bytes at most.\n")),
+            NoBody::TooMany => Answer::text(UNAVAILABLE, "Too much is said at once.\n").with("Retry-After", "5"),
             NoBody::Wrong(why) => wrong(why),
-            NoBody::Lost => Answer::text((408, "Request Timeout"), "The rest of the request did not come.\n"),
+            NoBody::Lost => lost(),
         })
     }
 
@@ -203,23 +205,12 @@ impl Asked<'_> {
         let name = line(&name);
         let name = Name::parse(&name).map_err(|why| not_named(&name, &why))?;
         let text = self.body(MAX_LINES).await?;
-        let mut too_long = false;
-        let (mut decoder, mut input) = (Decoder::default(), &text[..]);
-        let mut lines = Vec::new();
-        while let Some(next) = decoder.next(&mut input).or_else(|| if input.is_empty() { decoder.end() } else { None })
-        {
-            match next {
-                Input::Line(line) if !line.is_empty() => lines.push(line.into_owned()),
-                Input::TooLong | Input::Endless => too_long = true,
-                _ => {}
-            }
+        match speakers::say(self.context, self.wire, &name, &text).await {
+            Said::All => Ok(Answer::nothing()),
+            Said::AllButLongLines => Err(says(TOO_LARGE, &Message::line_too_long())),
+            Said::Taken => Err(says(CONFLICT, &Message::name_taken(&name))),
+            Said::Lost => Err(lost()),
         }
-        let said = speakers::say(self.context, self.wire.from.ip(), &name, &lines).await;
-        said.map_err(|speakers::Taken| says(CONFLICT, &Message::name_taken(&name)))?;
-        if too_long {
-            return Err(says(TOO_LARGE, &Message::line_too_long()));
-        }
-        Ok(Answer::nothing())
     }
 
     // ---- sessions
@@ -292,28 +283,35 @@ impl Asked<'_> {
 
     async fn lines(mut self, token: Token) -> Result<Answer, Answer> {
         let session = self.session(token)?;
-        let key = self.head.idempotency_key.clone();
+        let key = self.head.idempotency_key.clone().filter(|key| !key.is_empty());
         if key.as_ref().is_some_and(|key| key.len() > MAX_KEY) {
             return Err(Answer::text(BAD_REQUEST, format!("An Idempotency-Key has {MAX_KEY} bytes at most.\n")));
         }
-        let mut text = self.body(MAX_LINES).await?;
-        if !text.ends_with(b"\n") {
-            text.push(b'\n');
-        }
+        let text = self.body(MAX_LINES).await?;
         // The same request may come again while the first one waits here for the pace.
         let mut saying = session.saying.lock().await;
         if saying.was_done(key.as_deref()) {
             return Ok(Answer::nothing());
         }
-        if self.context.room.name_of(session.id).await.is_none() {
-            return Err(gone());
-        }
-        let mut rest = &text[..];
+        // As text, in which telnet's bytes are none; and the last line ends with the request.
+        let text_and_end = [String::from_utf8_lossy(&text).as_bytes(), b"\n"].concat();
+        let mut rest = &text_and_end[..];
+        saying.talk.begin_anew();
         while !rest.is_empty() {
             while let Some(wait) = saying.talk.pace.wait(Instant::now()) {
                 Timer::after(wait).await;
+                if self.wire.is_broken() {
+                    return Err(lost());
+                }
+            }
+            if !self.context.room.is_member(session.id).await {
+                return Err(gone());
             }
             let (turn, after) = saying.talk.turn(rest, BLOCK);
+            if after.len() == rest.len() {
+                // It was a line without an end, after which nothing is read.
+                break;
+            }
             rest = after;
             if !turn.said.is_empty() {
                 let manner = saying.talk.sending.manner();
@@ -345,15 +343,13 @@ impl Asked<'_> {
                         self.gives_up(holder).await;
                     }
                     Acted::Quit => {
-                        self.end(session, None, Message::bye()).await;
+                        self.end(session, Message::bye()).await;
                         return false;
                     }
                 }
             }
-            Act::End(cause, words) => {
-                self.end(session, cause, words).await;
-                return false;
-            }
+            // A line that has no end is one that is too long: the next request is another.
+            Act::End(..) => talk.sending.waited(room.answer(session.id, Message::line_too_long(), manner).await),
             // These come before somebody has a name, and a session has one from the beginning.
             Act::Password(_) | Act::Join(_) | Act::JoinAsGuest | Act::Who => {}
         }
@@ -362,20 +358,25 @@ impl Asked<'_> {
 
     async fn leave(self, token: Token) -> Result<Answer, Answer> {
         let session = self.session(token)?;
-        self.end(&session, None, Message::bye()).await;
+        self.end(&session, Message::bye()).await;
         Ok(Answer::nothing())
     }
 
     /// Ends a session. Its stream, if it has one, still writes the last words.
-    async fn end(&self, session: &Session, cause: Option<Cause>, words: Message) {
+    async fn end(&self, session: &Session, words: Message) {
         self.context.sessions.remove(session);
-        self.context.room.leave(session.id, cause, words).await;
+        self.context.room.leave(session.id, None, words).await;
     }
 }
 
 /// A session has ended, or never was.
 fn gone() -> Answer {
     Answer::text(NOT_FOUND, "There is no such session any more.\n")
+}
+
+/// The client is gone, or as good as gone. It will hardly read this.
+fn lost() -> Answer {
+    Answer::text((408, "Request Timeout"), "The rest of the request did not come.\n")
 }
 
 fn wants_password(message: &Message) -> Answer {

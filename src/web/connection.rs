@@ -4,10 +4,13 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use futures_lite::FutureExt;
+use futures_lite::{FutureExt, future};
+use rustix::net::sockopt;
 use smol::Async;
 
 use super::answers::{self, Outcome};
@@ -28,6 +31,12 @@ const IDLE: Duration = Duration::from_secs(5);
 /// How long a body, or an answer, may make no progress.
 const STUCK: Duration = Duration::from_secs(30);
 
+/// How long a whole body may take: 64 KiB over the slowest modem.
+const BODY_WITHIN: Duration = Duration::from_secs(120);
+
+/// What all requests may hold of their bodies, until they are said: a hundred of the largest.
+const MAX_HELD: usize = 8 * 1024 * 1024;
+
 /// How much is read at once.
 const READ: usize = 8 * 1024;
 
@@ -42,10 +51,41 @@ pub(super) struct Wire {
 pub(super) enum NoBody {
     /// It is larger than this request's may be.
     TooLarge,
+    /// All requests together hold as much as they may.
+    TooMany,
     /// Its framing is wrong.
     Wrong(Wrong),
     /// The connection is lost, or nothing came for too long.
     Lost,
+}
+
+/// A body, which counts as long as it is held.
+pub(super) struct Held {
+    bytes: Vec<u8>,
+    total: Arc<AtomicUsize>,
+}
+
+impl Held {
+    fn add(&mut self, piece: &[u8]) -> Result<(), NoBody> {
+        self.bytes.extend_from_slice(piece);
+        // What has grown by doubling takes twice as much.
+        let before = self.total.fetch_add(piece.len(), Relaxed);
+        if before + piece.len() > MAX_HELD / 2 { Err(NoBody::TooMany) } else { Ok(()) }
+    }
+}
+
+impl Deref for Held {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.total.fetch_sub(self.bytes.len(), Relaxed);
+    }
 }
 
 /// Serves one connection until it ends.
@@ -130,8 +170,14 @@ impl Wire {
         }
     }
 
-    /// Reads a request's body, of so many bytes at most.
-    pub(super) async fn body(&mut self, head: &Head, body: &mut Body, most: usize) -> Result<Vec<u8>, NoBody> {
+    /// Reads a request's body, of so many bytes at most. `total` counts what all requests hold.
+    pub(super) async fn body(
+        &mut self,
+        head: &Head,
+        body: &mut Body,
+        most: usize,
+        total: &Arc<AtomicUsize>,
+    ) -> Result<Held, NoBody> {
         if let Framing::Length(length) = head.framing {
             if length > most as u64 {
                 return Err(NoBody::TooLarge);
@@ -140,22 +186,28 @@ impl Wire {
         if head.expects_continue && self.input.is_empty() && !body.is_done() {
             self.write(b"HTTP/1.1 100 Continue\r\n\r\n").await.map_err(|_| NoBody::Lost)?;
         }
-        let mut bytes = Vec::new();
+        let end = Instant::now() + BODY_WITHIN;
+        let mut held = Held { bytes: Vec::new(), total: Arc::clone(total) };
         loop {
             let mut input = &self.input[..];
             while let Some(piece) = body.next(&mut input).map_err(NoBody::Wrong)? {
-                if bytes.len() + piece.len() > most {
+                if held.bytes.len() + piece.len() > most {
                     return Err(NoBody::TooLarge);
                 }
-                bytes.extend_from_slice(piece);
+                held.add(piece)?;
             }
             let used = self.input.len() - input.len();
             self.input.drain(..used);
             if body.is_done() {
-                return Ok(bytes);
+                return Ok(held);
             }
-            self.read(Instant::now() + STUCK).await.map_err(|_| NoBody::Lost)?;
+            self.read(end.min(Instant::now() + STUCK)).await.map_err(|_| NoBody::Lost)?;
         }
+    }
+
+    /// Returns whether the client has broken the connection off. That it has no more to send is no sign of that.
+    pub(super) fn is_broken(&self) -> bool {
+        matches!(sockopt::socket_error(self.stream.get_ref()), Ok(Err(_)) | Err(_))
     }
 
     /// Reads more.
@@ -164,9 +216,16 @@ impl Wire {
     /// When the connection is lost or at its end, or nothing comes until this moment.
     async fn read(&mut self, deadline: Instant) -> io::Result<()> {
         loop {
+            if Instant::now() >= deadline {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
             match self.read_some() {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(_) => return Ok(()),
+                Ok(_) => {
+                    // Who sends without a pause is always ready to be read. The others have their turn, too.
+                    future::yield_now().await;
+                    return Ok(());
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     let left = deadline.saturating_duration_since(Instant::now());
                     within(left, readable(&self.stream)).await.ok_or(io::ErrorKind::TimedOut)??;

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::SystemTime;
 
 use super::events::{Heard, event};
-use crate::room::{Id, MAX_WRITE, Piece, Place, Reader, Room, Size, Written};
+use crate::room::{MAX_WRITE, Piece, Place, Reader, Room, Size, Written};
 
 /// How far a session can go back behind what was written to it: the contract's 256 lines or 32 KiB.
 const BACK: Size = Size { lines: 256, bytes: 32 * 1024 };
@@ -61,13 +61,24 @@ pub(super) struct Events {
     pub(super) last: u64,
 }
 
-/// Lines that are yet to be made events of.
-struct Lines {
-    first: u64,
-    at: SystemTime,
-    author: Option<Id>,
-    last: bool,
-    text: String,
+impl Events {
+    /// Adds the lines of a piece whose first event has this number: those after `after`, until there is as much as one write is
+    /// given. Returns whether there is room for more.
+    fn add(&mut self, first: u64, after: u64, piece: &Piece<'_>, at: SystemTime) -> bool {
+        let text = String::from_utf8_lossy(piece.text);
+        let lines = text.lines().count() as u64;
+        for (number, line) in (first..).zip(text.lines()).filter(|(number, _)| *number > after) {
+            if self.bytes.len() >= MAX_WRITE {
+                return false;
+            }
+            let author = line.get("* ".len()..).and_then(|rest| rest.get(..piece.actor.into()));
+            let last = piece.last && number + 1 == first + lines;
+            let author = author.filter(|name| !name.is_empty());
+            self.bytes.extend(event(number, Heard { line, at, author, last }));
+            self.last = number;
+        }
+        self.bytes.len() < MAX_WRITE
+    }
 }
 
 impl Feed {
@@ -97,56 +108,50 @@ impl Feed {
         first.saturating_sub(position + 1)
     }
 
-    /// Reads more of what there is to hear.
-    pub(super) async fn read(&mut self, room: &Room) -> (Written, Events) {
-        let mut lines = Vec::new();
-        let (mut next, mut heard, mut size) = (self.next, Vec::new(), Size::default());
+    /// Takes in more of what there is to hear.
+    pub(super) async fn read(&mut self, room: &Room) -> Written {
+        let (mut next, mut heard) = (self.next, Vec::new());
         let written = self.reader.pieces(MAX_WRITE, |piece| {
-            let text = String::from_utf8_lossy(piece.text).into_owned();
-            let count = text.lines().count() as u64;
-            if count == 0 {
-                return;
+            let lines = piece.text.iter().filter(|byte| **byte == b'\n').count() as u64;
+            if lines > 0 {
+                heard.push(Stretch::new(next, lines, &piece));
+                next += lines;
             }
-            let stretch = Stretch::new(next, count, &piece);
-            lines.push(Lines { first: next, at: stretch.at(&piece), author: piece.author, last: piece.last, text });
-            next += count;
-            size += stretch.size;
-            heard.push(stretch);
         });
         if self.reader.was_watched() {
             room.relieve().await;
         }
-        heard.into_iter().for_each(|stretch| self.remember(stretch));
+        for stretch in heard {
+            self.size += stretch.size;
+            self.remember(stretch);
+        }
         self.next = next;
-        self.size += size;
         self.over |= matches!(written, Written::End(_));
-        (written, events(room, lines, 0).await)
+        written
     }
 
-    /// Reads events after this one again, as many as one write is given.
-    pub(super) async fn again(&self, room: &Room, after: u64) -> Events {
-        let (mut lines, mut bytes) = (Vec::new(), 0);
-        let stretches = self.heard.iter().skip_while(|stretch| stretch.first + stretch.size.lines <= after + 1);
-        for stretch in stretches {
+    /// Returns events after this one that were read, as many as one write is given.
+    pub(super) fn after(&self, after: u64) -> Events {
+        let mut events = Events::default();
+        let mut goes_on = true;
+        for stretch in self.heard.iter().skip_while(|stretch| stretch.first + stretch.size.lines <= after + 1) {
             let mut first = stretch.first;
-            let mut add = |at, author, last, text: &[u8]| {
-                let text = String::from_utf8_lossy(text).into_owned();
-                let count = text.lines().count() as u64;
-                bytes += text.len();
-                lines.push(Lines { first, at, author, last, text });
-                first += count;
-            };
             match &stretch.source {
-                Source::Own { at, last, text } => add(*at, None, *last, text),
+                Source::Own { at, last, text } => {
+                    goes_on = events.add(first, after, &Piece::own(text, *last), *at);
+                }
                 Source::Log(place) => self.reader.again(place, stretch.size.lines, |piece| {
-                    add(piece.at.unwrap_or_else(SystemTime::now), piece.author, false, piece.text);
+                    let at = piece.at.unwrap_or_else(SystemTime::now);
+                    goes_on = events.add(first, after, &piece, at);
+                    first += piece.text.iter().filter(|byte| **byte == b'\n').count() as u64;
+                    goes_on
                 }),
             }
-            if bytes >= MAX_WRITE {
+            if !goes_on {
                 break;
             }
         }
-        events(room, lines, after).await
+        events
     }
 
     /// Notes that events up to this one were sent, and forgets those to which the session does not go back.
@@ -194,35 +199,8 @@ impl Stretch {
         Stretch { first, size, source }
     }
 
-    /// When it was said.
-    fn at(&self, piece: &Piece<'_>) -> SystemTime {
-        match &self.source {
-            Source::Own { at, .. } => *at,
-            Source::Log(_) => piece.at.unwrap_or_else(SystemTime::now),
-        }
-    }
-
     /// The bytes that are kept here, because they are in no log.
     fn own_bytes(&self) -> usize {
         if let Source::Own { text, .. } = &self.source { text.len() } else { 0 }
     }
-}
-
-/// Makes events of lines, of those after this number.
-async fn events(room: &Room, lines: Vec<Lines>, after: u64) -> Events {
-    let mut events = Events::default();
-    for Lines { first, at, author, last, text } in lines {
-        let author = match author {
-            Some(author) if text.starts_with("* ") => room.name_of(author).await,
-            _ => None,
-        };
-        let author = author.as_ref().map(|name| name.as_str());
-        let count = text.lines().count() as u64;
-        for (number, line) in (first..).zip(text.lines()).filter(|(number, _)| *number > after) {
-            let last = last && number + 1 == first + count;
-            events.bytes.extend(event(number, Heard { line, at, author, last }));
-            events.last = number;
-        }
-    }
-    events
 }

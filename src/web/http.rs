@@ -13,6 +13,9 @@ pub(super) const MAX_HEAD: usize = 8 * 1024;
 /// How many header fields a head may have. Browsers send about twenty.
 const MAX_FIELDS: usize = 64;
 
+/// How many bytes of empty lines may stand before a request.
+const MAX_EMPTY: usize = 64;
+
 /// How many chunks, and what follows the last one, may take besides the body itself, in bytes.
 const MAX_FRAMING: usize = 16 * 1024;
 
@@ -71,8 +74,11 @@ impl Head {
     /// # Errors
     /// When it is wrong. Then nothing more can be read from the connection.
     pub fn read(bytes: &[u8]) -> Result<Option<(Head, usize)>, Wrong> {
-        // RFC 9112, 2.2: empty lines before the request are ignored.
+        // RFC 9112, 2.2: empty lines before the request are ignored, but not without end.
         let skipped = 2 * bytes.chunks(2).take_while(|two| two == b"\r\n").count();
+        if skipped > MAX_EMPTY {
+            return Err(Wrong::Malformed);
+        }
         let bytes = &bytes[skipped..];
         let searched = &bytes[..bytes.len().min(MAX_HEAD)];
         // httparse takes a bare LF for the end of a line, as some servers do and others do not.
@@ -103,7 +109,7 @@ impl Head {
         if is_1_1 && host.is_none() {
             return Err(Wrong::Malformed);
         }
-        let connection = fields.list("connection");
+        let connection = fields.list("connection")?;
         let says = |word: &str| connection.iter().any(|said| said.eq_ignore_ascii_case(word));
         let expects = fields.one("expect")?;
         Ok(Head {
@@ -148,7 +154,11 @@ struct Fields<'a>(&'a [httparse::Header<'a>]);
 impl Fields<'_> {
     fn all(&self, name: &str) -> impl Iterator<Item = Result<&str, Wrong>> {
         let named = self.0.iter().filter(move |field| field.name.eq_ignore_ascii_case(name));
-        named.map(|field| std::str::from_utf8(field.value).map(str::trim).map_err(|_| Wrong::Malformed))
+        named.map(|field| match std::str::from_utf8(field.value) {
+            // Not `trim`, which takes every space of Unicode.
+            Ok(value) => Ok(value.trim_matches([' ', '\t'])),
+            Err(_) => Err(Wrong::Malformed),
+        })
     }
 
     /// The value of a field that a request may have once.
@@ -159,15 +169,18 @@ impl Fields<'_> {
     }
 
     /// The values of a field that is a list, with commas between them, in one field or several.
-    fn list(&self, name: &str) -> Vec<String> {
-        let values = self.all(name).filter_map(Result::ok).flat_map(|value| value.split(','));
-        values.map(|value| value.trim().to_owned()).collect()
+    fn list(&self, name: &str) -> Result<Vec<String>, Wrong> {
+        let mut list = Vec::new();
+        for value in self.all(name) {
+            list.extend(value?.split(',').map(|one| one.trim_matches([' ', '\t']).to_owned()));
+        }
+        Ok(list)
     }
 }
 
 fn framing(fields: &Fields<'_>, is_1_1: bool) -> Result<Framing, Wrong> {
     let length = fields.one("content-length")?;
-    let encodings = fields.list("transfer-encoding");
+    let encodings = fields.list("transfer-encoding")?;
     match (length, &encodings[..]) {
         (None, []) => Ok(Framing::Length(0)),
         // No sign, no space, no list: `parse` would take a sign.
@@ -249,7 +262,8 @@ impl Body {
                     line.push(*byte);
                     if *byte == b'\n' {
                         let line = mem::take(line);
-                        self.line(line.strip_suffix(b"\r\n").ok_or(Wrong::Malformed)?)?;
+                        let line = line.strip_suffix(b"\r\n").filter(|line| !line.contains(&b'\r'));
+                        self.line(line.ok_or(Wrong::Malformed)?)?;
                     }
                 }
             }
@@ -274,8 +288,8 @@ impl Body {
 
 /// Reads the size of a chunk, in hexadecimal. What may follow a semicolon says nothing that is known here.
 fn chunk_size(line: &[u8]) -> Option<u64> {
-    let digits = line.split(|byte| *byte == b';').next()?.trim_ascii_end();
-    let digits = std::str::from_utf8(digits).ok()?;
+    let line = std::str::from_utf8(line).ok()?;
+    let digits = line.split(';').next()?.trim_end_matches([' ', '\t']);
     let plain = (1..=8).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     u64::from_str_radix(digits, 16).ok().filter(|_| plain)
 }

@@ -29,6 +29,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -70,6 +71,8 @@ struct Context {
     holders: Arc<Holders>,
     sessions: Sessions,
     speakers: Speakers,
+    /// What all requests hold of their bodies, in bytes.
+    held: Arc<AtomicUsize>,
     options: Options,
     /// Closed when the server stops.
     stopping: Receiver<Infallible>,
@@ -103,6 +106,7 @@ pub async fn run(
         holders: Arc::clone(holders),
         sessions: Sessions::new(Arc::clone(holders)),
         speakers: Speakers::default(),
+        held: Arc::default(),
         options,
         stopping,
         refusing: Arc::new(()),

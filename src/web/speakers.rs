@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use smol::Timer;
 
 use super::Context;
+use super::connection::Wire;
 use crate::access::pace::Pace;
 use crate::address::home;
 use crate::room::Sending;
-use crate::text::line::Line;
+use crate::text::line::{Decoder, Input};
 use crate::text::message::Message;
 use crate::text::name::Name;
 
@@ -23,8 +24,16 @@ const MAX_ADDRESSES: usize = 4096;
 const TURN_LINES: usize = 128;
 const TURN_BYTES: usize = 16 * 1024;
 
-/// A member has the name.
-pub(super) struct Taken;
+/// How it went.
+pub(super) enum Said {
+    All,
+    /// All but lines that are longer than a line may be.
+    AllButLongLines,
+    /// A member has the name.
+    Taken,
+    /// Whoever asks for it is gone.
+    Lost,
+}
 
 /// See the module's head.
 #[derive(Debug, Default)]
@@ -58,30 +67,47 @@ impl Speakers {
     }
 }
 
-/// Says lines under a name, as fast as the address of whoever asks for it may.
-///
-/// # Errors
-/// When a member has the name.
-pub(super) async fn say(context: &Context, from: IpAddr, name: &Name, lines: &[Line<'_>]) -> Result<(), Taken> {
-    let (speakers, rate) = (&context.speakers, context.options.rate);
-    let mut lines = lines.iter().peekable();
-    while lines.peek().is_some() {
+/// Says lines under a name, as fast as the address of whoever asks for it may. They are decoded a turn at a time: thousands of
+/// short lines would take many times the memory of their text.
+pub(super) async fn say(context: &Context, wire: &Wire, name: &Name, text: &[u8]) -> Said {
+    let (speakers, rate, from) = (&context.speakers, context.options.rate, wire.from.ip());
+    let (mut decoder, mut input) = (Decoder::default(), text);
+    let (mut long, mut done) = (false, false);
+    while !done {
         while let Some(wait) = speakers.wait(from, rate) {
             Timer::after(wait).await;
+            if wire.is_broken() {
+                return Said::Lost;
+            }
         }
         let mut said = Message::default();
         let manner = speakers.with(from, rate, |Speaker { pace, sending }| {
             while said.lines() < TURN_LINES && said.bytes().len() < TURN_BYTES && !pace.spent() {
-                let Some(line) = lines.next() else { break };
-                said.say(name, line);
-                pace.spend(true, line.len());
-                sending.sent(1, line.len(), pace.now());
+                let before = input.len();
+                let next = decoder.next(&mut input).or_else(|| decoder.end());
+                let bytes = before - input.len();
+                pace.spend(next.is_some(), bytes);
+                sending.sent(usize::from(next.is_some()), bytes, pace.now());
+                match next {
+                    Some(Input::Line(line)) if !line.is_empty() => said.say(name, &line),
+                    Some(Input::TooLong | Input::Endless) => long = true,
+                    Some(_) => {}
+                    None => {
+                        done = true;
+                        break;
+                    }
+                }
             }
             sending.manner()
         });
+        if said.is_empty() {
+            continue;
+        }
         let (heard, waited) = context.room.say_as(name, said, manner).await;
         speakers.with(from, rate, |speaker| speaker.sending.waited(waited));
-        heard.map_err(|_| Taken)?;
+        if heard.is_err() {
+            return Said::Taken;
+        }
     }
-    Ok(())
+    if long { Said::AllButLongLines } else { Said::All }
 }

@@ -21,6 +21,9 @@ use crate::text::message::Message;
 /// How often something is written: a page takes a connection for lost that is silent for 35 s. The contract's numbers.
 const PING_EVERY: Duration = Duration::from_secs(15);
 
+/// How long what a session has not read is still written to it once it is to end: as for a client of `nc`.
+const FLUSH: Duration = Duration::from_secs(1);
+
 /// What a browser may send after its request, in bytes. It has nothing to say here.
 const ENOUGH: usize = 64 * 1024;
 
@@ -37,7 +40,8 @@ pub(super) async fn run(stream: &Arc<Async<TcpStream>>, session: &Session, conte
         None
     });
     let Some(mut feed) = feed.await else { return };
-    let mut streaming = Streaming { stream, session, number, context, feed: &mut feed, taken: 0, discarded: 0 };
+    let mut streaming =
+        Streaming { stream, session, number, context, feed: &mut feed, deadline: None, taken: 0, discarded: 0 };
     // However it has ended, an error or not: the last words were perhaps not received, and the session can hear them again.
     let _ = streaming.run(after).await;
     // Until another stream reads on, nobody who types waits for this reader.
@@ -52,6 +56,8 @@ struct Streaming<'a> {
     number: u64,
     context: &'a Context,
     feed: &'a mut Feed,
+    /// Until when what is left is written, once the reader is to end.
+    deadline: Option<Instant>,
     /// How many bytes the system has taken.
     taken: u64,
     /// How much the browser has sent, which nobody reads.
@@ -92,22 +98,20 @@ impl Streaming<'_> {
         // At once if there is nothing to tell: some browsers return from a request only when the first byte of the body is there.
         let mut ping = Instant::now();
         loop {
-            let (written, events) = if position < self.feed.last() {
-                (Written::Part, self.feed.again(&self.context.room, position).await)
-            } else if self.feed.is_over() {
-                return Ok(());
-            } else {
-                self.feed.read(&self.context.room).await
-            };
-            if !events.bytes.is_empty() {
+            if position < self.feed.last() {
+                let events = self.feed.after(position);
                 if !self.write(&events.bytes).await? {
                     return Ok(());
                 }
                 position = events.last;
                 self.feed.sent(position);
                 ping = Instant::now() + PING_EVERY;
+                continue;
             }
-            if written != Written::All {
+            if self.feed.is_over() {
+                return Ok(());
+            }
+            if self.feed.read(&self.context.room).await != Written::All || position < self.feed.last() {
                 continue;
             }
             match self.wait(ping).await? {
@@ -166,16 +170,7 @@ impl Streaming<'_> {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.feed.reader.pause();
-                    let more = async {
-                        writable(self.stream).await?;
-                        Ok(true)
-                    };
-                    let replaced = async {
-                        self.session.replaced(self.number).await;
-                        Ok::<_, io::Error>(false)
-                    };
-                    if !more.or(replaced).await? {
+                    if !self.is_taken().await? {
                         return Ok(false);
                     }
                 }
@@ -183,5 +178,38 @@ impl Streaming<'_> {
             }
         }
         Ok(true)
+    }
+
+    /// Waits until the system takes more. Returns false if another stream has begun.
+    ///
+    /// # Errors
+    /// When the reader is to end, and nothing is taken for too long after that.
+    async fn is_taken(&mut self) -> io::Result<bool> {
+        self.feed.reader.pause();
+        loop {
+            let more = async {
+                writable(self.stream).await?;
+                Ok(Some(true))
+            };
+            let replaced = async {
+                self.session.replaced(self.number).await;
+                Ok(Some(false))
+            };
+            let deadline = self.deadline;
+            let limit = async {
+                match deadline {
+                    None => self.feed.reader.ending().await,
+                    Some(deadline) => {
+                        Timer::at(deadline).await;
+                        return Err(io::Error::from(io::ErrorKind::TimedOut));
+                    }
+                }
+                Ok(None)
+            };
+            match more.or(replaced).or(limit).await? {
+                Some(taken) => return Ok(taken),
+                None => self.deadline = Some(Instant::now() + FLUSH),
+            }
+        }
     }
 }

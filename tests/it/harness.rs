@@ -652,6 +652,7 @@ impl Client {
     }
 
     /// Takes so many bytes, line or no line.
+    #[cfg(feature = "web")]
     #[track_caller]
     pub(crate) fn takes(&mut self, length: usize) -> Vec<u8> {
         let deadline = Instant::now() + PATIENCE;

@@ -1,7 +1,7 @@
 //! Browsers, and scripts that speak HTTP: sessions and their streams, requests without a session, and who is kept out.
 
 use crate::browser::Browser;
-use crate::harness::{GOODBYE, PERHAPS, PROMPT, Scratch, Server, taken};
+use crate::harness::{GOODBYE, PERHAPS, PROMPT, Scratch, Server, connect_with_small_window, taken};
 use rustix::process::Signal;
 use std::time::Duration;
 
@@ -266,6 +266,11 @@ fn a_request_that_is_repeated_says_nothing_twice() {
     bob.hears_each(["Ann: one", "Ann: two"]);
     assert_eq!(browser.asks(&lines, &"x\n".repeat(33 * 1024)).status, 413);
     assert_eq!(browser.asks_with(&lines, &format!("Idempotency-Key: {}\r\n", "k".repeat(200)), "x").status, 400);
+    // No key is no key.
+    for text in ["three", "four"] {
+        assert_eq!(browser.asks_with(&lines, "Idempotency-Key:\r\n", text).status, 204);
+    }
+    bob.hears_each(["Ann: three", "Ann: four"]);
     ann.says("end");
     bob.hears("Ann: end");
 }
@@ -312,6 +317,79 @@ fn a_browser_at_the_port_of_nc_is_told_where_the_page_is() {
     lost.sends("GET / HTTP/1.1\r\nHost: pi\r\n\r\n");
     let port = browser.address.port();
     lost.hears(&format!("-- This is a room where people chat, line by line. Browsers join at port {port}. Bye!"));
+}
+
+#[test]
+fn what_is_no_line_is_answered_and_the_next_request_is_another() {
+    let (server, browser) = Server::with_page(&["--rate", "0"]);
+    let mut bob = server.join("Bob");
+    let mut ann = browser.joins("Ann");
+    bob.hears("Ann has joined the chat.");
+    let too_long = "-- Line too long (4096 bytes at most); not sent.";
+    for length in [5000, 65_535, 65_536] {
+        ann.says(&"x".repeat(length));
+        ann.hears("note", too_long);
+        assert_eq!(browser.asks("POST /say?name=cron", &"x".repeat(length)).status, 413);
+        ann.says("still here");
+        bob.hears("Ann: still here");
+    }
+    // What telnet would mean is nothing here.
+    let mut connection = browser.dial();
+    let (token, address) = (&ann.token, browser.address);
+    let head = format!("POST /sessions/{token}/lines HTTP/1.1\r\nHost: {address}\r\nContent-Length: 8\r\n\r\n");
+    connection.sends([head.as_bytes(), b"\xff\xfb\x01hello"].concat());
+    assert_eq!(connection.is_answered(true).status, 204);
+    bob.hears("Ann: \u{fffd}\u{fffd}hello");
+}
+
+#[test]
+fn an_action_is_its_doer_s_whatever_their_name_is_later() {
+    let (server, browser) = Server::with_page(&[]);
+    let mut bob = browser.joins("Bob");
+    let mut ann = server.join("Ann Lee");
+    bob.hears("news", "Ann Lee has joined the chat.");
+    bob.loses_the_stream();
+    ann.says("/me waves\n/nick Ann\n/quit");
+    ann.hears_each(["-- * Ann Lee waves", "-- You are now known as Ann.", "-- Bye!"]);
+    bob.comes_back("");
+    let action = bob.hears("action", "* Ann Lee waves");
+    assert_eq!((action.field("from").as_deref(), action.field("words").as_deref()), (Some("Ann Lee"), Some("waves")));
+}
+
+#[test]
+fn who_sends_without_an_end_keeps_nobody_from_talking() {
+    let (server, browser) = Server::with_page(&[]);
+    let [mut ann, mut bob] = server.room(["Ann", "Bob"]);
+    let mut floods: Vec<_> = (0..4).map(|_| browser.dial()).collect();
+    for (n, flood) in floods.iter_mut().enumerate() {
+        flood.sends(["", "POST /say?name=x HTTP/1.1\r\nHost: pi\r\nTransfer-Encoding: chunked\r\n\r\n1;"][n % 2]);
+        (0..50).for_each(|_| flood.tries_to_send("\r\n".repeat(16 * 1024)));
+    }
+    ann.says("hello");
+    bob.hears("Ann: hello");
+}
+
+/// What a reader has not taken is held once, and as text: as events it is many times as large.
+#[test]
+fn streams_that_nobody_reads_take_little_memory() {
+    let (server, browser) = Server::with_page(&["--rate", "0", "--max-clients", "500"]);
+    let mut bob = server.join("Bob");
+    let tokens: Vec<String> = (0..100).map(|n| browser.asks("POST /sessions", &format!("S{n}")).body).collect();
+    (0..100).for_each(|n| bob.hears(&format!("S{n} has joined the chat.")));
+    let unread: Vec<_> = tokens
+        .iter()
+        .map(|token| {
+            let mut stream = crate::harness::Client::new(connect_with_small_window(browser.address), server.story());
+            stream.sends(format!("GET /sessions/{token}/events HTTP/1.1\r\nHost: pi\r\n\r\n"));
+            stream
+        })
+        .collect();
+    bob.sends("a\n".repeat(4000));
+    for _ in 0..100 {
+        bob.hears_one("that somebody was dropped", |line| line.ends_with(" has left the chat (too slow)."));
+    }
+    assert!(server.memory_kib("VmHWM") < 24 * 1024, "{} KiB", server.memory_kib("VmHWM"));
+    drop(unread);
 }
 
 // ---- what is asked without joining

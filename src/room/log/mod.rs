@@ -32,6 +32,8 @@ pub struct Id(pub(super) NonZeroU64);
 pub(super) enum Kind {
     /// What a member or the operator said.
     Said,
+    /// What a member did, whose name has so many bytes. Names have spaces, so the text alone does not tell whose action it is.
+    Done(u8),
     /// News about the room.
     News,
 }
@@ -59,7 +61,7 @@ impl Entry {
     fn is_for(&self, listener: Listener) -> bool {
         self.author != Some(listener.id)
             && self.unheard_by.as_ref().is_none_or(|ids| !ids.contains(&listener.id))
-            && !(listener.only_said && self.kind != Kind::Said)
+            && !(listener.only_said && self.kind == Kind::News)
     }
 }
 

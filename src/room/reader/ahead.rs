@@ -83,7 +83,7 @@ impl<'a> Ahead<'a> {
             let end = direct.map_or(u64::MAX, |direct| direct.position);
             let before = *walk;
             if let Some((entry, text)) = walk.entry(reader.listener, end) {
-                return Some(Piece { at: Some(entry.at), author: entry.author, last: false, text, walk: Some(before) });
+                return Some(Piece::of(entry, text, before));
             }
             // What stands before the direct message may not be published yet.
             if walk.position() < end {
@@ -97,7 +97,7 @@ impl<'a> Ahead<'a> {
             Then::Follow(cursor) => self.walk = Some(cursor.walk()),
             Then::End(_) => self.ended = true,
         }
-        Some(Piece { at: None, author: None, last: self.ended, text: &direct.bytes, walk: None })
+        Some(Piece { at: None, actor: 0, last: self.ended, text: &direct.bytes, walk: None })
     }
 
     /// Returns where the reader is after so many bytes, which are fewer than there are to read.

@@ -23,7 +23,7 @@ pub use self::handle::End;
 pub(super) use self::handle::OVERHEAD;
 use self::handle::{Direct, Incoming, Shared, Then};
 pub(super) use self::handle::{Handle, Total};
-use super::log::{Cursor, Id, Listener, Walk};
+use super::log::{Cursor, Entry, Id, Kind, Listener, Walk};
 
 /// How many slices one system call is given at most. A segment is two, if its reader spoke once in it; past a few
 /// segments nothing is gained.
@@ -64,8 +64,8 @@ pub enum Written {
 pub struct Piece<'a> {
     /// When it was said; None where it is for this reader alone.
     pub at: Option<SystemTime>,
-    /// The member who said it, if one did.
-    pub author: Option<Id>,
+    /// Of an action, how many bytes the name of who did it has; else 0.
+    pub actor: u8,
     /// Whether these are the last words to this reader.
     pub last: bool,
     /// The lines.
@@ -74,7 +74,17 @@ pub struct Piece<'a> {
     walk: Option<Walk<'a>>,
 }
 
-impl Piece<'_> {
+impl<'a> Piece<'a> {
+    fn of(entry: &Entry, text: &'a [u8], walk: Walk<'a>) -> Piece<'a> {
+        let actor = if let Kind::Done(name) = entry.kind { name } else { 0 };
+        Piece { at: Some(entry.at), actor, last: false, text, walk: Some(walk) }
+    }
+
+    /// What is for one reader alone.
+    pub fn own(text: &'a [u8], last: bool) -> Piece<'a> {
+        Piece { at: None, actor: 0, last, text, walk: None }
+    }
+
     /// Where it stands in the log, from where it can be read again. None where it is for this reader alone.
     pub fn place(&self) -> Option<Place> {
         self.walk.map(|walk| Place(walk.cursor()))
@@ -256,15 +266,17 @@ impl Reader {
         self.finished()
     }
 
-    /// Calls `each` with so many lines of the log that this reader has read, from a place on. The place was an entry's, and so is
-    /// the end of these lines.
-    pub fn again(&self, place: &Place, mut lines: u64, mut each: impl FnMut(Piece<'_>)) {
+    /// Calls `each` with so many lines of the log that this reader has read, from a place on, for as long as it returns true. The
+    /// place was an entry's, and so is the end of these lines.
+    pub fn again(&self, place: &Place, mut lines: u64, mut each: impl FnMut(Piece<'_>) -> bool) {
         let mut walk = place.0.walk();
         while lines > 0 {
             let before = walk;
             let Some((entry, text)) = walk.entry(self.listener, u64::MAX) else { return };
             lines = lines.saturating_sub(entry_lines(text));
-            each(Piece { at: Some(entry.at), author: entry.author, last: false, text, walk: Some(before) });
+            if !each(Piece::of(entry, text, before)) {
+                return;
+            }
         }
     }
 

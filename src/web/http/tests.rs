@@ -56,6 +56,7 @@ fn whatever_can_be_read_in_two_ways_is_refused() {
         "X y: a\r\n",
         ": a\r\n",
         "X\r\n",
+        "Content-Length: \u{a0}4\r\n",
         "Host: other\r\n",
         "Host: pi\r\n",
         "Origin: http://pi\r\nOrigin: http://evil\r\n",
@@ -83,6 +84,15 @@ fn whatever_can_be_read_in_two_ways_is_refused() {
     for encoding in ["gzip", "gzip, chunked", "chunked, chunked", "x"] {
         assert_eq!(with(&format!("Transfer-Encoding: {encoding}\r\n")), Err(Wrong::UnknownEncoding), "{encoding}");
     }
+}
+
+#[test]
+fn bytes_that_are_no_text_are_not_left_out() {
+    for fields in [&b"Transfer-Encoding: \xffchunked\r\n"[..], b"Connection: \xff\r\n", b"Host: \xff\r\n"] {
+        let text = [b"GET / HTTP/1.1\r\nContent-Length: 5\r\n", fields, b"\r\n"].concat();
+        assert_eq!(Head::read(&text), Err(Wrong::Malformed), "{:?}", String::from_utf8_lossy(fields));
+    }
+    assert_eq!(Head::read(&b"\r\n".repeat(100)), Err(Wrong::Malformed));
 }
 
 #[test]
@@ -159,6 +169,8 @@ fn a_body_is_whole_wherever_it_is_split() {
 fn chunks_that_can_be_read_in_two_ways_are_refused() {
     for text in [
         "4\nbody\r\n0\r\n\r\n",
+        "4\r\r\nbody\r\n0\r\n\r\n",
+        "4;\r\r\nbody\r\n0\r\n\r\n",
         "4\r\nbody0\r\n\r\n",
         "4\r\nbodyx\r\n0\r\n\r\n",
         "4\r\nbody\n0\r\n\r\n",
