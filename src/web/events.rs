@@ -13,19 +13,20 @@ pub(super) const PING: &[u8] = b"event: ping\ndata: {}\n\n";
 
 /// One line that a member hears.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Heard<'a> {
-    pub(super) line: &'a str,
+pub struct Heard<'a> {
+    /// The line, as `nc` shows it.
+    pub line: &'a str,
     /// When it was said.
-    pub(super) at: SystemTime,
+    pub at: SystemTime,
     /// The name of the member who said or did it, where that is known. Names have spaces, so the line alone does not tell whose
     /// action it shows.
-    pub(super) author: Option<&'a str>,
+    pub author: Option<&'a str>,
     /// Whether these are the last words to the member.
-    pub(super) last: bool,
+    pub last: bool,
 }
 
 /// Returns the event with this number that tells of a line.
-pub(super) fn event(number: u64, heard: Heard<'_>) -> Vec<u8> {
+pub fn event(number: u64, heard: Heard<'_>) -> Vec<u8> {
     let line = heard.line;
     let (kind, from, words) = match Spoken::read(line) {
         _ if heard.last => ("bye", None, None),

@@ -10,7 +10,7 @@
 
 mod answers;
 mod connection;
-mod events;
+pub mod events;
 mod feed;
 pub mod http;
 mod metrics;

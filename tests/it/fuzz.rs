@@ -340,3 +340,117 @@ fn a_session_says_nothing_unclean_and_keeps_its_rules_whatever_is_typed() {
         }
     });
 }
+
+// ---------------------------------------------------------------------------------------------------------------
+// What browsers send and hear
+
+/// A request that is nearly right, and whatever else may come.
+#[cfg(feature = "web")]
+fn requested(random: &mut Rng) -> Vec<u8> {
+    #[rustfmt::skip]
+    const PIECES: [&[u8]; 34] = [
+        b"GET ", b"POST ", b"HEAD ", b"/", b"/who", b"/say?name=%41+b", b"http://pi/", b"*", b" HTTP/1.1\r\n", b" HTTP/1.0\r\n",
+        b" HTTP/2.0\r\n", b"\r\n", b"\r\n\r\n", b"\n", b"\r", b"Host: pi\r\n", b"Host: evil.com\r\n",
+        b"Content-Length: 4\r\n", b"Content-Length: +4\r\n", b"Transfer-Encoding: chunked\r\n", b"Transfer-Encoding: x\r\n",
+        b"Connection: close\r\n", b"Expect: 100-continue\r\n", b" folded\r\n", b"X: ", b"4\r\nbody\r\n", b"0\r\n\r\n", b"a;b=c\r\n",
+        b"body", b": ", b" ", b"\0", b"\xff", b"\t",
+    ];
+    let mut bytes = Vec::new();
+    if random.bool() {
+        bytes.extend_from_slice(b"POST /say?name=a HTTP/1.1\r\nHost: pi\r\n");
+    }
+    (0..random.usize(..24)).for_each(|_| bytes.extend_from_slice(random.pick(&PIECES)));
+    bytes
+}
+
+/// Reads requests one after another, from bytes that come in two pieces. Returns what was understood.
+#[cfg(feature = "web")]
+fn understood(first: &[u8], second: &[u8]) -> Vec<String> {
+    use dynasti::web::http::{Body, Head};
+    let (mut input, mut told) = (Vec::new(), Vec::new());
+    let mut under_way: Option<(Body, Vec<u8>)> = None;
+    for piece in [first, second] {
+        input.extend_from_slice(piece);
+        loop {
+            if let Some((body, bytes)) = &mut under_way {
+                let mut rest = &input[..];
+                loop {
+                    match body.next(&mut rest) {
+                        Ok(Some(some)) => bytes.extend_from_slice(some),
+                        Ok(None) => break,
+                        Err(_) => {
+                            told.push("wrong".to_owned());
+                            return told;
+                        }
+                    }
+                }
+                let used = input.len() - rest.len();
+                input.drain(..used);
+                if !body.is_done() {
+                    break;
+                }
+                told.push(format!("body {bytes:?}"));
+                under_way = None;
+            }
+            match Head::read(&input) {
+                Ok(None) => break,
+                Ok(Some((head, length))) => {
+                    assert!(length <= input.len());
+                    input.drain(..length);
+                    under_way = Some((Body::new(head.framing), Vec::new()));
+                    told.push(format!("{head:?}"));
+                }
+                Err(_) => {
+                    told.push("wrong".to_owned());
+                    return told;
+                }
+            }
+        }
+    }
+    told
+}
+
+#[test]
+#[cfg(feature = "web")]
+fn requests_mean_the_same_wherever_their_bytes_are_split() {
+    fuzz("requests", |random| {
+        let bytes = requested(random);
+        let whole = understood(&bytes, b"");
+        let (first, second) = bytes.split_at(random.usize(..=bytes.len()));
+        let split = understood(first, second);
+        assert_eq!(split, whole, "{:?} and {:?}", String::from_utf8_lossy(first), String::from_utf8_lossy(second));
+    });
+}
+
+#[test]
+#[cfg(feature = "web")]
+fn an_event_tells_the_line_and_nothing_that_is_typed_ends_it() {
+    use crate::browser::Event;
+    use dynasti::web::events::{Heard, event};
+    fuzz("events", |random| {
+        let (bytes, mut decoder) = (sent(random), Decoder::default());
+        let mut input = &bytes[..];
+        let name = Name::parse("Ann Lee").expect("a name");
+        while let Some(next) = decoder.next(&mut input).or_else(|| decoder.end()) {
+            let Input::Line(line) = next else { continue };
+            let mut said = Message::default();
+            said.say(&name, &line);
+            for text in
+                [format!("Ann Lee: {}", line.as_str()), format!("-- {}", line.as_str()), line.as_str().to_owned()]
+            {
+                let heard =
+                    Heard { line: &text, at: std::time::UNIX_EPOCH, author: Some("Ann Lee"), last: random.bool() };
+                let event = String::from_utf8(event(7, heard)).expect("events are text");
+                let lines: Vec<&str> = event.split('\n').collect();
+                assert_eq!((lines.len(), lines[0], lines[3], lines[4]), (5, "id: 7", "", ""), "{event:?}");
+                let data = lines[2].strip_prefix("data: ").expect("data").to_owned();
+                assert!(
+                    !event.contains('\r') && data.starts_with("{\"text\":\"") && data.ends_with("\"}"),
+                    "{event:?}"
+                );
+                let event = Event { number: 7, kind: String::new(), data };
+                assert_eq!(event.field("text").as_deref(), Some(text.as_str()));
+            }
+        }
+    });
+}
