@@ -108,7 +108,10 @@ async fn outcome(wire: &mut Wire, head: &Head, body: &mut Body, context: &Contex
             File::Script => &page::SCRIPT,
             File::Style => &page::STYLE,
         }),
-        Route::Invite => page::invite(host.unwrap_or_default()),
+        Route::Invite => match host {
+            Some(host) => page::invite(host),
+            None => return Err(wrong(Wrong::Malformed)),
+        },
         Route::Metrics => asked.metrics().await,
         Route::Who => asked.who().await?,
         Route::Join => asked.join().await?,
@@ -290,17 +293,16 @@ impl Asked<'_> {
         let text = self.body(MAX_LINES).await?;
         // The same request may come again while the first one waits here for the pace.
         let mut saying = session.saying.lock().await;
-        if saying.was_done(key.as_deref()) {
-            return Ok(Answer::nothing());
-        }
         // As text, in which telnet's bytes are none; and the last line ends with the request.
-        let text_and_end = [String::from_utf8_lossy(&text).as_bytes(), b"\n"].concat();
-        let mut rest = &text_and_end[..];
+        let text = [String::from_utf8_lossy(&text).as_bytes(), b"\n"].concat();
+        let Some(mut rest) = text.get(saying.done_of(key.as_deref())..) else { return Ok(Answer::nothing()) };
         saying.talk.begin_anew();
         while !rest.is_empty() {
             while let Some(wait) = saying.talk.pace.wait(Instant::now()) {
                 Timer::after(wait).await;
                 if self.wire.is_broken() {
+                    // The rest is said when the request comes again.
+                    saying.done(key, text.len() - rest.len());
                     return Err(lost());
                 }
             }
@@ -324,7 +326,7 @@ impl Asked<'_> {
                 }
             }
         }
-        saying.done(key);
+        saying.done(key, usize::MAX);
         Ok(Answer::nothing())
     }
 
@@ -370,7 +372,7 @@ impl Asked<'_> {
 }
 
 /// A session has ended, or never was.
-fn gone() -> Answer {
+pub(super) fn gone() -> Answer {
     Answer::text(NOT_FOUND, "There is no such session any more.\n")
 }
 

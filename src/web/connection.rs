@@ -14,7 +14,7 @@ use rustix::net::sockopt;
 use smol::Async;
 
 use super::answers::{self, Outcome};
-use super::http::{Answer, Body, Framing, Head, Wrong};
+use super::http::{Answer, Body, Framing, Head, MAX_HEAD, Wrong};
 use super::sessions::Session;
 use super::{Context, stream};
 use crate::access::goodbye::{self, Goodbye};
@@ -34,7 +34,7 @@ const STUCK: Duration = Duration::from_secs(30);
 /// How long a whole body may take: 64 KiB over the slowest modem.
 const BODY_WITHIN: Duration = Duration::from_secs(120);
 
-/// What all requests may hold of their bodies, until they are said: a hundred of the largest.
+/// What all requests may hold of their bodies, until they are said: sixty of the largest, each of which may take twice its size.
 const MAX_HELD: usize = 8 * 1024 * 1024;
 
 /// How much is read at once.
@@ -66,11 +66,11 @@ pub(super) struct Held {
 }
 
 impl Held {
-    fn add(&mut self, piece: &[u8]) -> Result<(), NoBody> {
+    fn add(&mut self, piece: &[u8], counts: bool) -> Result<(), NoBody> {
         self.bytes.extend_from_slice(piece);
         // What has grown by doubling takes twice as much.
         let before = self.total.fetch_add(piece.len(), Relaxed);
-        if before + piece.len() > MAX_HELD / 2 { Err(NoBody::TooMany) } else { Ok(()) }
+        if counts && before + piece.len() > MAX_HELD / 2 { Err(NoBody::TooMany) } else { Ok(()) }
     }
 }
 
@@ -188,13 +188,15 @@ impl Wire {
         }
         let end = Instant::now() + BODY_WITHIN;
         let mut held = Held { bytes: Vec::new(), total: Arc::clone(total) };
+        // A name is so little that it does not count: whatever others say, somebody can join.
+        let counts = most > MAX_HEAD;
         loop {
             let mut input = &self.input[..];
             while let Some(piece) = body.next(&mut input).map_err(NoBody::Wrong)? {
                 if held.bytes.len() + piece.len() > most {
                     return Err(NoBody::TooLarge);
                 }
-                held.add(piece)?;
+                held.add(piece, counts)?;
             }
             let used = self.input.len() - input.len();
             self.input.drain(..used);
@@ -245,7 +247,10 @@ impl Wire {
 
     /// Writes an answer. Returns whether that was done.
     async fn answer(&mut self, answer: &Answer, head_only: bool, keeps_alive: bool) -> bool {
-        self.write(&answer.bytes(head_only, keeps_alive)).await.is_ok()
+        // The body is not copied: the page's files are in the program.
+        let head = answer.head(keeps_alive);
+        let body = answer.body.as_deref().filter(|_| !head_only).unwrap_or_default();
+        self.write(&head).await.is_ok() && self.write(body).await.is_ok()
     }
 
     /// Writes bytes.

@@ -9,13 +9,16 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::SystemTime;
 
 use super::events::{Heard, event};
-use crate::room::{MAX_WRITE, Piece, Place, Reader, Room, Size, Written};
+use crate::room::{End, MAX_WRITE, Piece, Place, Reader, Room, Size, Written};
 
 /// How far a session can go back behind what was written to it: the contract's 256 lines or 32 KiB.
 const BACK: Size = Size { lines: 256, bytes: 32 * 1024 };
 
 /// How much of the log one remembered place stands for, at the least. Few places take little memory.
 const APART: Size = Size { lines: 32, bytes: 4 * 1024 };
+
+/// How much of the log a remembered place may keep in memory, in bytes: twice `BACK`, for what is not heard.
+const FAR: u64 = 2 * BACK.bytes;
 
 /// What all sessions together keep of what is for one alone, in bytes. Past it, a session keeps nothing that is sent.
 const MAX_KEPT: usize = 8 * 1024 * 1024;
@@ -87,6 +90,11 @@ impl Feed {
         Feed { reader, heard: VecDeque::new(), size: Size::default(), next: 1, sent: 0, over: false, kept }
     }
 
+    /// Whether the last thing that was heard are last words.
+    pub(super) fn has_last_words(&self) -> bool {
+        matches!(self.heard.back(), Some(Stretch { source: Source::Own { last: true, .. }, .. }))
+    }
+
     /// Whether nothing more will be heard.
     pub(super) fn is_over(&self) -> bool {
         self.over
@@ -99,7 +107,7 @@ impl Feed {
 
     /// The number of the event after which a stream goes on: that which the client has, or else the last that was sent.
     pub(super) fn position(&self, after: Option<u64>) -> u64 {
-        after.unwrap_or(self.sent).min(self.last())
+        after.filter(|number| *number <= self.last()).unwrap_or(self.sent)
     }
 
     /// How many events after this one cannot be read again.
@@ -127,6 +135,12 @@ impl Feed {
         }
         self.next = next;
         self.over |= matches!(written, Written::End(_));
+        if written == Written::End(End::TooSlow) {
+            // Nobody waits for who was dropped, so what it keeps of the log would grow.
+            self.heard.retain(|stretch| stretch.own_bytes() > 0);
+            self.size = self.heard.iter().map(|stretch| stretch.size).fold(Size::default(), |sum, size| sum + size);
+        }
+        self.forget();
         written
     }
 
@@ -157,10 +171,16 @@ impl Feed {
     /// Notes that events up to this one were sent, and forgets those to which the session does not go back.
     pub(super) fn sent(&mut self, number: u64) {
         self.sent = self.sent.max(number);
-        let too_many = self.kept.load(Relaxed) > MAX_KEPT;
+        self.forget();
+    }
+
+    fn forget(&mut self) {
         while let Some(first) = self.heard.front() {
             let rest = self.size - first.size;
-            let enough = rest.lines >= BACK.lines || rest.bytes >= BACK.bytes || too_many && first.own_bytes() > 0;
+            let enough = rest.lines >= BACK.lines
+                || rest.bytes >= BACK.bytes
+                || first.is_far_behind(&self.reader)
+                || self.kept.load(Relaxed) > MAX_KEPT;
             if !enough || first.first + first.size.lines > self.sent + 1 {
                 break;
             }
@@ -174,7 +194,9 @@ impl Feed {
     fn remember(&mut self, stretch: Stretch) {
         self.kept.fetch_add(stretch.own_bytes(), Relaxed);
         match (self.heard.back_mut(), &stretch.source) {
-            (Some(last), Source::Log(_)) if last.own_bytes() == 0 && !last.size.exceeds(APART) => {
+            (Some(last), Source::Log(_))
+                if !last.size.exceeds(APART) && last.own_bytes() == 0 && !last.is_far_behind(&self.reader) =>
+            {
                 last.size += stretch.size;
             }
             _ => self.heard.push_back(stretch),
@@ -197,6 +219,11 @@ impl Stretch {
             None => Source::Own { at: SystemTime::now(), last: piece.last, text: piece.text.into() },
         };
         Stretch { first, size, source }
+    }
+
+    /// Whether much was said since that this session does not hear, its own lines above all: the log would keep all of it.
+    fn is_far_behind(&self, reader: &Reader) -> bool {
+        matches!(&self.source, Source::Log(place) if place.is_behind(reader) > FAR)
     }
 
     /// The bytes that are kept here, because they are in no log.

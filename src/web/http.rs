@@ -4,6 +4,7 @@
 //! Pure: bytes go in, and bytes come out. Knows nothing of sockets, of rooms, and of what is asked for. It is strict, because
 //! whatever two programs read differently lets one request hide in another.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::mem;
 
@@ -304,7 +305,7 @@ pub struct Answer {
     /// Further header fields, each with its end.
     pub fields: String,
     /// The body. None where there is none, or where its end is the connection's.
-    pub body: Option<Vec<u8>>,
+    pub body: Option<Cow<'static, [u8]>>,
 }
 
 /// A status code, and what it is called.
@@ -314,9 +315,9 @@ pub type Status = (u16, &'static str);
 pub const TEXT: &str = "text/plain; charset=utf-8";
 
 impl Answer {
-    /// Answers with so many lines of text.
+    /// Answers with text.
     pub fn text(status: Status, text: impl Into<Vec<u8>>) -> Answer {
-        Answer { status, kind: TEXT, fields: String::new(), body: Some(text.into()) }
+        Answer { status, kind: TEXT, fields: String::new(), body: Some(Cow::Owned(text.into())) }
     }
 
     /// Answers without a body.
@@ -333,6 +334,13 @@ impl Answer {
 
     /// Returns the bytes of the answer, without its body if only the head was asked for.
     pub fn bytes(&self, head_only: bool, keeps_alive: bool) -> Vec<u8> {
+        let mut bytes = self.head(keeps_alive);
+        bytes.extend(self.body.iter().flat_map(|body| body.iter()).filter(|_| !head_only));
+        bytes
+    }
+
+    /// Returns the bytes of the head.
+    pub fn head(&self, keeps_alive: bool) -> Vec<u8> {
         let (code, name) = self.status;
         let mut head = format!("HTTP/1.1 {code} {name}\r\n");
         if !self.kind.is_empty() {
@@ -348,9 +356,7 @@ impl Answer {
         head.push_str("X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n");
         head.push_str(&self.fields);
         head.push_str("\r\n");
-        let mut bytes = head.into_bytes();
-        bytes.extend(self.body.iter().flatten().filter(|_| !head_only));
-        bytes
+        head.into_bytes()
     }
 }
 

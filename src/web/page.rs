@@ -1,5 +1,6 @@
 //! The page: its three files, which are in the program, and the QR code of its address.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use qrcodegen::{QrCode, QrCodeEcc};
@@ -22,7 +23,8 @@ const POLICY: &str =
 
 /// Answers with a file.
 pub(super) fn file(file: &File) -> Answer {
-    let answer = Answer { kind: file.kind, ..Answer::text((200, "OK"), file.bytes) };
+    let body = Some(Cow::Borrowed(file.bytes));
+    let answer = Answer { status: (200, "OK"), kind: file.kind, fields: String::new(), body };
     // A server that was replaced by a newer one has a newer page.
     answer.with("Content-Security-Policy", POLICY).with("X-Frame-Options", "DENY").with("Cache-Control", "no-cache")
 }

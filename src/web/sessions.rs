@@ -84,24 +84,25 @@ pub(super) struct Session {
 #[derive(Debug)]
 pub(super) struct Saying {
     pub(super) talk: Talk,
-    /// The keys of the last requests that were done.
-    keys: VecDeque<String>,
+    /// The keys of the last requests, and how many bytes of each are done.
+    keys: VecDeque<(String, usize)>,
 }
 
 impl Saying {
-    /// Returns whether the request with this key was done before.
-    pub(super) fn was_done(&self, key: Option<&str>) -> bool {
-        key.is_some_and(|key| self.keys.iter().any(|done| done == key))
+    /// Returns how many bytes of the request with this key were done before.
+    pub(super) fn done_of(&self, key: Option<&str>) -> usize {
+        let known = key.and_then(|key| self.keys.iter().find(|(known, _)| known == key));
+        known.map_or(0, |(_, done)| *done)
     }
 
-    /// The request with this key is done.
-    pub(super) fn done(&mut self, key: Option<String>) {
-        if let Some(key) = key {
-            if self.keys.len() == KEYS {
-                self.keys.pop_front();
-            }
-            self.keys.push_back(key);
+    /// So many bytes of the request with this key are done.
+    pub(super) fn done(&mut self, key: Option<String>, bytes: usize) {
+        let Some(key) = key else { return };
+        self.keys.retain(|(known, _)| *known != key);
+        if self.keys.len() == KEYS {
+            self.keys.pop_front();
         }
+        self.keys.push_back((key, bytes));
     }
 }
 
@@ -197,9 +198,17 @@ impl Sessions {
     pub(super) async fn expire(&self, room: &Room, now: Instant) -> bool {
         let late: Vec<Arc<Session>> =
             self.by_token().values().filter(|session| session.is_late(now)).map(Arc::clone).collect();
-        for session in late {
+        for session in late.into_iter().filter(|session| session.is_late(now)) {
             self.remove(&session);
             room.leave(session.id, Some(Cause::ConnectionLost), Message::default()).await;
+        }
+        // Who was dropped while it had no stream is to keep nothing of the log.
+        let all: Vec<Arc<Session>> = self.by_token().values().map(Arc::clone).collect();
+        for session in all {
+            let Some(mut feed) = session.feed.try_lock() else { continue };
+            while !feed.is_over() && !room.is_member(session.id).await {
+                feed.read(room).await;
+            }
         }
         !self.by_token().is_empty()
     }

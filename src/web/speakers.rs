@@ -71,7 +71,9 @@ impl Speakers {
 /// short lines would take many times the memory of their text.
 pub(super) async fn say(context: &Context, wire: &Wire, name: &Name, text: &[u8]) -> Said {
     let (speakers, rate, from) = (&context.speakers, context.options.rate, wire.from.ip());
-    let (mut decoder, mut input) = (Decoder::default(), text);
+    // As text, in which telnet's bytes are none.
+    let text = String::from_utf8_lossy(text);
+    let (mut decoder, mut input) = (Decoder::default(), text.as_bytes());
     let (mut long, mut done) = (false, false);
     while !done {
         while let Some(wait) = speakers.wait(from, rate) {

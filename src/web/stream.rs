@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use futures_lite::FutureExt;
 use smol::{Async, Timer};
 
-use super::Context;
 use super::events::{self, Heard};
 use super::feed::Feed;
 use super::sessions::Session;
+use super::{Context, answers};
 use crate::access::polled::Polled;
 use crate::access::ready::{readable, writable};
 use crate::room::{MAX_WRITE, Written};
@@ -35,18 +35,29 @@ pub(super) const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-str
 /// Writes a session's events after this one, or after the last that was sent.
 pub(super) async fn run(stream: &Arc<Async<TcpStream>>, session: &Session, context: &Context, after: Option<u64>) {
     let number = context.sessions.begin_stream(session, stream);
+    let _running = Running { session, number, context };
     let feed = async { Some(session.feed.lock().await) }.or(async {
         session.replaced(number).await;
         None
     });
     let Some(mut feed) = feed.await else { return };
-    let mut streaming =
+    let streaming =
         Streaming { stream, session, number, context, feed: &mut feed, deadline: None, taken: 0, discarded: 0 };
     // However it has ended, an error or not: the last words were perhaps not received, and the session can hear them again.
-    let _ = streaming.run(after).await;
-    // Until another stream reads on, nobody who types waits for this reader.
-    feed.reader.pause();
-    context.sessions.end_stream(session, number);
+    let _ = { streaming }.run(after).await;
+}
+
+/// A stream that runs. It has ended when this is dropped, by a panic too.
+struct Running<'a> {
+    session: &'a Session,
+    number: u64,
+    context: &'a Context,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.context.sessions.end_stream(self.session, self.number);
+    }
 }
 
 struct Streaming<'a> {
@@ -64,6 +75,13 @@ struct Streaming<'a> {
     discarded: usize,
 }
 
+impl Drop for Streaming<'_> {
+    /// Until another stream reads on, nobody who types waits for this reader.
+    fn drop(&mut self) {
+        self.feed.reader.pause();
+    }
+}
+
 /// What a stream that has nothing to write waits for.
 enum Woken {
     /// There may be more to hear.
@@ -76,30 +94,42 @@ enum Woken {
 
 impl Streaming<'_> {
     async fn run(&mut self, after: Option<u64>) -> io::Result<()> {
+        let mut position = self.feed.position(after);
+        while !self.feed.is_over() && !self.context.room.is_member(self.session.id).await {
+            self.feed.read(&self.context.room).await;
+        }
+        if self.feed.is_over() && !self.feed.has_last_words() && position == self.feed.last() {
+            // It was given up, and has nothing more to hear.
+            self.context.sessions.remove(self.session);
+            self.write(&answers::gone().bytes(false, false)).await?;
+            return Ok(());
+        }
         if !self.write(HEAD).await? {
             return Ok(());
         }
-        let mut position = self.feed.position(after);
         let missing = self.feed.missing_after(position);
         if missing > 0 {
             let note = Message::events_missed(missing);
             let line = note.texts().next().unwrap_or_default();
-            let (at, number) = (std::time::SystemTime::now(), position);
+            let (at, number) = (std::time::SystemTime::now(), position + missing);
             let heard = Heard { line, at, author: None, last: false };
             if !self.write(&events::event(number, heard)).await? {
                 return Ok(());
             }
             position += missing;
         }
-        if self.feed.is_over() && position == self.feed.last() {
-            // Whoever asks has not received the last words.
-            position = position.saturating_sub(1);
+        if self.feed.has_last_words() && position == self.feed.last() && after.is_none() {
+            // They were written, and perhaps not received.
+            position -= 1;
         }
         // At once if there is nothing to tell: some browsers return from a request only when the first byte of the body is there.
         let mut ping = Instant::now();
         loop {
             if position < self.feed.last() {
                 let events = self.feed.after(position);
+                if events.last <= position {
+                    return Ok(());
+                }
                 if !self.write(&events.bytes).await? {
                     return Ok(());
                 }

@@ -95,6 +95,13 @@ impl<'a> Piece<'a> {
 #[derive(Clone, Debug)]
 pub struct Place(Cursor);
 
+impl Place {
+    /// Returns how far it is behind where a reader is, in bytes.
+    pub fn is_behind(&self, reader: &Reader) -> u64 {
+        reader.shared.passed().bytes.saturating_sub(self.0.position())
+    }
+}
+
 fn entry_lines(text: &[u8]) -> u64 {
     text.iter().filter(|byte| **byte == b'\n').count() as u64
 }
