@@ -179,7 +179,7 @@ impl Feed {
             let rest = self.size - first.size;
             let enough = rest.lines >= BACK.lines
                 || rest.bytes >= BACK.bytes
-                || first.is_far_behind(&self.reader)
+                || self.heard.iter().any(|stretch| stretch.is_far_behind(&self.reader))
                 || self.kept.load(Relaxed) > MAX_KEPT;
             if !enough || first.first + first.size.lines > self.sent + 1 {
                 break;

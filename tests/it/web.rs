@@ -420,6 +420,19 @@ fn streams_that_nobody_reads_take_little_memory() {
     drop(unread);
 }
 
+/// What it says itself it does not hear, and so it stays where it was; the log may be forgotten all the same.
+#[test]
+fn a_session_that_talks_to_itself_keeps_nothing_of_it() {
+    let (server, browser) = Server::with_page(&["--rate", "0"]);
+    let mut ann = browser.joins("Ann");
+    assert_eq!(browser.asks("POST /say?name=cron", "hello").status, 204);
+    ann.hears("said", "cron: hello");
+    let (text, before) = (format!("{}\n", "y".repeat(300)).repeat(150), server.memory_kib("VmRSS"));
+    (0..300).for_each(|_| ann.says(&text));
+    let more = server.memory_kib("VmRSS") - before;
+    assert!(more < 4 * 1024, "{more} KiB more");
+}
+
 // ---- what is asked without joining
 
 #[test]
