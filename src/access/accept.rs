@@ -18,8 +18,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const WARN_EVERY: Duration = Duration::from_secs(60);
 
 /// How long connections are accepted in a row before other tasks have their turn. In a rush, the more connections are
-/// accepted before the first one joins, the more arrivals each member is told of by one write: with 32 in a row, a rush of
-/// 900 takes half as long again.
+/// accepted before the first one joins, the more arrivals each member is told of by one write: with 32 in a row, a rush
+/// of 900 takes half as long again.
 const ACCEPTING: Duration = Duration::from_millis(3);
 
 /// Accepts connections for ever. `arrive` has each served or refused, and returns whether it is served. It warns that

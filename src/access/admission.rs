@@ -36,7 +36,8 @@ struct Places {
     by_address: HashMap<IpAddr, usize>,
 }
 
-/// What a place is for. There are as many of each, because a browser's session outlives its connections, and has several.
+/// What a place is for. There are as many of each, because a browser's session outlives its connections, and has
+/// several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// A connection.
@@ -197,8 +198,8 @@ impl Permit {
         self.address
     }
 
-    /// Returns for how long the client's address is still banned: None if it is not, `Some(None)` if it is for good. A ban
-    /// may have come after the client was let in.
+    /// Returns for how long the client's address is still banned: None if it is not, `Some(None)` if it is for good. A
+    /// ban may have come after the client was let in.
     pub(crate) fn banned(&self) -> Option<Option<Duration>> {
         self.admission.inside().ban_left(home(self.address.ip()), Instant::now())
     }

@@ -26,8 +26,8 @@ const MESSAGE: usize = 72;
 pub(super) struct Flow {
     /// Whether nothing is in flight, and nothing waits to be sent.
     pub(super) is_idle: bool,
-    /// The time since anything came from that system: data, or an acknowledgement. Linux does not count as the latter what
-    /// comes with data and acknowledges nothing new.
+    /// The time since anything came from that system: data, or an acknowledgement. Linux does not count as the latter
+    /// what comes with data and acknowledges nothing new.
     pub(super) silent: Duration,
     /// How much it says that it takes now, in bytes. None for a system older than Linux 5.4.
     pub(super) window: Option<u32>,

@@ -13,12 +13,12 @@ use super::ready::{readable, uninterrupted};
 use crate::text::message::Message;
 use crate::within::within;
 
-/// How long a peer may take to close its side before the connection is reset. OpenBSD's nc and ncat do not notice a plain
-/// close until the next key is pressed; only a reset makes them give the shell prompt back.
+/// How long a peer may take to close its side before the connection is reset. OpenBSD's nc and ncat do not notice a
+/// plain close until the next key is pressed; only a reset makes them give the shell prompt back.
 const MOMENT: Duration = Duration::from_millis(250);
 
-/// The same for a peer that was too slow: its last words wait behind what the system has yet to send to it. A reset would
-/// discard both.
+/// The same for a peer that was too slow: its last words wait behind what the system has yet to send to it. A reset
+/// would discard both.
 const LONG_MOMENT: Duration = Duration::from_secs(5);
 
 /// A peer that still sends more than this, in bytes, has not noticed that it was told goodbye.
@@ -27,15 +27,15 @@ const ENOUGH: usize = 64 * 1024;
 /// How a peer that has not closed its side is made to notice the end.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Goodbye {
-    /// A half-close, and a reset a moment later. Programs that read to the end see the half-close; OpenBSD's nc notices the
-    /// reset.
+    /// A half-close, and a reset a moment later. Programs that read to the end see the half-close; OpenBSD's nc notices
+    /// the reset.
     Proper,
     /// The same with a longer moment, for a peer that has much to read still.
     Patient,
     /// A plain close, without a reset.
     Hasty,
-    /// A reset a moment after the last words, without a half-close: once ncat has seen a half-close, it notices nothing more
-    /// until the next key is pressed.
+    /// A reset a moment after the last words, without a half-close: once ncat has seen a half-close, it notices nothing
+    /// more until the next key is pressed.
     Abrupt,
 }
 
@@ -46,8 +46,8 @@ pub(crate) async fn refuse(stream: &Async<TcpStream>, why: Message, goodbye: Goo
     close(stream, flushed, false, goodbye).await;
 }
 
-/// Closes a socket so that its peer notices. `flushed` says whether all that was for the peer is written, `peer_closed` whether
-/// the peer has closed its side.
+/// Closes a socket so that its peer notices. `flushed` says whether all that was for the peer is written, `peer_closed`
+/// whether the peer has closed its side.
 pub(crate) async fn close(stream: &Async<TcpStream>, flushed: bool, peer_closed: bool, goodbye: Goodbye) {
     if flushed && (peer_closed || goodbye == Goodbye::Hasty) {
         return;
@@ -62,8 +62,8 @@ pub(crate) async fn close(stream: &Async<TcpStream>, flushed: bool, peer_closed:
     let _ = sockopt::set_socket_linger(stream.get_ref(), Some(Duration::ZERO));
 }
 
-/// Returns whether the peer itself ended the connection: a program that ends with unread input resets it. All other errors
-/// are the network's.
+/// Returns whether the peer itself ended the connection: a program that ends with unread input resets it. All other
+/// errors are the network's.
 pub(crate) fn is_the_peers(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
 }

@@ -1,11 +1,12 @@
 //! Whether whoever holds a name is still there: looked into when somebody else asks for that name.
 //!
-//! The holder's system is asked for a sign of life, and has some seconds to give one: to acknowledge what is in flight to it, or a
-//! keepalive probe, or to send something. A holder that does not read is alive: its system has said that it takes nothing.
+//! The holder's system is asked for a sign of life, and has some seconds to give one: to acknowledge what is in flight
+//! to it, or a keepalive probe, or to send something. A holder that does not read is alive: its system has said that it
+//! takes nothing.
 //!
-//! Two who live can be taken for dead. One has been without a network for more than ten seconds, and is back, but the next
-//! time that something is sent to it again is farther off than these seconds. The other does not read, and its system drops
-//! what it has no room for without saying so, as Linux did before version 6.6.
+//! Two who live can be taken for dead. One has been without a network for more than ten seconds, and is back, but the
+//! next time that something is sent to it again is farther off than these seconds. The other does not read, and its
+//! system drops what it has no room for without saying so, as Linux did before version 6.6.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -24,9 +25,9 @@ use crate::address::home;
 use crate::room::{Id, Room};
 use crate::text::message::{Cause, Message};
 
-/// How long a holder's system has for a sign of life: the contract's 4 s, and one more, because where nothing is in flight
-/// the system itself gives up after 5 s at the latest (`keepalive`). Where sock_diag is not to be had, that is all:
-/// who has something in flight is given up after 30 s, as always.
+/// How long a holder's system has for a sign of life: the contract's 4 s, and one more, because where nothing is in
+/// flight the system itself gives up after 5 s at the latest (`keepalive`). Where sock_diag is not to be had, that is
+/// all: who has something in flight is given up after 30 s, as always.
 const SIGN_WITHIN: Duration = Duration::from_secs(5);
 
 /// The connections of all who may hold a name.
@@ -80,8 +81,9 @@ impl Holders {
         self.holders().remove(&id);
     }
 
-    /// Somebody at an address asks for the name that this holder has: its peer's system is asked for a sign of life. Returns
-    /// whether the holder is to be given up now: a session without a connection is, for whoever asks from the same address.
+    /// Somebody at an address asks for the name that this holder has: its peer's system is asked for a sign of life.
+    /// Returns whether the holder is to be given up now: a session without a connection is, for whoever asks from the
+    /// same address.
     pub(crate) fn ask(&self, id: Id, from: IpAddr) -> bool {
         let mut holders = self.holders();
         let Some(holder) = holders.get_mut(&id) else { return false };
@@ -136,7 +138,8 @@ pub(crate) async fn judge(room: &Room, holders: &Holders) -> Infallible {
 
 /// Returns whether a connection whose peer was asked so long ago for a sign of life is dead.
 ///
-/// What the peer's system takes says nothing about what it has acknowledged: it gives no sign of what it has no room for.
+/// What the peer's system takes says nothing about what it has acknowledged: it gives no sign of what it has no room
+/// for.
 fn is_dead(Flow { silent, window, .. }: Flow, since: Duration) -> bool {
     silent >= since && window.is_some_and(|window| window > 0)
 }

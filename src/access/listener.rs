@@ -8,22 +8,22 @@ use socket2::SockRef;
 
 use super::keepalive;
 
-/// How many connections may wait to be accepted. std asks for 128; when a thousand come at once, the kernel would drop the
-/// others, and they would try again only after a second.
+/// How many connections may wait to be accepted. std asks for 128; when a thousand come at once, the kernel would drop
+/// the others, and they would try again only after a second.
 const BACKLOG: i32 = 4096;
 
-/// What the system may hold for a client and has not sent yet. Left to itself it takes 4 MiB, so that nobody would notice
-/// for a long time that a client reads nothing.
+/// What the system may hold for a client and has not sent yet. Left to itself it takes 4 MiB, so that nobody would
+/// notice for a long time that a client reads nothing.
 const UNSENT: u32 = 16 * 1024;
 
-/// What the system may hold for a client, sent or not, until the client's system acknowledges it; it doubles the figure. A
-/// wire of 140 kbit/s, which carries about as little as a reader has to take, empties it soon enough for its reader to be
-/// seen to read. With a round trip of 10 ms it still carries a megabyte a second. A thousand clients with this buffer and
-/// the next one full are 48 MiB of the contract's 64.
+/// What the system may hold for a client, sent or not, until the client's system acknowledges it; it doubles the
+/// figure. A wire of 140 kbit/s, which carries about as little as a reader has to take, empties it soon enough for its
+/// reader to be seen to read. With a round trip of 10 ms it still carries a megabyte a second. A thousand clients with
+/// this buffer and the next one full are 48 MiB of the contract's 64.
 const SEND_BUFFER: usize = 8 * 1024;
 
-/// What the system may hold of what a client sent and the server has not read yet; it doubles the figure. A flood that is
-/// read at its rate fills it. People do not, and a local network carries megabytes a second through it.
+/// What the system may hold of what a client sent and the server has not read yet; it doubles the figure. A flood that
+/// is read at its rate fills it. People do not, and a local network carries megabytes a second through it.
 const RECEIVE_BUFFER: usize = 16 * 1024;
 
 /// Opens a listening socket whose connections inherit what all of them need: no delay for small lines, keepalive,

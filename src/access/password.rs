@@ -1,6 +1,7 @@
 //! The room's password, and who has tried too many wrong ones.
 //!
-//! Pure: the time is passed in. Knows no sockets and no wording. Nothing here shows the password, not even for debugging.
+//! Pure: the time is passed in. Knows no sockets and no wording. Nothing here shows the password, not even for
+//! debugging.
 
 use std::collections::HashMap;
 use std::fmt;

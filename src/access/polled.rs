@@ -7,12 +7,12 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::room::MAX_WRITE;
 
-/// The system is polled before each write that completes another 8 KiB. It takes more as long as less than half of `UNSENT` is
-/// unsent, so less than 24 KiB is ever unsent. No write is larger than this.
+/// The system is polled before each write that completes another 8 KiB. It takes more as long as less than half of
+/// `UNSENT` is unsent, so less than 24 KiB is ever unsent. No write is larger than this.
 const POLL_EVERY: u64 = MAX_WRITE as u64;
 
-/// A socket that is polled before every 8 KiB or so. Linux appends to a packet that it has not sent yet, until that has 64
-/// KiB, without regard to the limits on what it may hold (`tcp_sendmsg_locked`); `poll` does regard them.
+/// A socket that is polled before every 8 KiB or so. Linux appends to a packet that it has not sent yet, until that has
+/// 64 KiB, without regard to the limits on what it may hold (`tcp_sendmsg_locked`); `poll` does regard them.
 pub(crate) struct Polled<'a> {
     pub(crate) stream: &'a TcpStream,
     /// How many bytes it has ever taken.
@@ -20,8 +20,8 @@ pub(crate) struct Polled<'a> {
 }
 
 impl Polled<'_> {
-    /// Writes so many bytes. If they complete another `POLL_EVERY`, the socket is polled first. Returns `WouldBlock` if it is
-    /// not writable, though the write itself would still take them.
+    /// Writes so many bytes. If they complete another `POLL_EVERY`, the socket is polled first. Returns `WouldBlock` if
+    /// it is not writable, though the write itself would still take them.
     fn write_by(&mut self, bytes: usize, write: impl FnOnce(&TcpStream) -> io::Result<usize>) -> io::Result<usize> {
         let is_due = self.taken % POLL_EVERY + bytes as u64 >= POLL_EVERY;
         if is_due && poll(&mut [PollFd::new(self.stream, PollFlags::OUT)], Some(&Timespec::default()))? == 0 {

@@ -68,8 +68,8 @@ pub enum Act {
     End(Option<Cause>, Message),
 }
 
-/// Returns whether a line is the first that a program of another kind sends: an HTTP request (RFC 9112, 3) or an SSH banner
-/// (RFC 4253, 4.2).
+/// Returns whether a line is the first that a program of another kind sends: an HTTP request (RFC 9112, 3) or an SSH
+/// banner (RFC 4253, 4.2).
 fn is_protocol(line: &str) -> bool {
     line.starts_with("SSH-") || line.rsplit_once(' ').is_some_and(|(_, version)| version.starts_with("HTTP/"))
 }

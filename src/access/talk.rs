@@ -11,8 +11,8 @@ use crate::text::line::Decoder;
 use crate::text::message::Message;
 use crate::text::name::Name;
 
-/// What one turn says at most, in bytes. Even with one line of the largest size beyond it, this is small beside half of a
-/// reader's allowance.
+/// What one turn says at most, in bytes. Even with one line of the largest size beyond it, this is small beside half of
+/// a reader's allowance.
 const SAID: usize = 16 * 1024;
 
 /// One client's side of the conversation.
@@ -59,8 +59,8 @@ impl Talk {
         self.decoder = Decoder::default();
     }
 
-    /// Decodes lines up to the first that is more than said, or as many as one turn may say. Returns the rest of the input,
-    /// too. [`Pace::wait`] comes first.
+    /// Decodes lines up to the first that is more than said, or as many as one turn may say. Returns the rest of the
+    /// input, too. [`Pace::wait`] comes first.
     pub(crate) fn turn<'a>(&mut self, mut input: &'a [u8], most_lines: usize) -> (Turn, &'a [u8]) {
         let (mut turn, mut lines, length) = (Turn::default(), 0, input.len());
         while !self.pace.spent() && turn.said.lines() < most_lines && turn.said.bytes().len() < SAID {

@@ -1,8 +1,8 @@
-//! A QR code for a terminal: two modules in each character, by half blocks, light on dark or dark on light. Pure.
+//! A QR code for a terminal: two modules in each character, by half blocks. Pure.
 
 use qrcodegen::{QrCode, QrCodeEcc};
 
-/// The margin that readers need, in modules. The standard asks for four; two do where a terminal's window goes on.
+/// The margin around the code, in modules. The standard asks for four, and two leave more of the window; phones read that.
 const MARGIN: i32 = 2;
 
 /// Draws the code of an address: black on white, whatever the terminal's colours are. Empty if the address is too long.

@@ -1,4 +1,5 @@
-//! One HTTP connection: request after request is read, answered, and followed by the next, until either side has enough.
+//! One HTTP connection: request after request is read, answered, and followed by the next, until either side has
+//! enough.
 //!
 //! Knows sockets and time; what a request says is `http`'s, and what is answered is `answers`'.
 
@@ -24,8 +25,8 @@ use crate::within::within;
 /// How long a head may take to arrive: the contract's 10 s.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
 
-/// How long a connection may stay open between two requests. A browser that keeps one for longer finds out late that the network
-/// is gone, because it sends the next request there.
+/// How long a connection may stay open between two requests. A browser that keeps one for longer finds out late that
+/// the network is gone, because it sends the next request there.
 const IDLE: Duration = Duration::from_secs(5);
 
 /// How long a body, or an answer, may make no progress.
@@ -34,7 +35,8 @@ const STUCK: Duration = Duration::from_secs(30);
 /// How long a whole body may take: 64 KiB over the slowest modem.
 const BODY_WITHIN: Duration = Duration::from_secs(120);
 
-/// What all requests may hold of their bodies, until they are said: sixty of the largest, each of which may take twice its size.
+/// What all requests may hold of their bodies, until they are said: sixty of the largest, each of which may take twice
+/// its size.
 const MAX_HELD: usize = 8 * 1024 * 1024;
 
 /// How much is read at once.
@@ -148,8 +150,8 @@ impl Wire {
     /// Reads a request's head. What follows it stays in `input`.
     ///
     /// # Errors
-    /// When the connection is lost, ends between two requests, or is silent for too long. The inner error is a head that is
-    /// wrong.
+    /// When the connection is lost, ends between two requests, or is silent for too long. The inner error is a head
+    /// that is wrong.
     async fn head(&mut self, wait: Duration) -> io::Result<Result<Head, Wrong>> {
         let mut deadline = Instant::now() + wait;
         let mut begun = false;

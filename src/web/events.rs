@@ -1,14 +1,16 @@
-//! What a member hears, as events of a stream (HTML Living Standard, 9.2, server-sent events), each with one JSON object.
+//! What a member hears, as events of a stream (HTML Living Standard, 9.2, server-sent events), each with one JSON
+//! object.
 //!
-//! Pure: a line goes in, and an event's bytes come out. The kind of a line is read from its words, which only the server writes.
+//! Pure: a line goes in, and an event's bytes come out. The kind of a line is read from its words, which only the
+//! server writes.
 
 use std::time::SystemTime;
 
 use crate::text::spoken::Spoken;
 use crate::text::time::Utc;
 
-/// What is written every 15 s while nothing else is: a page that hears nothing for longer takes the connection for lost. It has
-/// no number, because nothing is missed without it.
+/// What is written every 15 s while nothing else is: a page that hears nothing for longer takes the connection for
+/// lost. It has no number, because nothing is missed without it.
 pub(super) const PING: &[u8] = b"event: ping\ndata: {}\n\n";
 
 /// One line that a member hears.
@@ -18,8 +20,8 @@ pub struct Heard<'a> {
     pub line: &'a str,
     /// When it was said.
     pub at: SystemTime,
-    /// The name of the member who said or did it, where that is known. Names have spaces, so the line alone does not tell whose
-    /// action it shows.
+    /// The name of the member who said or did it, where that is known. Names have spaces, so the line alone does not
+    /// tell whose action it shows.
     pub author: Option<&'a str>,
     /// Whether these are the last words to the member.
     pub last: bool,

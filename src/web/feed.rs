@@ -1,7 +1,7 @@
 //! What a session hears, as numbered events; and how it goes back, because written is not received.
 //!
-//! Nothing that was said in public is kept here: to go back, it is read from the log again, which keeps what some cursor stands
-//! before. What is for this session alone is in no log, so that is kept.
+//! Nothing that was said in public is kept here: to go back, it is read from the log again, which keeps what some
+//! cursor stands before. What is for this session alone is in no log, so that is kept.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -65,8 +65,8 @@ pub(super) struct Events {
 }
 
 impl Events {
-    /// Adds the lines of a piece whose first event has this number: those after `after`, until there is as much as one write is
-    /// given. Returns whether there is room for more.
+    /// Adds the lines of a piece whose first event has this number: those after `after`, until there is as much as one
+    /// write is given. Returns whether there is room for more.
     fn add(&mut self, first: u64, after: u64, piece: &Piece<'_>, at: SystemTime) -> bool {
         let text = String::from_utf8_lossy(piece.text);
         let lines = text.lines().count() as u64;
@@ -221,7 +221,8 @@ impl Stretch {
         Stretch { first, size, source }
     }
 
-    /// Whether much was said since that this session does not hear, its own lines above all: the log would keep all of it.
+    /// Whether much was said since that this session does not hear, its own lines above all: the log would keep all of
+    /// it.
     fn is_far_behind(&self, reader: &Reader) -> bool {
         matches!(&self.source, Source::Log(place) if place.is_behind(reader) > FAR)
     }

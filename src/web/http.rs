@@ -1,8 +1,8 @@
-//! HTTP/1.1 (RFC 9110, RFC 9112) as far as this server speaks it: what a request's head says, where its body ends, and how an
-//! answer is written.
+//! HTTP/1.1 (RFC 9110, RFC 9112) as far as this server speaks it: what a request's head says, where its body ends, and
+//! how an answer is written.
 //!
-//! Pure: bytes go in, and bytes come out. Knows nothing of sockets, of rooms, and of what is asked for. It is strict, because
-//! whatever two programs read differently lets one request hide in another.
+//! Pure: bytes go in, and bytes come out. Knows nothing of sockets, of rooms, and of what is asked for. It is strict,
+//! because whatever two programs read differently lets one request hide in another.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -235,8 +235,8 @@ impl Body {
         matches!(self.state, State::Done)
     }
 
-    /// Takes what belongs to the body from the beginning of the input. Returns the next piece of the body itself; None if
-    /// more has to come, or all has.
+    /// Takes what belongs to the body from the beginning of the input. Returns the next piece of the body itself; None
+    /// if more has to come, or all has.
     ///
     /// # Errors
     /// When the framing is wrong.
@@ -352,7 +352,8 @@ impl Answer {
         if !keeps_alive {
             head.push_str("Connection: close\r\n");
         }
-        // What no browser may make of any of this: another kind of thing, a part of another page, or something to tell others.
+        // What no browser may make of any of this: another kind of thing, a part of another page, or something to tell
+        // others.
         head.push_str("X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n");
         head.push_str(&self.fields);
         head.push_str("\r\n");

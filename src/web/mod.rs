@@ -1,12 +1,13 @@
-//! How browsers get here, and scripts that speak HTTP: a page, sessions, their event streams, and some requests that need none.
+//! How browsers get here, and scripts that speak HTTP: a page, sessions, their event streams, and some requests that
+//! need none.
 //!
 //! ```text
 //! connection: head, body ← http          stream: events ← sessions ← room
 //!      └─ answers ← route, origin, password      (one for each session at a time)
 //! ```
 //!
-//! Whoever comes in here is a member like any other, and the room does not know how they came. Knows HTTP; knows nothing of how
-//! `nc` gets here.
+//! Whoever comes in here is a member like any other, and the room does not know how they came. Knows HTTP; knows
+//! nothing of how `nc` gets here.
 
 mod answers;
 mod connection;
@@ -82,8 +83,8 @@ struct Context {
     _alive: Sender<Infallible>,
 }
 
-/// Serves browsers on these listeners until `shutdown` resolves. Then returns when all connections have ended, at most a second
-/// and a half later: whoever closes the room says goodbye to them.
+/// Serves browsers on these listeners until `shutdown` resolves. Then returns when all connections have ended, at most
+/// a second and a half later: whoever closes the room says goodbye to them.
 ///
 /// # Errors
 /// When a listener cannot be used with the reactor.
@@ -151,7 +152,7 @@ async fn expire(context: Arc<Context>) {
 /// Serves a connection, or refuses it. Returns whether it is served.
 fn arrive(executor: &Executor<'static>, context: &Arc<Context>, stream: Async<TcpStream>, from: SocketAddr) -> bool {
     let context = Arc::clone(context);
-    // A banned address has a place, too: each of its requests is told why it is refused.
+    // A banned address has a place, too: who wants to say or to know something there is told why not.
     match context.admission.place(from, Place::Connection) {
         Ok(permit) => {
             let serving = async move {

@@ -1,16 +1,17 @@
 //! Which names the server answers to, and from which pages requests may come. Nobody gets in by a page from elsewhere.
 //!
-//! Pure. A page from elsewhere can make a browser send requests here in two ways. It can send them to this server's address:
-//! the browser names the page's site in `Origin` then. Or its own name can point to this server's address (DNS rebinding):
-//! then that name is in `Host`.
+//! Pure. A page from elsewhere can make a browser send requests here in two ways. It can send them to this server's
+//! address: the browser names the page's site in `Origin` then. Or its own name can point to this server's address (DNS
+//! rebinding): then that name is in `Host`.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// Names that no public name server answers for (RFC 6762, RFC 8375, ICANN's resolution 2024.07.29.06; `.lan` by custom).
+/// Names that no public name server answers for (RFC 6762, RFC 8375, ICANN's resolution 2024.07.29.06; `.lan` by
+/// custom).
 const LOCAL: [&str; 4] = [".local", ".lan", ".home.arpa", ".internal"];
 
-/// Returns whether this is a name that the server may be called: an address, a single label (`localhost` too), or a name that
-/// is local.
+/// Returns whether this is a name that the server may be called: an address, a single label (`localhost` too), or a
+/// name that is local.
 pub(super) fn is_ours(host: &str) -> bool {
     let Some(name) = name_of(host) else { return false };
     if let Some(address) = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
@@ -24,8 +25,8 @@ pub(super) fn is_ours(host: &str) -> bool {
         && (name.parse::<Ipv4Addr>().is_ok() || !name.contains('.') || LOCAL.iter().any(|end| name.ends_with(end)))
 }
 
-/// Returns whether a request with this `Origin` comes from this server's own page. The scheme does not count, because a proxy in
-/// front may speak TLS.
+/// Returns whether a request with this `Origin` comes from this server's own page. The scheme does not count, because a
+/// proxy in front may speak TLS.
 pub(super) fn is_own(origin: &str, host: &str) -> bool {
     let authority = ["http://", "https://"].iter().find_map(|scheme| origin.strip_prefix(scheme));
     authority.is_some_and(|authority| without_default_port(authority).eq_ignore_ascii_case(without_default_port(host)))

@@ -1,4 +1,5 @@
-//! The password as HTTP carries it: `Authorization: Basic`, with any user name (RFC 7617). Pure but for the counting of tries.
+//! The password as HTTP carries it: `Authorization: Basic`, with any user name (RFC 7617). Pure but for the counting of
+//! tries.
 
 use std::net::IpAddr;
 use std::time::Duration;

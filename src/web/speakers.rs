@@ -1,4 +1,5 @@
-//! Scripts that say something without a session: how fast each address may, because there is nothing else to count it for.
+//! Scripts that say something without a session: how fast each address may, because there is nothing else to count it
+//! for.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -16,8 +17,8 @@ use crate::text::line::{Decoder, Input};
 use crate::text::message::Message;
 use crate::text::name::Name;
 
-/// How many addresses are remembered: more than there are clients by default. When there are more, the one that spoke last
-/// the longest ago is forgotten, which has its burst back by then.
+/// How many addresses are remembered: more than there are clients by default. When there are more, the one that spoke
+/// last the longest ago is forgotten, which has its burst back by then.
 const MAX_ADDRESSES: usize = 4096;
 
 /// How much is said at once, in lines and in bytes: as little as a turn of any client's.
@@ -67,8 +68,8 @@ impl Speakers {
     }
 }
 
-/// Says lines under a name, as fast as the address of whoever asks for it may. They are decoded a turn at a time: thousands of
-/// short lines would take many times the memory of their text.
+/// Says lines under a name, as fast as the address of whoever asks for it may. They are decoded a turn at a time:
+/// thousands of short lines would take many times the memory of their text.
 pub(super) async fn say(context: &Context, wire: &Wire, name: &Name, text: &[u8]) -> Said {
     let (speakers, rate, from) = (&context.speakers, context.options.rate, wire.from.ip());
     // As text, in which telnet's bytes are none.

@@ -1,5 +1,5 @@
-//! One event stream: it writes what its session hears, for as long as the browser reads it, or until another stream of the same
-//! session begins.
+//! One event stream: it writes what its session hears, for as long as the browser reads it, or until another stream of
+//! the same session begins.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -27,8 +27,8 @@ const FLUSH: Duration = Duration::from_secs(1);
 /// What a browser may send after its request, in bytes. It has nothing to say here.
 const ENOUGH: usize = 64 * 1024;
 
-/// The head of the answer. Its body ends with the connection: an event stream has no length, and chunks would only be framing.
-/// Proxies are asked not to hold it back.
+/// The head of the answer. Its body ends with the connection: an event stream has no length, and chunks would only be
+/// framing. Proxies are asked not to hold it back.
 pub(super) const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n\
     X-Accel-Buffering: no\r\nX-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\nConnection: close\r\n\r\n";
 
@@ -43,7 +43,8 @@ pub(super) async fn run(stream: &Arc<Async<TcpStream>>, session: &Session, conte
     let Some(mut feed) = feed.await else { return };
     let streaming =
         Streaming { stream, session, number, context, feed: &mut feed, deadline: None, taken: 0, discarded: 0 };
-    // However it has ended, an error or not: the last words were perhaps not received, and the session can hear them again.
+    // However it has ended, an error or not: the last words were perhaps not received, and the session can hear them
+    // again.
     let _ = { streaming }.run(after).await;
 }
 
@@ -122,7 +123,8 @@ impl Streaming<'_> {
             // They were written, and perhaps not received.
             position -= 1;
         }
-        // At once if there is nothing to tell: some browsers return from a request only when the first byte of the body is there.
+        // At once if there is nothing to tell: some browsers return from a request only when the first byte of the body
+        // is there.
         let mut ping = Instant::now();
         loop {
             if position < self.feed.last() {
