@@ -422,7 +422,7 @@ fn streams_that_nobody_reads_take_little_memory() {
 
 /// What it says itself it does not hear, and so it stays where it was; the log may be forgotten all the same.
 #[test]
-fn a_session_that_talks_to_itself_keeps_nothing_of_it() {
+fn a_session_that_talks_to_itself_takes_little_memory() {
     let (server, browser) = Server::with_page(&["--rate", "0"]);
     let mut ann = browser.joins("Ann");
     assert_eq!(browser.asks("POST /say?name=cron", "hello").status, 204);
@@ -672,7 +672,7 @@ fn half_a_request_is_waited_for_ten_seconds() {
 }
 
 #[test]
-fn half_a_thousand_half_requests_leave_room_for_others() {
+fn half_a_thousand_half_requests_leave_room_and_memory_for_others() {
     let (server, browser) = Server::with_page(&["--max-clients", "600"]);
     let half: Vec<_> = (0..500)
         .map(|_| {
