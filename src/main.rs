@@ -35,7 +35,7 @@ use crate::process::{interfaces, join, password, report, stdio};
 /// Descriptors that are not for clients: three standard streams, seven for signals, three of the reactor, the transcript
 /// and the file that replaces it, one to the service manager, and one by which a connection is looked into. They are
 /// seventeen; seven are spare. Connections that are being refused come on top.
-const RESERVED: u64 = 24 + server::REFUSED_AT_ONCE as u64;
+const RESERVED: u64 = 24 + access::REFUSED_AT_ONCE as u64;
 
 /// Descriptors for each listener: its own, and that of a connection which it is accepting.
 const PER_LISTENER: u64 = 2;

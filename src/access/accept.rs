@@ -22,6 +22,10 @@ const WARN_EVERY: Duration = Duration::from_secs(60);
 /// of 900 takes half as long again.
 const ACCEPTING: Duration = Duration::from_millis(3);
 
+/// How many refused connections stay open for a moment at the same time, so that their peers notice the end. Each holds a
+/// descriptor, and few are to spare. The others are told why, and closed at once.
+pub const REFUSED_AT_ONCE: usize = 12;
+
 /// Accepts connections for ever. `arrive` has each served or refused, and returns whether it is served. It warns that
 /// accepting is paused.
 pub(crate) async fn accept(

@@ -81,10 +81,19 @@ impl Holders {
         self.holders().remove(&id);
     }
 
-    /// Somebody at an address asks for the name that this holder has: its peer's system is asked for a sign of life.
-    /// Returns whether the holder is to be given up now: a session without a connection is, for whoever asks from the
-    /// same address.
-    pub(crate) fn ask(&self, id: Id, from: IpAddr) -> bool {
+    /// Somebody at an address asks for the name that this holder has. Its peer's system is asked for a sign of life; a
+    /// session without a connection is given up at once, if it is of the same address. Returns whether it was.
+    pub(crate) async fn ask(&self, room: &Room, id: Id, from: IpAddr) -> bool {
+        let given_up = self.probe(id, from);
+        if given_up {
+            self.remove(id);
+            room.leave(id, Some(Cause::ConnectionLost), Message::default()).await;
+        }
+        given_up
+    }
+
+    /// Does the part of [`Holders::ask`] that waits for nothing. Returns whether the holder is to be given up now.
+    fn probe(&self, id: Id, from: IpAddr) -> bool {
         let mut holders = self.holders();
         let Some(holder) = holders.get_mut(&id) else { return false };
         let Some(stream) = holder.stream.upgrade() else {
@@ -138,8 +147,7 @@ pub(crate) async fn judge(room: &Room, holders: &Holders) -> Infallible {
 
 /// Returns whether a connection whose peer was asked so long ago for a sign of life is dead.
 ///
-/// What the peer's system takes says nothing about what it has acknowledged: it gives no sign of what it has no room
-/// for.
+/// One whose window is closed is not: its system acknowledges nothing that it has no room for.
 fn is_dead(Flow { silent, window, .. }: Flow, since: Duration) -> bool {
     silent >= since && window.is_some_and(|window| window > 0)
 }

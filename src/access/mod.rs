@@ -16,5 +16,7 @@ pub(crate) mod polled;
 pub(crate) mod ready;
 pub mod session;
 pub(crate) mod talk;
+pub(crate) mod tasks;
 
+pub use self::accept::REFUSED_AT_ONCE;
 pub use self::listener::bind;

@@ -6,13 +6,10 @@ use std::sync::Arc;
 use smol::Async;
 
 use super::{Context, Guard, connection};
+use crate::access::accept::REFUSED_AT_ONCE;
 use crate::access::admission::Refused;
 use crate::access::goodbye::{self, Goodbye};
 use crate::text::message::Message;
-
-/// How many refused connections stay open for a moment at the same time, so that their peers notice the end. Each holds a
-/// descriptor, and few are to spare. The others are told why, and closed at once.
-pub const REFUSED_AT_ONCE: usize = 12;
 
 /// Serves a connection, or refuses it and says why. Returns whether it is served.
 pub(super) fn arrive(context: &Arc<Context>, stream: Async<TcpStream>, address: SocketAddr) -> bool {

@@ -7,12 +7,10 @@
 use std::any::Any;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
-use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 
 use futures_lite::FutureExt;
-use futures_lite::future::CatchUnwind;
 use smol::{Async, Task};
 
 use super::read::Reading;
@@ -21,6 +19,7 @@ use super::{Context, Guard};
 use crate::access::admission::Permit;
 use crate::access::goodbye::{self, Goodbye, is_the_peers};
 use crate::access::session::Session;
+use crate::access::tasks::contain;
 use crate::room::{Closing, End, Id};
 use crate::text::message::{Cause, Message};
 
@@ -134,9 +133,4 @@ async fn end(id: Id, stream: &Async<TcpStream>, context: &Context, first: First,
         _ => Goodbye::Proper,
     };
     goodbye::close(stream, matches!(wrote, Ok(Ok(_))), peer_closed, goodbye).await;
-}
-
-/// A panic in one client's task is that client's alone; the panic hook has said what it was.
-pub(super) fn contain<T: Future>(task: T) -> CatchUnwind<AssertUnwindSafe<T>> {
-    AssertUnwindSafe(task).catch_unwind()
 }

@@ -15,22 +15,20 @@ use std::future::{self, Future};
 use std::io;
 use std::net::TcpListener;
 use std::panic::resume_unwind;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use async_channel::{Receiver, Sender};
 use futures_lite::FutureExt;
-use smol::{Async, Executor, Task, Timer};
+use smol::{Async, Executor, Timer};
 
-pub use self::arrive::REFUSED_AT_ONCE;
 use crate::access::accept::accept;
 use crate::access::admission::Admission;
 use crate::access::holders::{self, Holders};
 use crate::access::session::Beginning;
+use crate::access::tasks::{STOPPING, first};
 use crate::room::Room;
 use crate::within::within;
 
@@ -39,10 +37,6 @@ const NAMING: Duration = Duration::from_secs(60);
 
 /// How often at most the room is searched for connections whose time is over.
 const SEARCH: Duration = Duration::from_secs(1);
-
-/// How long connections have to end when the server stops: a second to flush, a moment for the peer, and some slack
-/// that still leaves the process within the contract's two seconds.
-const STOPPING: Duration = Duration::from_millis(1500);
 
 /// How clients are served.
 #[derive(Clone, Copy, Debug, Default)]
@@ -164,15 +158,6 @@ async fn break_with(breaks: &Receiver<()>) {
         resume_unwind(Box::new("a connection has panicked"));
     }
     future::pending().await
-}
-
-/// Waits until one of these tasks ends. If that was by a panic, it goes on here.
-async fn first(tasks: &mut [Task<()>]) {
-    future::poll_fn(|cx| match tasks.iter_mut().any(|task| Pin::new(task).poll(cx).is_ready()) {
-        true => Poll::Ready(()),
-        false => Poll::Pending,
-    })
-    .await;
 }
 
 async fn publish(room: Arc<Room>) {

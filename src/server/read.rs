@@ -21,7 +21,7 @@ use crate::access::session::{Act, Session};
 use crate::access::talk::{Talk, Turn};
 use crate::address::canonical;
 use crate::room::{Acted, Id, NotJoined};
-use crate::text::message::{Cause, Message};
+use crate::text::message::Message;
 
 /// What one read takes at most, and so the budget of one turn: a flood is read in pieces, between which everybody else
 /// has their turn.
@@ -191,11 +191,10 @@ impl<'a> Reading<'a> {
         turn.end.then(Ending::end_of_input)
     }
 
-    /// Has it looked into whether the holder of a name is alive.
+    /// Somebody else has the name that this client wants.
     async fn ask(&self, holder: Id) {
-        let Ok(from) = self.stream.get_ref().peer_addr() else { return };
-        if self.context.holders.ask(holder, from.ip()) {
-            self.context.room.leave(holder, Some(Cause::ConnectionLost), Message::default()).await;
+        if let Ok(from) = self.stream.get_ref().peer_addr() {
+            self.context.holders.ask(&self.context.room, holder, from.ip()).await;
         }
     }
 

@@ -12,11 +12,12 @@ use super::sessions::{Session, Token};
 use super::speakers::Said;
 use super::{Context, events, origin, page, password, speakers};
 use crate::access::admission::{Permit, Place, Refused};
+use crate::access::password::Tried;
 use crate::access::session::{self as conversation, Act, Session as Conversation};
 use crate::access::talk::Talk;
 use crate::room::{Acted, Id, NotJoined, Reader};
 use crate::text::line::{Decoder, Input, Line};
-use crate::text::message::{Cause, Message};
+use crate::text::message::Message;
 use crate::text::name::{Name, Refusal};
 
 /// How large the body of a request may be that says something: the contract's 64 KiB, as for a line without an end.
@@ -159,10 +160,11 @@ impl Asked<'_> {
         let Some(given) = self.head.authorization.as_deref().and_then(password::given) else {
             return Err(wants_password(&Message::password_wanted()));
         };
-        password::judge(admission, &given, from).map_err(|left| match left {
-            None => wants_password(&Message::password_wrong()),
-            Some(left) => refused(&Refused::WrongPasswords(left)),
-        })
+        match admission.try_password(&given, from) {
+            Tried::Right => Ok(()),
+            Tried::Wrong => Err(wants_password(&Message::password_wrong())),
+            Tried::NotNow(left) => Err(refused(&Refused::WrongPasswords(left))),
+        }
     }
 
     fn session(&self, token: Token) -> Result<Arc<Session>, Answer> {
@@ -268,20 +270,15 @@ impl Asked<'_> {
                 Ok(()) => return Ok(name),
                 Err(NotJoined::Gone) => return Err(gone()),
                 // The next time somebody else has it, or nobody.
-                Err(NotJoined::Taken(holder)) if self.gives_up(holder).await => {}
+                Err(NotJoined::Taken(holder)) if self.ask_for_name(holder).await => {}
                 Err(NotJoined::Taken(_)) => return Err(says(CONFLICT, &Message::name_taken(&name))),
             }
         }
     }
 
-    /// Has it looked into whether the holder of a name is alive. Returns whether it was given up at once.
-    async fn gives_up(&self, holder: Id) -> bool {
-        let given_up = self.context.holders.ask(holder, self.wire.from.ip());
-        if given_up {
-            self.context.holders.remove(holder);
-            self.context.room.leave(holder, Some(Cause::ConnectionLost), Message::default()).await;
-        }
-        given_up
+    /// Somebody else has the name that this client wants. Returns whether they were given up at once.
+    async fn ask_for_name(&self, holder: Id) -> bool {
+        self.context.holders.ask(&self.context.room, holder, self.wire.from.ip()).await
     }
 
     async fn lines(mut self, token: Token) -> Result<Answer, Answer> {
@@ -342,7 +339,7 @@ impl Asked<'_> {
                     Acted::Done => {}
                     Acted::Renamed(name) => talk.session.named(name),
                     Acted::Taken(holder) => {
-                        self.gives_up(holder).await;
+                        self.ask_for_name(holder).await;
                     }
                     Acted::Quit => {
                         self.end(session, Message::bye()).await;

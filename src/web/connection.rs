@@ -35,9 +35,9 @@ const STUCK: Duration = Duration::from_secs(30);
 /// How long a whole body may take: 64 KiB over the slowest modem.
 const BODY_WITHIN: Duration = Duration::from_secs(120);
 
-/// What all requests may hold of their bodies, until they are said: sixty of the largest, each of which may take twice
-/// its size.
-const MAX_HELD: usize = 8 * 1024 * 1024;
+/// What all requests may hold of their bodies, until they are said: sixty of the largest. A body that has grown by
+/// doubling takes up to twice as much memory.
+const MAX_HELD: usize = 4 * 1024 * 1024;
 
 /// How much is read at once.
 const READ: usize = 8 * 1024;
@@ -70,9 +70,8 @@ pub(super) struct Held {
 impl Held {
     fn add(&mut self, piece: &[u8], counts: bool) -> Result<(), NoBody> {
         self.bytes.extend_from_slice(piece);
-        // What has grown by doubling takes twice as much.
         let before = self.total.fetch_add(piece.len(), Relaxed);
-        if counts && before + piece.len() > MAX_HELD / 2 { Err(NoBody::TooMany) } else { Ok(()) }
+        if counts && before + piece.len() > MAX_HELD { Err(NoBody::TooMany) } else { Ok(()) }
     }
 }
 
@@ -261,10 +260,9 @@ impl Wire {
     /// When the connection is lost, or takes nothing for too long.
     async fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
-            match self.stream.get_ref().write(bytes) {
+            match uninterrupted(|| self.stream.get_ref().write(bytes)) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => bytes = &bytes[written..],
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     within(STUCK, writable(&self.stream)).await.ok_or(io::ErrorKind::TimedOut)??;
                 }

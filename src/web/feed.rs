@@ -68,8 +68,7 @@ impl Events {
     /// Adds the lines of a piece whose first event has this number: those after `after`, until there is as much as one
     /// write is given. Returns whether there is room for more.
     fn add(&mut self, first: u64, after: u64, piece: &Piece<'_>, at: SystemTime) -> bool {
-        let text = String::from_utf8_lossy(piece.text);
-        let lines = text.lines().count() as u64;
+        let (text, lines) = (String::from_utf8_lossy(piece.text), piece.lines());
         for (number, line) in (first..).zip(text.lines()).filter(|(number, _)| *number > after) {
             if self.bytes.len() >= MAX_WRITE {
                 return false;
@@ -120,7 +119,7 @@ impl Feed {
     pub(super) async fn read(&mut self, room: &Room) -> Written {
         let (mut next, mut heard) = (self.next, Vec::new());
         let written = self.reader.pieces(MAX_WRITE, |piece| {
-            let lines = piece.text.iter().filter(|byte| **byte == b'\n').count() as u64;
+            let lines = piece.lines();
             if lines > 0 {
                 heard.push(Stretch::new(next, lines, &piece));
                 next += lines;
@@ -144,6 +143,13 @@ impl Feed {
         written
     }
 
+    /// Takes in all that is left, if this is a member's no more.
+    pub(super) async fn read_out(&mut self, room: &Room) {
+        while !self.over && !room.is_member(self.reader.id()).await {
+            self.read(room).await;
+        }
+    }
+
     /// Returns events after this one that were read, as many as one write is given.
     pub(super) fn after(&self, after: u64) -> Events {
         let mut events = Events::default();
@@ -157,7 +163,7 @@ impl Feed {
                 Source::Log(place) => self.reader.again(place, stretch.size.lines, |piece| {
                     let at = piece.at.unwrap_or_else(SystemTime::now);
                     goes_on = events.add(first, after, &piece, at);
-                    first += piece.text.iter().filter(|byte| **byte == b'\n').count() as u64;
+                    first += piece.lines();
                     goes_on
                 }),
             }

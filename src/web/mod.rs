@@ -2,7 +2,7 @@
 //! need none.
 //!
 //! ```text
-//! connection: head, body ← http          stream: events ← sessions ← room
+//! connection: head, body ← http          stream: events ← feed ← room
 //!      └─ answers ← route, origin, password      (one for each session at a time)
 //! ```
 //!
@@ -24,37 +24,29 @@ mod speakers;
 mod stream;
 
 use std::convert::Infallible;
-use std::future::{self, Future};
+use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use async_channel::{Receiver, Sender};
 use futures_lite::FutureExt;
-use smol::{Async, Executor, Task, Timer};
+use smol::{Async, Executor, Timer};
 
 use self::sessions::Sessions;
 use self::speakers::Speakers;
-use crate::access::accept::accept;
+use crate::access::accept::{REFUSED_AT_ONCE, accept};
 use crate::access::admission::{Admission, Place, Refused};
 use crate::access::goodbye::{self, Goodbye};
 use crate::access::holders::Holders;
+use crate::access::tasks::{STOPPING, contain, first};
 use crate::room::Room;
 use crate::within::within;
 
 /// How often sessions are looked at whose time may be over.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
-
-/// How long connections have to end when the server stops, as for those of `nc`.
-const STOPPING: Duration = Duration::from_millis(1500);
-
-/// How many refused connections are told so at the same time. The others are closed at once.
-const REFUSED_AT_ONCE: usize = 12;
 
 /// How clients are served.
 #[derive(Clone, Copy, Debug, Default)]
@@ -130,15 +122,6 @@ pub async fn run(
     Ok(())
 }
 
-/// Waits until one of these tasks ends. If that was by a panic, it goes on here.
-async fn first(tasks: &mut [Task<()>]) {
-    future::poll_fn(|cx| match tasks.iter_mut().any(|task| Pin::new(task).poll(cx).is_ready()) {
-        true => Poll::Ready(()),
-        false => Poll::Pending,
-    })
-    .await;
-}
-
 /// Ends sessions that have been without a stream for too long. Sleeps when there are none.
 async fn expire(context: Arc<Context>) {
     loop {
@@ -156,9 +139,7 @@ fn arrive(executor: &Executor<'static>, context: &Arc<Context>, stream: Async<Tc
     match context.admission.place(from, Place::Connection) {
         Ok(permit) => {
             let serving = async move {
-                // A panic is this connection's alone. The panic hook has said what it was.
-                let serving = connection::serve(Arc::new(stream), from, &context);
-                let _ = AssertUnwindSafe(serving).catch_unwind().await;
+                let _ = contain(connection::serve(Arc::new(stream), from, &context)).await;
                 drop(permit);
             };
             // Nobody waits for this one connection: `run` waits for what it holds.

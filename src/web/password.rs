@@ -1,11 +1,6 @@
 //! The password as HTTP carries it: `Authorization: Basic`, with any user name (RFC 7617). Pure but for the counting of
 //! tries.
 
-use std::net::IpAddr;
-use std::time::Duration;
-
-use crate::access::admission::Admission;
-use crate::access::password::Tried;
 use crate::text::line;
 
 /// Reads the password in a header field. None if there is none in it.
@@ -16,18 +11,6 @@ pub(super) fn given(authorization: &str) -> Option<String> {
     let (_, password) = pair.split_once(':')?;
     // As a line is read that somebody types.
     Some(line::clean(password).into_owned())
-}
-
-/// Judges it.
-///
-/// # Errors
-/// When it is wrong, or nobody at that address may try for so long.
-pub(super) fn judge(admission: &Admission, given: &str, from: IpAddr) -> Result<(), Option<Duration>> {
-    match admission.try_password(given, from) {
-        Tried::Right => Ok(()),
-        Tried::Wrong => Err(None),
-        Tried::NotNow(left) => Err(Some(left)),
-    }
 }
 
 /// Decodes base64 (RFC 4648, 4), with its padding or without.

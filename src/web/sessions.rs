@@ -205,9 +205,8 @@ impl Sessions {
         // Who was dropped while it had no stream is to keep nothing of the log.
         let all: Vec<Arc<Session>> = self.by_token().values().map(Arc::clone).collect();
         for session in all {
-            let Some(mut feed) = session.feed.try_lock() else { continue };
-            while !feed.is_over() && !room.is_member(session.id).await {
-                feed.read(room).await;
+            if let Some(mut feed) = session.feed.try_lock() {
+                feed.read_out(room).await;
             }
         }
         !self.by_token().is_empty()

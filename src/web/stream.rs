@@ -14,7 +14,7 @@ use super::feed::Feed;
 use super::sessions::Session;
 use super::{Context, answers};
 use crate::access::polled::Polled;
-use crate::access::ready::{readable, writable};
+use crate::access::ready::{readable, uninterrupted, writable};
 use crate::room::{MAX_WRITE, Written};
 use crate::text::message::Message;
 
@@ -96,9 +96,7 @@ enum Woken {
 impl Streaming<'_> {
     async fn run(&mut self, after: Option<u64>) -> io::Result<()> {
         let mut position = self.feed.position(after);
-        while !self.feed.is_over() && !self.context.room.is_member(self.session.id).await {
-            self.feed.read(&self.context.room).await;
-        }
+        self.feed.read_out(&self.context.room).await;
         if self.feed.is_over() && !self.feed.has_last_words() && position == self.feed.last() {
             // It was given up, and has nothing more to hear.
             self.context.sessions.remove(self.session);
@@ -194,13 +192,13 @@ impl Streaming<'_> {
     async fn write(&mut self, mut bytes: &[u8]) -> io::Result<bool> {
         while !bytes.is_empty() {
             let piece = &bytes[..bytes.len().min(MAX_WRITE)];
-            match (Polled { stream: self.stream.get_ref(), taken: self.taken }).write(piece) {
+            let mut polled = Polled { stream: self.stream.get_ref(), taken: self.taken };
+            match uninterrupted(|| polled.write(piece)) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => {
                     self.taken += written as u64;
                     bytes = &bytes[written..];
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     if !self.is_taken().await? {
                         return Ok(false);

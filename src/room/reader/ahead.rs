@@ -97,7 +97,7 @@ impl<'a> Ahead<'a> {
             Then::Follow(cursor) => self.walk = Some(cursor.walk()),
             Then::End(_) => self.ended = true,
         }
-        Some(Piece { at: None, actor: 0, last: self.ended, text: &direct.bytes, walk: None })
+        Some(Piece::own(&direct.bytes, self.ended))
     }
 
     /// Returns where the reader is after so many bytes, which are fewer than there are to read.

@@ -80,6 +80,11 @@ impl<'a> Piece<'a> {
         Piece { at: Some(entry.at), actor, last: false, text, walk: Some(walk) }
     }
 
+    /// How many lines it has.
+    pub fn lines(&self) -> u64 {
+        self.text.iter().filter(|byte| **byte == b'\n').count() as u64
+    }
+
     /// What is for one reader alone.
     pub fn own(text: &'a [u8], last: bool) -> Piece<'a> {
         Piece { at: None, actor: 0, last, text, walk: None }
@@ -100,10 +105,6 @@ impl Place {
     pub fn is_behind(&self, reader: &Reader) -> u64 {
         reader.shared.passed().bytes.saturating_sub(self.0.position())
     }
-}
-
-fn entry_lines(text: &[u8]) -> u64 {
-    text.iter().filter(|byte| **byte == b'\n').count() as u64
 }
 
 /// Makes a reader, which reads the log from the cursor on if there is one.
@@ -280,8 +281,9 @@ impl Reader {
         while lines > 0 {
             let before = walk;
             let Some((entry, text)) = walk.entry(self.listener, u64::MAX) else { return };
-            lines = lines.saturating_sub(entry_lines(text));
-            if !each(Piece::of(entry, text, before)) {
+            let piece = Piece::of(entry, text, before);
+            lines = lines.saturating_sub(piece.lines());
+            if !each(piece) {
                 return;
             }
         }
