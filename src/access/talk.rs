@@ -6,14 +6,19 @@ use std::time::Instant;
 
 use super::pace::Pace;
 use super::session::{Act, Session, Step};
-use crate::room::Sending;
+use crate::room::{Sending, Size};
 use crate::text::line::Decoder;
 use crate::text::message::Message;
 use crate::text::name::Name;
 
-/// What one turn says at most, in bytes. Even with one line of the largest size beyond it, this is small beside half of
-/// a reader's allowance.
-const SAID: usize = 16 * 1024;
+/// What one turn says at most. Even with one line of the largest size beyond it, this is small beside half of a reader's
+/// allowance.
+pub(crate) const TURN: Size = Size { lines: 128, bytes: 16 * 1024 };
+
+/// Returns whether as much is said as may be said at once.
+pub(crate) fn is_enough(said: &Message, most: Size) -> bool {
+    said.lines() as u64 >= most.lines || said.bytes().len() as u64 >= most.bytes
+}
 
 /// One client's side of the conversation.
 #[derive(Debug)]
@@ -59,11 +64,12 @@ impl Talk {
         self.decoder = Decoder::default();
     }
 
-    /// Decodes lines up to the first that is more than said, or as many as one turn may say. Returns the rest of the
-    /// input, too. [`Pace::wait`] comes first.
-    pub(crate) fn turn<'a>(&mut self, mut input: &'a [u8], most_lines: usize) -> (Turn, &'a [u8]) {
+    /// Decodes lines up to the first that is more than said, or until this much is said. With one line of the largest
+    /// size beyond it, that is to be less than half of a reader's allowance. Returns the rest of the input, too.
+    /// [`Pace::wait`] comes first.
+    pub(crate) fn turn<'a>(&mut self, mut input: &'a [u8], most: Size) -> (Turn, &'a [u8]) {
         let (mut turn, mut lines, length) = (Turn::default(), 0, input.len());
-        while !self.pace.spent() && turn.said.lines() < most_lines && turn.said.bytes().len() < SAID {
+        while !self.pace.spent() && !is_enough(&turn.said, most) {
             let before = input.len();
             let next = self.decoder.next(&mut input);
             self.pace.spend(next.is_some(), before - input.len());

@@ -136,7 +136,7 @@ impl State {
         // Nobody else has it, as was just seen.
         let _ = self.members.give(id, &new);
         self.post(Message::renamed(&old, &new), Kind::News, Some(id), now);
-        self.print(Message::renamed(&old, &new));
+        self.print(Message::renamed(&old, &new), now);
         self.tell(id, Message::renamed_yourself(&new), now);
         Acted::Renamed(new)
     }

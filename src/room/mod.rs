@@ -66,7 +66,7 @@ use self::log::Kind;
 pub use self::log::{Id, Size};
 pub use self::operate::Nobody;
 pub use self::outputs::{Warned, Warnings, warnings};
-pub use self::reader::{End, MAX_WRITE, Piece, Place, Reader, Written};
+pub use self::reader::{Bookmark, End, MAX_WRITE, Piece, Reader, Written};
 pub use self::state::{Closing, NotJoined, Options, Outputs};
 use self::state::{Now, State};
 pub use self::stats::{Presence, Stats};
@@ -174,7 +174,7 @@ impl Room {
     /// Lets everybody hear what somebody says who is no member, under this name.
     ///
     /// # Errors
-    /// When a member has the name.
+    /// When a member has the name, or the room is closing.
     pub async fn say_as(&self, name: &Name, said: Message, manner: Manner) -> (Result<(), NotJoined>, Duration) {
         self.admitted(manner, |state, now| state.say_as(name, said, now)).await
     }
@@ -272,7 +272,7 @@ impl Room {
 
     /// Has the process print this on its standard output.
     pub async fn print(&self, words: impl Display) {
-        self.change(|state, _| state.print(words)).await;
+        self.change(|state, now| state.print(words, now)).await;
     }
 
     /// Has the process say on its standard error that something is wrong.

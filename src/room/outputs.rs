@@ -41,19 +41,19 @@ impl State {
     pub(super) fn end_outputs(&mut self, now: Now) {
         self.publish(now);
         for handle in [Some(&mut self.output), self.transcript.as_mut()].into_iter().flatten() {
-            handle.end(self.log.head(), Vec::new(), 0, End::Closing);
+            handle.end(self.log.head(), now.system, Vec::new(), 0, End::Closing);
             handle.close();
         }
     }
 
     /// Has the process print this on its standard output.
-    pub(super) fn print(&mut self, words: impl Display) {
+    pub(super) fn print(&mut self, words: impl Display, now: Now) {
         let text = format!("{words}\n");
         let size = Size { lines: text.matches('\n').count() as u64, bytes: text.len() as u64 };
         if (self.output.direct() + size).exceeds(MAX_OUTPUT) {
             self.output.lose(size.lines);
         } else {
-            self.output.put(self.log.head(), text.into_bytes(), size.lines);
+            self.output.put(self.log.head(), now.system, text.into_bytes(), size.lines);
         }
         if self.gathering.due().is_none() {
             self.output.notify();

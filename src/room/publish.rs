@@ -23,6 +23,7 @@ impl State {
     /// Lets everybody hear what somebody says who is no member, under this name.
     pub(super) fn say_as(&mut self, name: &Name, said: Message, now: Now) -> Result<(), NotJoined> {
         match self.members.called(&name.key()) {
+            _ if self.is_closing() => Err(NotJoined::Gone),
             Some(holder) => Err(NotJoined::Taken(holder.id)),
             None => {
                 self.post(said, Kind::Said, None, now);

@@ -74,7 +74,7 @@ pub struct Closing;
 pub enum NotJoined {
     /// This connection has the name.
     Taken(Id),
-    /// The room has ended the connection.
+    /// The room has ended the connection, or is closing.
     Gone,
 }
 
@@ -170,7 +170,7 @@ impl State {
         let Some(client) = self.members.get(id) else { return Err(NotJoined::Gone) };
         let address = client.address;
         self.members.give(id, name).map_err(NotJoined::Taken)?;
-        self.print(Traffic::Connected(name, address));
+        self.print(Traffic::Connected(name, address), now);
         let mut welcome = Message::welcome(name);
         if self.replay > 0 {
             welcome.append(&self.history.recall(self.replay, BEHIND, &[], now.system));
@@ -180,7 +180,7 @@ impl State {
         if let Some(client) = self.members.get_mut(id) {
             client.since = now.instant;
             let lines = welcome.lines() as u64;
-            client.reader.follow(head, welcome.into_bytes(), lines, cursor);
+            client.reader.follow(head, now.system, welcome.into_bytes(), lines, cursor);
             if !gathers {
                 client.reader.notify();
             }
@@ -230,7 +230,7 @@ impl State {
             self.waited = None;
         }
         let lines = words.lines() as u64;
-        gone.reader.end(self.log.head(), words.into_bytes(), lines, end);
+        gone.reader.end(self.log.head(), now.system, words.into_bytes(), lines, end);
         if self.gathering.due().is_some() {
             self.ending.push(gone.reader);
         } else {
@@ -243,7 +243,7 @@ impl State {
                 }
                 self.append(Message::left(name, cause.as_ref()), Kind::News, None, now);
             }
-            self.print(Traffic::Disconnected(name));
+            self.print(Traffic::Disconnected(name), now);
         }
     }
 
@@ -254,7 +254,7 @@ impl State {
         let (head, gathers) = (self.log.head(), self.gathering.due().is_some());
         let Some(client) = self.members.get_mut(id) else { return };
         let lines = message.lines() as u64;
-        client.reader.put(head, message.into_bytes(), lines);
+        client.reader.put(head, now.system, message.into_bytes(), lines);
         // What gathers comes before this message. Members are notified of both when it is published.
         let is_member = client.name.is_some();
         if !gathers || !is_member {

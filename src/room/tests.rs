@@ -150,8 +150,15 @@ impl Tried {
 
 /// Publishes what gathers, as if its time had come.
 fn publish(room: &Room) {
-    let later = Now { instant: Instant::now() + Duration::from_secs(1), ..Now::read() };
-    room.state.write_blocking().publish_due(later);
+    room.publish_now();
+}
+
+impl Room {
+    /// Publishes what gathers, as if it were due.
+    pub(crate) fn publish_now(&self) {
+        let later = Now { instant: Instant::now() + Duration::from_secs(1), ..Now::read() };
+        self.state.write_blocking().publish_due(later);
+    }
 }
 
 impl Guest<'_> {

@@ -18,7 +18,7 @@ use super::connection::Ending;
 use crate::access::password::Tried;
 use crate::access::ready::{readable, uninterrupted};
 use crate::access::session::{Act, Session};
-use crate::access::talk::{Talk, Turn};
+use crate::access::talk::{TURN, Talk, Turn};
 use crate::address::canonical;
 use crate::room::{Acted, Id, NotJoined};
 use crate::text::message::Message;
@@ -26,9 +26,6 @@ use crate::text::message::Message;
 /// What one read takes at most, and so the budget of one turn: a flood is read in pieces, between which everybody else
 /// has their turn.
 const READ: usize = 16 * 1024;
-
-/// What one turn says at most.
-const SAID_LINES: usize = 128;
 
 /// How much may be read and not yet decoded, for all clients together. Beyond this, each read is small.
 const MAX_HELD: usize = 4 * 1024 * 1024;
@@ -148,7 +145,7 @@ impl<'a> Reading<'a> {
             if mem::replace(&mut self.fresh, false) && buffer[..n].starts_with(&TLS) {
                 return Ok(Turn { act: Some(self.talk.session.no_person()), ..Turn::default() });
             }
-            let (mut turn, rest) = self.talk.turn(&buffer[..n], SAID_LINES);
+            let (mut turn, rest) = self.talk.turn(&buffer[..n], TURN);
             turn.more |= n == size;
             self.held = Held::new(rest, &self.context.held);
             Ok(turn)
@@ -158,7 +155,7 @@ impl<'a> Reading<'a> {
     /// Decodes more of what is held.
     fn resume(&mut self) -> Turn {
         let Some(mut held) = self.held.take() else { return Turn::default() };
-        let (turn, rest) = self.talk.turn(&held.bytes[held.decoded..], SAID_LINES);
+        let (turn, rest) = self.talk.turn(&held.bytes[held.decoded..], TURN);
         let rest = rest.len();
         held.decoded = held.bytes.len() - rest;
         self.held = (rest > 0).then_some(held);

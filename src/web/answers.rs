@@ -15,7 +15,7 @@ use crate::access::admission::{Permit, Place, Refused};
 use crate::access::password::Tried;
 use crate::access::session::{self as conversation, Act, Session as Conversation};
 use crate::access::talk::Talk;
-use crate::room::{Acted, Id, NotJoined, Reader};
+use crate::room::{Acted, Id, NotJoined, Reader, Size};
 use crate::text::line::{Decoder, Input, Line};
 use crate::text::message::Message;
 use crate::text::name::{Name, Refusal};
@@ -26,8 +26,9 @@ const MAX_LINES: usize = 64 * 1024;
 /// How large a name may be that is given, in bytes: as a line.
 const MAX_NAME: usize = 4096;
 
-/// How many lines of one request are heard as one block: the contract's burst.
-const BLOCK: usize = 200;
+/// How much of one request is heard as one block: the contract's burst of 200 lines, as long as they and one line of the
+/// largest size are less than half of a reader's allowance. More could put a reader who reads well too far behind.
+const BLOCK: Size = Size { lines: 200, bytes: 48 * 1024 };
 
 /// The longest key of a request, in bytes.
 const MAX_KEY: usize = 128;
@@ -214,6 +215,8 @@ impl Asked<'_> {
             Said::All => Ok(Answer::nothing()),
             Said::AllButLongLines => Err(says(TOO_LARGE, &Message::line_too_long())),
             Said::Taken => Err(says(CONFLICT, &Message::name_taken(&name))),
+            Said::Refused(why) => Err(refused(&why)),
+            Said::Closing => Err(says(UNAVAILABLE, &Message::shutdown())),
             Said::Lost => Err(lost()),
         }
     }

@@ -15,7 +15,7 @@ use rustix::net::sockopt;
 use smol::Async;
 
 use super::answers::{self, Outcome};
-use super::http::{Answer, Body, Framing, Head, MAX_HEAD, Wrong};
+use super::http::{Answer, Body, Framing, Head, Wrong};
 use super::sessions::Session;
 use super::{Context, stream};
 use crate::access::goodbye::{self, Goodbye};
@@ -38,6 +38,10 @@ const BODY_WITHIN: Duration = Duration::from_secs(120);
 /// What all requests may hold of their bodies, until they are said: sixty of the largest. A body that has grown by
 /// doubling takes up to twice as much memory.
 const MAX_HELD: usize = 4 * 1024 * 1024;
+
+/// A body up to this long is taken whatever the others hold, so that a name and a line get through while somebody
+/// sends in bulk from many addresses. There are as many at once as connections.
+const SMALL: usize = READ;
 
 /// How much is read at once.
 const READ: usize = 8 * 1024;
@@ -68,10 +72,11 @@ pub(super) struct Held {
 }
 
 impl Held {
-    fn add(&mut self, piece: &[u8], counts: bool) -> Result<(), NoBody> {
+    fn add(&mut self, piece: &[u8]) -> Result<(), NoBody> {
         self.bytes.extend_from_slice(piece);
         let before = self.total.fetch_add(piece.len(), Relaxed);
-        if counts && before + piece.len() > MAX_HELD { Err(NoBody::TooMany) } else { Ok(()) }
+        let too_many = self.bytes.len() > SMALL && before + piece.len() > MAX_HELD;
+        if too_many { Err(NoBody::TooMany) } else { Ok(()) }
     }
 }
 
@@ -189,15 +194,13 @@ impl Wire {
         }
         let end = Instant::now() + BODY_WITHIN;
         let mut held = Held { bytes: Vec::new(), total: Arc::clone(total) };
-        // A name is so little that it does not count: whatever others say, somebody can join.
-        let counts = most > MAX_HEAD;
         loop {
             let mut input = &self.input[..];
             while let Some(piece) = body.next(&mut input).map_err(NoBody::Wrong)? {
                 if held.bytes.len() + piece.len() > most {
                     return Err(NoBody::TooLarge);
                 }
-                held.add(piece, counts)?;
+                held.add(piece)?;
             }
             let used = self.input.len() - input.len();
             self.input.drain(..used);

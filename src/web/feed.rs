@@ -9,15 +9,15 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::SystemTime;
 
 use super::events::{Heard, event};
-use crate::room::{End, MAX_WRITE, Piece, Place, Reader, Room, Size, Written};
+use crate::room::{Bookmark, End, MAX_WRITE, Piece, Reader, Room, Size, Written};
 
 /// How far a session can go back behind what was written to it: the contract's 256 lines or 32 KiB.
 const BACK: Size = Size { lines: 256, bytes: 32 * 1024 };
 
-/// How much of the log one remembered place stands for, at the least. Few places take little memory.
+/// How much of the log one bookmark stands for, at the least. Few bookmarks take little memory.
 const APART: Size = Size { lines: 32, bytes: 4 * 1024 };
 
-/// How much of the log a remembered place may keep in memory, in bytes: twice `BACK`, for what is not heard.
+/// How much of the log a bookmark may keep in memory, in bytes: twice `BACK`, for what is not heard.
 const FAR: u64 = 2 * BACK.bytes;
 
 /// What all sessions together keep of what is for one alone, in bytes. Past it, a session keeps nothing that is sent.
@@ -28,8 +28,6 @@ const MAX_KEPT: usize = 8 * 1024 * 1024;
 pub(super) struct Feed {
     pub(super) reader: Reader,
     heard: VecDeque<Stretch>,
-    /// The size of all stretches.
-    size: Size,
     /// The number of the next event.
     next: u64,
     /// The number of the last event that was sent.
@@ -50,8 +48,8 @@ struct Stretch {
 
 #[derive(Debug)]
 enum Source {
-    /// The log, from this place on.
-    Log(Place),
+    /// The log, from this bookmark on.
+    Log(Bookmark),
     /// What is for this session alone.
     Own { at: SystemTime, last: bool, text: Box<[u8]> },
 }
@@ -67,7 +65,7 @@ pub(super) struct Events {
 impl Events {
     /// Adds the lines of a piece whose first event has this number: those after `after`, until there is as much as one
     /// write is given. Returns whether there is room for more.
-    fn add(&mut self, first: u64, after: u64, piece: &Piece<'_>, at: SystemTime) -> bool {
+    fn add(&mut self, first: u64, after: u64, piece: &Piece<'_>) -> bool {
         let (text, lines) = (String::from_utf8_lossy(piece.text), piece.lines());
         for (number, line) in (first..).zip(text.lines()).filter(|(number, _)| *number > after) {
             if self.bytes.len() >= MAX_WRITE {
@@ -76,7 +74,7 @@ impl Events {
             let author = line.get("* ".len()..).and_then(|rest| rest.get(..piece.actor.into()));
             let last = piece.last && number + 1 == first + lines;
             let author = author.filter(|name| !name.is_empty());
-            self.bytes.extend(event(number, Heard { line, at, author, last }));
+            self.bytes.extend(event(number, Heard { line, at: piece.at, author, last }));
             self.last = number;
         }
         self.bytes.len() < MAX_WRITE
@@ -86,7 +84,7 @@ impl Events {
 impl Feed {
     /// What this reader hears from now on. `kept` counts what all feeds keep.
     pub(super) fn new(reader: Reader, kept: Arc<AtomicUsize>) -> Feed {
-        Feed { reader, heard: VecDeque::new(), size: Size::default(), next: 1, sent: 0, over: false, kept }
+        Feed { reader, heard: VecDeque::new(), next: 1, sent: 0, over: false, kept }
     }
 
     /// Whether the last thing that was heard are last words.
@@ -128,16 +126,12 @@ impl Feed {
         if self.reader.was_watched() {
             room.relieve().await;
         }
-        for stretch in heard {
-            self.size += stretch.size;
-            self.remember(stretch);
-        }
+        heard.into_iter().for_each(|stretch| self.remember(stretch));
         self.next = next;
         self.over |= matches!(written, Written::End(_));
         if written == Written::End(End::TooSlow) {
             // Nobody waits for who was dropped, so what it keeps of the log would grow.
             self.heard.retain(|stretch| stretch.own_bytes() > 0);
-            self.size = self.heard.iter().map(|stretch| stretch.size).fold(Size::default(), |sum, size| sum + size);
         }
         self.forget();
         written
@@ -158,11 +152,10 @@ impl Feed {
             let mut first = stretch.first;
             match &stretch.source {
                 Source::Own { at, last, text } => {
-                    goes_on = events.add(first, after, &Piece::own(text, *last), *at);
+                    goes_on = events.add(first, after, &Piece::own(*at, text, *last));
                 }
-                Source::Log(place) => self.reader.again(place, stretch.size.lines, |piece| {
-                    let at = piece.at.unwrap_or_else(SystemTime::now);
-                    goes_on = events.add(first, after, &piece, at);
+                Source::Log(bookmark) => self.reader.again(bookmark, stretch.size.lines, |piece| {
+                    goes_on = events.add(first, after, &piece);
                     first += piece.lines();
                     goes_on
                 }),
@@ -181,17 +174,20 @@ impl Feed {
     }
 
     fn forget(&mut self) {
-        while let Some(first) = self.heard.front() {
-            let rest = self.size - first.size;
+        let was_sent = |stretch: &Stretch| stretch.first + stretch.size.lines <= self.sent + 1;
+        let sizes = self.heard.iter().take_while(|stretch| was_sent(stretch)).map(|stretch| stretch.size);
+        // How much was sent that can be read again, were the first stretch forgotten.
+        let mut rest = sizes.fold(Size::default(), |sum, size| sum + size);
+        while let Some(first) = self.heard.front().filter(|first| was_sent(first)) {
+            rest = rest - first.size;
             let enough = rest.lines >= BACK.lines
                 || rest.bytes >= BACK.bytes
                 || self.heard.iter().any(|stretch| stretch.is_far_behind(&self.reader))
                 || self.kept.load(Relaxed) > MAX_KEPT;
-            if !enough || first.first + first.size.lines > self.sent + 1 {
+            if !enough {
                 break;
             }
             self.kept.fetch_sub(first.own_bytes(), Relaxed);
-            self.size = rest;
             self.heard.pop_front();
         }
     }
@@ -220,9 +216,9 @@ impl Drop for Feed {
 impl Stretch {
     fn new(first: u64, lines: u64, piece: &Piece<'_>) -> Stretch {
         let size = Size { lines, bytes: piece.text.len() as u64 };
-        let source = match piece.place() {
-            Some(place) => Source::Log(place),
-            None => Source::Own { at: SystemTime::now(), last: piece.last, text: piece.text.into() },
+        let source = match piece.bookmark() {
+            Some(bookmark) => Source::Log(bookmark),
+            None => Source::Own { at: piece.at, last: piece.last, text: piece.text.into() },
         };
         Stretch { first, size, source }
     }
@@ -230,7 +226,7 @@ impl Stretch {
     /// Whether much was said since that this session does not hear, its own lines above all: the log would keep all of
     /// it.
     fn is_far_behind(&self, reader: &Reader) -> bool {
-        matches!(&self.source, Source::Log(place) if place.is_behind(reader) > FAR)
+        matches!(&self.source, Source::Log(bookmark) if bookmark.is_behind(reader) > FAR)
     }
 
     /// The bytes that are kept here, because they are in no log.
@@ -238,3 +234,6 @@ impl Stretch {
         if let Source::Own { text, .. } = &self.source { text.len() } else { 0 }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -76,7 +76,7 @@ pub(super) struct Session {
     pub(super) saying: Mutex<Saying>,
     /// What it hears. Its stream has this for as long as it runs.
     pub(super) feed: Mutex<Feed>,
-    stream: StdMutex<Streaming>,
+    streams: StdMutex<Streams>,
     _permit: Permit,
 }
 
@@ -108,7 +108,7 @@ impl Saying {
 
 /// Whether a session has a stream.
 #[derive(Debug)]
-struct Streaming {
+struct Streams {
     /// The number of the last stream that has begun.
     number: u64,
     /// Since when there is none, if there is none.
@@ -146,7 +146,7 @@ impl Sessions {
             address,
             saying: Mutex::new(Saying { talk, keys: VecDeque::new() }),
             feed: Mutex::new(feed),
-            stream: StdMutex::new(Streaming { number: 0, none_since: Some(Instant::now()), waker: None }),
+            streams: StdMutex::new(Streams { number: 0, none_since: Some(Instant::now()), waker: None }),
             _permit: permit,
         };
         self.holders.insert_session(id, address.ip(), None);
@@ -166,24 +166,24 @@ impl Sessions {
 
     /// A stream begins, which ends the one before it. Returns its number, for [`Session::replaced`].
     pub(super) fn begin_stream(&self, session: &Session, stream: &Arc<Async<TcpStream>>) -> u64 {
-        let mut streaming = session.stream();
-        streaming.number += 1;
-        streaming.none_since = None;
-        if let Some(waker) = streaming.waker.take() {
+        let mut streams = session.streams();
+        streams.number += 1;
+        streams.none_since = None;
+        if let Some(waker) = streams.waker.take() {
             waker.wake();
         }
         self.holders.insert_session(session.id, session.address.ip(), Some(stream));
-        streaming.number
+        streams.number
     }
 
     /// The stream with this number has ended.
     pub(super) fn end_stream(&self, session: &Session, number: u64) {
-        let mut streaming = session.stream();
-        if streaming.number != number {
+        let mut streams = session.streams();
+        if streams.number != number {
             return;
         }
-        (streaming.none_since, streaming.waker) = (Some(Instant::now()), None);
-        drop(streaming);
+        (streams.none_since, streams.waker) = (Some(Instant::now()), None);
+        drop(streams);
         if self.by_token().contains_key(&session.token) {
             self.holders.insert_session(session.id, session.address.ip(), None);
         }
@@ -218,23 +218,23 @@ impl Sessions {
 }
 
 impl Session {
-    fn stream(&self) -> StdMutexGuard<'_, Streaming> {
-        self.stream.lock().unwrap_or_else(PoisonError::into_inner)
+    fn streams(&self) -> StdMutexGuard<'_, Streams> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until another stream than this one has begun.
     pub(super) fn replaced(&self, number: u64) -> impl Future<Output = ()> {
         future::poll_fn(move |cx| {
-            let mut streaming = self.stream();
-            if streaming.number != number {
+            let mut streams = self.streams();
+            if streams.number != number {
                 return Poll::Ready(());
             }
-            streaming.waker = Some(cx.waker().clone());
+            streams.waker = Some(cx.waker().clone());
             Poll::Pending
         })
     }
 
     fn is_late(&self, now: Instant) -> bool {
-        self.stream().none_since.is_some_and(|since| since + WITHOUT_STREAM <= now)
+        self.streams().none_since.is_some_and(|since| since + WITHOUT_STREAM <= now)
     }
 }

@@ -10,9 +10,11 @@ use smol::Timer;
 
 use super::Context;
 use super::connection::Wire;
+use crate::access::admission::Refused;
 use crate::access::pace::Pace;
+use crate::access::talk::{TURN, is_enough};
 use crate::address::home;
-use crate::room::Sending;
+use crate::room::{NotJoined, Sending};
 use crate::text::line::{Decoder, Input};
 use crate::text::message::Message;
 use crate::text::name::Name;
@@ -21,10 +23,6 @@ use crate::text::name::Name;
 /// last the longest ago is forgotten, which has its burst back by then.
 const MAX_ADDRESSES: usize = 4096;
 
-/// How much is said at once, in lines and in bytes: as little as a turn of any client's.
-const TURN_LINES: usize = 128;
-const TURN_BYTES: usize = 16 * 1024;
-
 /// How it went.
 pub(super) enum Said {
     All,
@@ -32,6 +30,10 @@ pub(super) enum Said {
     AllButLongLines,
     /// A member has the name.
     Taken,
+    /// Nobody at this address is heard any more.
+    Refused(Refused),
+    /// The room is closing.
+    Closing,
     /// Whoever asks for it is gone.
     Lost,
 }
@@ -83,9 +85,13 @@ pub(super) async fn say(context: &Context, wire: &Wire, name: &Name, text: &[u8]
                 return Said::Lost;
             }
         }
+        // The operator may have banned the address since.
+        if let Some(why) = context.admission.refused(wire.from.ip()) {
+            return Said::Refused(why);
+        }
         let mut said = Message::default();
         let manner = speakers.with(from, rate, |Speaker { pace, sending }| {
-            while said.lines() < TURN_LINES && said.bytes().len() < TURN_BYTES && !pace.spent() {
+            while !is_enough(&said, TURN) && !pace.spent() {
                 let before = input.len();
                 let next = decoder.next(&mut input).or_else(|| decoder.end());
                 let bytes = before - input.len();
@@ -108,8 +114,10 @@ pub(super) async fn say(context: &Context, wire: &Wire, name: &Name, text: &[u8]
         }
         let (heard, waited) = context.room.say_as(name, said, manner).await;
         speakers.with(from, rate, |speaker| speaker.sending.waited(waited));
-        if heard.is_err() {
-            return Said::Taken;
+        match heard {
+            Ok(()) => {}
+            Err(NotJoined::Taken(_)) => return Said::Taken,
+            Err(NotJoined::Gone) => return Said::Closing,
         }
     }
     if long { Said::AllButLongLines } else { Said::All }

@@ -97,7 +97,7 @@ impl<'a> Ahead<'a> {
             Then::Follow(cursor) => self.walk = Some(cursor.walk()),
             Then::End(_) => self.ended = true,
         }
-        Some(Piece::own(&direct.bytes, self.ended))
+        Some(Piece::own(direct.at, &direct.bytes, self.ended))
     }
 
     /// Returns where the reader is after so many bytes, which are fewer than there are to read.

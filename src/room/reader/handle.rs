@@ -3,6 +3,7 @@
 use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use async_channel::Sender;
 
@@ -17,6 +18,8 @@ pub(in crate::room) const OVERHEAD: usize = 128;
 pub(super) struct Direct {
     /// It comes after what stands before this position, in bytes.
     pub(super) position: u64,
+    /// When it was put.
+    pub(super) at: SystemTime,
     /// As large as it has to be, which a text that has grown by doubling is not.
     pub(super) bytes: Box<[u8]>,
     pub(super) lines: u64,
@@ -146,26 +149,33 @@ impl Handle {
     }
 
     /// Puts a direct message at this position: it is for this reader alone.
-    pub(in crate::room) fn put(&mut self, position: Size, bytes: Vec<u8>, lines: u64) {
-        self.push(Direct { position: position.bytes, bytes: bytes.into(), lines, then: Then::GoOn });
+    pub(in crate::room) fn put(&mut self, position: Size, at: SystemTime, bytes: Vec<u8>, lines: u64) {
+        self.push(Direct { position: position.bytes, at, bytes: bytes.into(), lines, then: Then::GoOn });
     }
 
     /// Puts a direct message at this position, and has the reader read the log from the cursor on once it has passed the
     /// message. The cursor stands at the same position.
-    pub(in crate::room) fn follow(&mut self, position: Size, bytes: Vec<u8>, lines: u64, cursor: Cursor) {
+    pub(in crate::room) fn follow(
+        &mut self,
+        position: Size,
+        at: SystemTime,
+        bytes: Vec<u8>,
+        lines: u64,
+        cursor: Cursor,
+    ) {
         self.shared.set_passed(position);
-        self.push(Direct { position: position.bytes, bytes: bytes.into(), lines, then: Then::Follow(cursor) });
+        self.push(Direct { position: position.bytes, at, bytes: bytes.into(), lines, then: Then::Follow(cursor) });
     }
 
     /// Has the reader end at this position, after these last words. [`Handle::close`] is to follow.
-    pub(in crate::room) fn end(&mut self, position: Size, words: Vec<u8>, lines: u64, end: End) {
+    pub(in crate::room) fn end(&mut self, position: Size, at: SystemTime, words: Vec<u8>, lines: u64, end: End) {
         if end == End::TooSlow {
             // The reader would discard these messages. They stop counting now, and not only when its task has its turn:
             // otherwise the next direct message to anybody would still exceed the bound, and another member would be dropped.
             let forgotten = mem::take(&mut self.shared.incoming().directs);
             forgotten.iter().for_each(|direct| self.shared.discount(direct));
         }
-        self.push(Direct { position: position.bytes, bytes: words.into(), lines, then: Then::End(end) });
+        self.push(Direct { position: position.bytes, at, bytes: words.into(), lines, then: Then::End(end) });
     }
 
     /// Notifies the reader for the last time. All entries that stand before its end have to be published.

@@ -62,8 +62,8 @@ pub enum Written {
 /// What a reader has to read, a piece at a time: an entry of the log, or what is for it alone. Either is whole lines.
 #[derive(Clone, Copy, Debug)]
 pub struct Piece<'a> {
-    /// When it was said; None where it is for this reader alone.
-    pub at: Option<SystemTime>,
+    /// When it was said.
+    pub at: SystemTime,
     /// Of an action, how many bytes the name of who did it has; else 0.
     pub actor: u8,
     /// Whether these are the last words to this reader.
@@ -77,7 +77,7 @@ pub struct Piece<'a> {
 impl<'a> Piece<'a> {
     fn of(entry: &Entry, text: &'a [u8], walk: Walk<'a>) -> Piece<'a> {
         let actor = if let Kind::Done(name) = entry.kind { name } else { 0 };
-        Piece { at: Some(entry.at), actor, last: false, text, walk: Some(walk) }
+        Piece { at: entry.at, actor, last: false, text, walk: Some(walk) }
     }
 
     /// How many lines it has.
@@ -86,21 +86,21 @@ impl<'a> Piece<'a> {
     }
 
     /// What is for one reader alone.
-    pub fn own(text: &'a [u8], last: bool) -> Piece<'a> {
-        Piece { at: None, actor: 0, last, text, walk: None }
+    pub fn own(at: SystemTime, text: &'a [u8], last: bool) -> Piece<'a> {
+        Piece { at, actor: 0, last, text, walk: None }
     }
 
     /// Where it stands in the log, from where it can be read again. None where it is for this reader alone.
-    pub fn place(&self) -> Option<Place> {
-        self.walk.map(|walk| Place(walk.cursor()))
+    pub fn bookmark(&self) -> Option<Bookmark> {
+        self.walk.map(|walk| Bookmark(walk.cursor()))
     }
 }
 
-/// A place in the log. It keeps in memory what stands after it.
+/// A remembered place in the log. It keeps in memory what stands after it.
 #[derive(Clone, Debug)]
-pub struct Place(Cursor);
+pub struct Bookmark(Cursor);
 
-impl Place {
+impl Bookmark {
     /// Returns how far it is behind where a reader is, in bytes.
     pub fn is_behind(&self, reader: &Reader) -> u64 {
         reader.shared.passed().bytes.saturating_sub(self.0.position())
@@ -274,10 +274,10 @@ impl Reader {
         self.finished()
     }
 
-    /// Calls `each` with so many lines of the log that this reader has read, from a place on, for as long as it returns true. The
-    /// place was an entry's, and so is the end of these lines.
-    pub fn again(&self, place: &Place, mut lines: u64, mut each: impl FnMut(Piece<'_>) -> bool) {
-        let mut walk = place.0.walk();
+    /// Calls `each` with so many lines of the log that this reader has read, from a bookmark on, for as long as it returns true. The
+    /// bookmark was an entry's, and so is the end of these lines.
+    pub fn again(&self, bookmark: &Bookmark, mut lines: u64, mut each: impl FnMut(Piece<'_>) -> bool) {
+        let mut walk = bookmark.0.walk();
         while lines > 0 {
             let before = walk;
             let Some((entry, text)) = walk.entry(self.listener, u64::MAX) else { return };
@@ -345,7 +345,7 @@ impl Reader {
             self.shared.discount(&direct);
         }
         (self.cursor, self.written) = (None, 0);
-        let rest = Direct { position: 0, bytes: rest.into(), lines: 0, then: Then::GoOn };
+        let rest = Direct { position: 0, at: SystemTime::UNIX_EPOCH, bytes: rest.into(), lines: 0, then: Then::GoOn };
         self.shared.count(&rest);
         self.directs.push(rest);
     }

@@ -47,11 +47,11 @@ impl One {
     }
 
     fn put(&mut self, text: &str) {
-        self.handle.put(self.log.head(), text.into(), text.matches('\n').count() as u64);
+        self.handle.put(self.log.head(), UNIX_EPOCH, text.into(), text.matches('\n').count() as u64);
     }
 
     fn end(&mut self, words: &str, end: End) {
-        self.handle.end(self.log.head(), words.into(), 1, end);
+        self.handle.end(self.log.head(), UNIX_EPOCH, words.into(), 1, end);
         self.handle.close();
     }
 
@@ -140,7 +140,7 @@ fn who_does_not_read_the_log_yet_reads_what_is_for_them_alone_and_then_from_thei
     one.put("-- What's your name?\n");
     assert_eq!(one.reads(), "-- What's your name?\n");
     one.gather("gathers\n", OTHER);
-    one.handle.follow(one.log.head(), b"Welcome!\n".to_vec(), 1, one.log.cursor());
+    one.handle.follow(one.log.head(), UNIX_EPOCH, b"Welcome!\n".to_vec(), 1, one.log.cursor());
     assert_eq!(one.lag(), (1, 9));
     one.gather("after\n", OTHER);
     one.put("-- for you\n");
@@ -238,7 +238,7 @@ fn nothing_comes_after_the_last_words_which_come_once() {
         one.say("late\n", OTHER);
     }
     one.put("-- late\n");
-    one.handle.end(one.log.head(), b"again\n".to_vec(), 1, End::Closing);
+    one.handle.end(one.log.head(), UNIX_EPOCH, b"again\n".to_vec(), 1, End::Closing);
     assert_eq!(read(&mut one.reader), (String::new(), Written::End(End::Left)));
     assert!(block_on(poll_once(one.reader.ending())).is_some());
 }
@@ -366,7 +366,7 @@ fn what_is_put_after_its_reader_is_gone_is_given_back_when_the_room_lets_it_go()
     one.put("-- not taken in\n");
     let One { log, mut handle, reader, total } = one;
     drop(reader);
-    handle.put(log.head(), b"-- late\n".to_vec(), 1);
+    handle.put(log.head(), UNIX_EPOCH, b"-- late\n".to_vec(), 1);
     assert_eq!(total.load(Relaxed), 2 * OVERHEAD + "-- not taken in\n-- late\n".len());
     drop(handle);
     assert_eq!(total.load(Relaxed), 0);
@@ -484,7 +484,7 @@ fn entries_are_handed_over_with_their_times_up_to_about_so_many_bytes() {
             one.put("-- passed over\n");
         }
     }
-    one.handle.end(one.log.head(), Vec::new(), 0, End::Closing);
+    one.handle.end(one.log.head(), UNIX_EPOCH, Vec::new(), 0, End::Closing);
     let mut times = Vec::new();
     for (expected, written) in [(4, Written::Part), (8, Written::Part), (9, Written::End(End::Closing))] {
         let each = |at: SystemTime, text: &[u8]| {

@@ -1,0 +1,166 @@
+use std::time::Duration;
+
+use fastrand::Rng;
+use futures_lite::future::block_on;
+
+use super::*;
+use crate::room::{Id, Manner, Options, warnings};
+use crate::text::line::{Decoder, Input, Line};
+use crate::text::message::Message;
+use crate::text::name::Name;
+
+/// A line that somebody has typed.
+fn line(typed: &str) -> Line<'static> {
+    match Decoder::default().next(&mut format!("{typed}\n").as_bytes()) {
+        Some(Input::Line(line)) => line.into_owned(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A room in which Bob talks, and what the session of Ann hears there.
+struct Heard {
+    room: Room,
+    bob: Reader,
+    feed: Feed,
+    /// The session's position, and what was written to it and not received yet.
+    position: u64,
+    on_the_way: VecDeque<(u64, String)>,
+    /// What it has received, with the number of the last event.
+    received: Vec<String>,
+    last: u64,
+    /// What it is to hear.
+    expected: Vec<String>,
+}
+
+impl Heard {
+    fn new() -> Heard {
+        let (room, _) = Room::new(warnings().0, Options::default());
+        let join = |name: &str| {
+            let reader = block_on(room.enter(([127, 0, 0, 1], 1).into(), Message::default())).expect("it is open");
+            block_on(room.join(reader.id(), &Name::parse(name).expect("it is one"))).expect("it is free");
+            reader
+        };
+        let (bob, ann) = (join("Bob"), join("Ann"));
+        let feed = Feed::new(ann, Arc::default());
+        let expected = vec!["Welcome, Ann! You can now chat. Type messages and press Enter.".into()];
+        let (on_the_way, received) = (VecDeque::new(), Vec::new());
+        Heard { room, bob, feed, position: 0, on_the_way, received, last: 0, expected }
+    }
+
+    fn say(&self, id: Id, name: &str, texts: &[String]) {
+        let (name, mut said) = (Name::parse(name).expect("it is one"), Message::default());
+        texts.iter().for_each(|text| said.say(&name, &line(text)));
+        block_on(self.room.say(id, said, Manner::Typed));
+    }
+
+    /// Somebody does something that the session hears, or not.
+    fn happens(&mut self, random: &mut Rng, n: usize) {
+        // Who types waits a moment for a reader that is about to read; this one reads when the test has it read.
+        self.feed.reader.pause();
+        match random.u8(..8) {
+            0..5 => {
+                let length = [1, 10, 150][random.usize(..3)];
+                let texts: Vec<String> =
+                    (0..random.usize(1..40)).map(|k| format!("{n}.{k} {:x<length$}", "")).collect();
+                self.say(self.bob.id(), "Bob", &texts);
+                self.expected.extend(texts.iter().map(|text| format!("Bob: {}", line(text).as_str())));
+            }
+            5 => {
+                block_on(self.room.act(self.bob.id(), &line(&format!("/msg Ann {n}")), Manner::Typed));
+                self.expected.push(format!("Bob (private): {n}"));
+            }
+            6 => {
+                let texts: Vec<String> = (0..random.usize(1..40)).map(|k| format!("{n}.{k}")).collect();
+                self.say(self.feed.reader.id(), "Ann", &texts);
+            }
+            _ => {
+                block_on(self.room.act(self.bob.id(), &line("/me waves"), Manner::Typed));
+                self.expected.push("* Bob waves".into());
+            }
+        }
+        self.room.publish_now();
+        // Bob reads well.
+        self.bob.write(&mut std::io::sink()).expect("a sink takes all");
+    }
+
+    /// The stream writes what one write is given. Returns whether there was anything.
+    fn writes(&mut self) -> bool {
+        if self.position == self.feed.last() {
+            block_on(self.feed.read(&self.room));
+        }
+        let events = self.feed.after(self.position);
+        if events.last <= self.position {
+            return false;
+        }
+        for event in String::from_utf8(events.bytes).expect("events are text").split_terminator("\n\n") {
+            let number = event.strip_prefix("id: ").and_then(|rest| rest.split_once('\n')).expect(event).0;
+            let text = event.split("\"text\":\"").nth(1).and_then(|rest| rest.split('"').next()).expect(event);
+            self.on_the_way.push_back((number.parse().expect(event), text.to_owned()));
+        }
+        self.position = events.last;
+        self.feed.sent(events.last);
+        true
+    }
+
+    /// The page receives so many events.
+    fn receives(&mut self, events: usize) {
+        for (number, text) in self.on_the_way.drain(..events.min(self.on_the_way.len())) {
+            assert_eq!(number, self.last + 1, "{text}");
+            self.last = number;
+            self.received.push(text);
+        }
+    }
+
+    /// The connection is lost, and the page comes back.
+    fn comes_back(&mut self) {
+        self.on_the_way.clear();
+        self.position = self.feed.position(Some(self.last));
+        assert_eq!((self.position, self.feed.missing_after(self.position)), (self.last, 0));
+    }
+
+    /// How much is on the way, as the contract counts it.
+    fn is_much_on_the_way(&self) -> bool {
+        let bytes: usize = self.on_the_way.iter().map(|(_, text)| text.len() + 1).sum();
+        self.on_the_way.len() > 250 || bytes > 31 * 1024
+    }
+}
+
+#[test]
+fn whatever_is_lost_on_the_way_is_heard_once_and_in_order() {
+    for seed in 0..20 {
+        let (mut random, mut heard) = (Rng::with_seed(seed), Heard::new());
+        for n in 0..100 {
+            match random.u8(..10) {
+                // Who reads too little is dropped, like anybody.
+                0..4 if heard.expected.len() - (heard.position as usize) < 400 => heard.happens(&mut random, n),
+                0..8 => {
+                    heard.writes();
+                    // What is older than the session can go back has arrived.
+                    while heard.is_much_on_the_way() {
+                        heard.receives(1);
+                    }
+                }
+                8 => heard.receives(random.usize(..100)),
+                _ => heard.comes_back(),
+            }
+        }
+        while heard.writes() {
+            heard.receives(usize::MAX);
+        }
+        heard.receives(usize::MAX);
+        assert_eq!(heard.received, heard.expected, "seed {seed}");
+    }
+}
+
+#[test]
+fn an_event_s_time_is_when_it_was_said_and_not_when_it_is_read() {
+    let mut heard = Heard::new();
+    let before = SystemTime::now();
+    block_on(heard.room.act(heard.bob.id(), &line("/msg Ann hello"), Manner::Typed));
+    std::thread::sleep(Duration::from_millis(5));
+    let after = SystemTime::now();
+    let mut times = Vec::new();
+    heard.feed.reader.pieces(usize::MAX, |piece| times.push(piece.at));
+    let said = times.last().expect("it was said");
+    assert!(*said >= before && *said < after);
+}
