@@ -16,11 +16,13 @@
 //!
 //! | module | job | knows nothing of |
 //! | --- | --- | --- |
+//! | [`token`] | what cannot be guessed | what it names |
 //! | [`text`] | what may be said, and how it is worded | who hears it; sockets, tasks, clocks |
 //! | [`address`] | what counts as one address | who may come in |
 //! | [`within`] | a timeout for any future | what the future does |
 //! | [`room`] | who hears it | sockets, and the wording of what clients hear |
 //! | [`access`] | what is common to all ways in: listening, admission, sessions, pace | any protocol |
+//! | [`files`] | what members share, in bounded memory | how it is sent and fetched |
 //! | [`server`] | how `nc` gets here, and the operator's console | the process |
 //! | `web` | how browsers get here, and scripts by HTTP | how `nc` gets here |
 //! | [`client`] | `dynasti join` | the room and the server |
@@ -46,9 +48,11 @@
 pub mod access;
 pub mod address;
 pub mod client;
+pub mod files;
 pub mod room;
 pub mod server;
 pub mod text;
+pub mod token;
 #[cfg(feature = "web")]
 pub mod web;
 pub mod within;

@@ -15,7 +15,9 @@ use std::time::{Duration, Instant};
 use async_signal::{Signal, Signals};
 use dynasti::access;
 use dynasti::access::admission::Admission;
+use dynasti::access::sharing::Sharing;
 use dynasti::client::Options;
+use dynasti::files::{Files, Origin};
 use dynasti::room::transcript::{self, Transcript};
 use dynasti::room::{self, Room};
 use dynasti::server;
@@ -146,6 +148,7 @@ async fn run(executor: Arc<Executor<'static>>, options: Serve) -> Result<(), Str
             room.print(process::qr::code(&report::page(*address))).await;
         }
     }
+    let sharing = sharing(&pages, options.files)?;
     let page = pages.first().and_then(|listener| listener.local_addr().ok()).map(|address| address.port());
     let max_clients = fit_descriptors(options.max_clients, listeners.len() + pages.len(), &room);
     let admission = Arc::new(Admission::new(max_clients, options.max_per_address).with_password(password));
@@ -168,10 +171,10 @@ async fn run(executor: Arc<Executor<'static>>, options: Serve) -> Result<(), Str
         }
     });
     let mut console = (!options.no_console).then(|| {
-        let (room, admission) = (Arc::clone(&room), Arc::clone(&admission));
+        let (room, admission, sharing) = (Arc::clone(&room), Arc::clone(&admission), sharing.clone());
         executor.spawn(async move {
             // The end of standard input, or an error, closes the console and nothing else.
-            if let Ok(Left::Quit) = console::listen(stdio::operator(), &room, &admission).await {
+            if let Ok(Left::Quit) = console::listen(stdio::operator(), &room, &admission, &sharing).await {
                 stop.close();
             }
         })
@@ -193,12 +196,12 @@ async fn run(executor: Arc<Executor<'static>>, options: Serve) -> Result<(), Str
             let _ = within(LAST_SIGN, manager.stopping()).await;
         }
     };
-    let clients = server::Options { rate: options.rate, guests: options.guests, page };
+    let clients = server::Options { rate: options.rate, guests: options.guests, page, sharing: sharing.clone() };
     let holders = Arc::default();
     let served = server::run(&executor, listeners, &room, (&admission, &holders), clients, shutdown);
     #[cfg(feature = "web")]
     let served = {
-        let options = web::Options { rate: options.rate, guests: options.guests };
+        let options = web::Options { rate: options.rate, guests: options.guests, sharing };
         let shutdown = async {
             let _ = stopped.recv().await;
         };
@@ -251,6 +254,18 @@ async fn notify_ready() -> Option<Arc<Manager>> {
         complain(&report::cannot_notify(&error));
         None
     })
+}
+
+/// Returns whether files are shared: where there is a page, and memory for them.
+fn sharing(pages: &[TcpListener], mebibytes: usize) -> Result<Sharing, String> {
+    let Some(page) = pages.first() else { return Ok(Sharing::NoPage) };
+    if mebibytes == 0 {
+        return Ok(Sharing::None);
+    }
+    let listener = page.local_addr().map_err(|error| format!("cannot tell where it listens: {error}"))?;
+    let shown = interfaces::join_addresses(listener).first().map_or(listener.ip(), |ip| *ip);
+    let shown = SocketAddr::new(shown, listener.port());
+    Ok(Sharing::Here(Arc::new(Files::new(mebibytes * 1024 * 1024, Origin { listener, shown }))))
 }
 
 /// Raises the limit on descriptors as far as possible, and returns how many of the clients asked for fit under it.

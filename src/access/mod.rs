@@ -15,6 +15,7 @@ pub mod password;
 pub(crate) mod polled;
 pub(crate) mod ready;
 pub mod session;
+pub mod sharing;
 pub(crate) mod talk;
 pub(crate) mod tasks;
 

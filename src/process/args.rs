@@ -115,6 +115,10 @@ pub(crate) struct Serve {
     #[argh(option, arg_name = "FILE")]
     pub(crate) transcript: Option<PathBuf>,
 
+    /// memory for files that members share, in MiB; 0 is no files (default 32)
+    #[argh(option, arg_name = "MIB", default = "32", from_str_fn(mebibytes))]
+    pub(crate) files: usize,
+
     /// an empty name is answered with one (Guest1, Guest2 ...) instead of refused
     #[argh(switch)]
     pub(crate) guests: bool,
@@ -225,6 +229,11 @@ fn number(text: &str) -> Result<u32, String> {
 /// 12 KiB, they would be 1.2 GB.
 fn lines(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|n| *n <= 100_000).ok_or_else(|| "it takes a number from 0 to 100000".to_string())
+}
+
+/// Reads an amount of memory in MiB. The limit protects against a mistyped number.
+fn mebibytes(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|n| *n <= 4000).ok_or_else(|| "it takes a number from 0 to 4000".to_string())
 }
 
 #[cfg(test)]

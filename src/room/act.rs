@@ -6,8 +6,10 @@ use std::num::NonZeroUsize;
 
 use super::log::{Id, Kind};
 use super::members::{Ignored, MAX_IGNORED, MAX_RENAMES};
+use super::state::NotHeard;
 use super::state::{Now, State};
 use crate::text::command::{self, Command, addressees};
+use crate::text::file::FileLink;
 use crate::text::line::Line;
 use crate::text::message::Message;
 use crate::text::name::{Key, Name};
@@ -24,6 +26,10 @@ pub enum Acted {
     Renamed(Name),
     /// This connection has the name that the member wants.
     Taken(Id),
+    /// The member wants to share a file, and may.
+    Send,
+    /// The member wants to know what files are shared.
+    Files,
     /// The member wants to leave.
     Quit,
 }
@@ -44,6 +50,9 @@ impl State {
             Command::Misused(usage) => self.tell(id, Message::misused(&usage), now),
             Command::Unknown(word) => self.tell(id, Message::unknown_command(word), now),
             Command::Nick(new) => return self.rename(id, new, now),
+            Command::Send if self.speaker(id, now).is_some() => return Acted::Send,
+            Command::Send => {}
+            Command::Files => return Acted::Files,
             Command::Quit => return Acted::Quit,
             // These are no commands: the session has such lines said, and they do not get here.
             Command::Say | Command::SayAfterSlash => {}
@@ -55,6 +64,18 @@ impl State {
     pub(super) fn who(&mut self, id: Id, now: Now) {
         let names: Vec<&Name> = self.members.named().map(|(_, name)| name).collect();
         self.tell(id, Message::who(names.into_iter()), now);
+    }
+
+    /// Lets everybody hear that a member shares a file of so many bytes, the member as well.
+    pub(super) fn share(&mut self, id: Id, size: u64, link: &FileLink<'_>, now: Now) -> Result<(), NotHeard> {
+        let client = self.members.get(id).filter(|_| !self.is_closing()).ok_or(NotHeard::Gone)?;
+        let name = client.name.clone().ok_or(NotHeard::Gone)?;
+        if client.muted {
+            return Err(NotHeard::Muted);
+        }
+        let kind = u8::try_from(name.as_str().len()).map_or(Kind::Said, Kind::Shared);
+        self.post(Message::shared(&name, size, link), kind, Some(id), now);
+        Ok(())
     }
 
     fn emote(&mut self, id: Id, action: &Line<'_>, now: Now) {

@@ -47,7 +47,7 @@ mod size;
 mod state;
 mod stats;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub mod transcript;
 
 use std::convert::Infallible;
@@ -67,9 +67,10 @@ pub use self::log::{Id, Size};
 pub use self::operate::Nobody;
 pub use self::outputs::{Warned, Warnings, warnings};
 pub use self::reader::{Bookmark, End, MAX_WRITE, Piece, Reader, Written};
-pub use self::state::{Closing, NotJoined, Options, Outputs};
+pub use self::state::{Closing, NotHeard, NotJoined, Options, Outputs};
 use self::state::{Now, State};
 pub use self::stats::{Presence, Stats};
+use crate::text::file::FileLink;
 use crate::text::line::Line;
 use crate::text::message::{Cause, Message};
 use crate::text::name::Name;
@@ -202,6 +203,25 @@ impl Room {
     /// Obeys a command of a member, who is answered.
     pub async fn act(&self, id: Id, line: &Line<'_>, manner: Manner) -> (Acted, Duration) {
         self.admitted(manner, |state, now| state.act(id, line, now)).await
+    }
+
+    /// Lets everybody hear that a member shares a file of so many bytes, the member as well.
+    ///
+    /// # Errors
+    /// When nobody hears the member.
+    pub async fn share(&self, id: Id, size: u64, link: &FileLink<'_>) -> Result<(), NotHeard> {
+        self.admitted(Manner::Typed, |state, now| state.share(id, size, link, now)).await.0
+    }
+
+    /// Returns the name of a member who is heard.
+    ///
+    /// # Errors
+    /// When nobody hears them.
+    pub async fn is_heard(&self, id: Id) -> Result<Name, NotHeard> {
+        let state = self.state.read().await;
+        let client = state.members.get(id).ok_or(NotHeard::Gone)?;
+        let name = client.name.clone().ok_or(NotHeard::Gone)?;
+        if client.muted { Err(NotHeard::Muted) } else { Ok(name) }
     }
 
     /// Tells one connection something that nobody else hears.

@@ -44,18 +44,19 @@ impl State {
             return;
         }
         let unheard_by = match kind {
-            Kind::Said | Kind::Done(_) => author.and_then(|id| self.members.get(id)?.unheard_by()),
+            Kind::Said | Kind::Done(_) | Kind::Shared(_) => author.and_then(|id| self.members.get(id)?.unheard_by()),
             Kind::News => None,
         };
         self.followed = None;
         let (lines, unheard) = (message.lines() as u64, unheard_by.as_ref().map_or(0, |ids| ids.len()));
-        let heard = self.members.count().saturating_sub(usize::from(author.is_some()) + unheard);
+        let except = author.filter(|_| !matches!(kind, Kind::Shared(_)));
+        let heard = self.members.count().saturating_sub(usize::from(except.is_some()) + unheard);
         self.stats.deliveries += lines * heard as u64;
         if kind != Kind::News {
             self.stats.lines += lines;
             self.history.keep(now.system, author, &message);
         }
-        let entry = Entry { at: now.system, kind, author, unheard_by };
+        let entry = Entry { at: now.system, kind, author: except, unheard_by };
         match self.log.append(message.bytes(), lines, &entry) {
             Some(entries) => {
                 let (before, members) = (self.log.last_published(), self.members.count());

@@ -69,6 +69,15 @@ impl Now {
 #[derive(Debug)]
 pub struct Closing;
 
+/// Why somebody is not heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotHeard {
+    /// They are no member, or not any more.
+    Gone,
+    /// The operator has muted them.
+    Muted,
+}
+
 /// Why a name was not given.
 #[derive(Debug, PartialEq, Eq)]
 pub enum NotJoined {

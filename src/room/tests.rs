@@ -17,7 +17,7 @@ pub(super) fn message(text: &str) -> Message {
     Message::raw(text)
 }
 
-pub(super) fn id(n: u64) -> Id {
+pub(crate) fn id(n: u64) -> Id {
     Id(NonZeroU64::new(n).unwrap())
 }
 

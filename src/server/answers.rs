@@ -4,11 +4,14 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use crate::access::sharing::Sharing;
+use crate::files::Shared;
 use crate::room::{Presence, Stats};
 use crate::text::command::{order_usages, table};
-use crate::text::message::Quoted;
+use crate::text::file::{Bytes, FileName};
+use crate::text::message::{Message, Quoted};
 use crate::text::name::Name;
 use crate::text::time::{Remaining, Span};
 
@@ -72,6 +75,37 @@ pub(super) fn unbanned(address: IpAddr) -> String {
 /// What stands after the name in `/ban` is no number of minutes.
 pub(super) fn not_minutes(name: &Name, rest: &str) -> String {
     format!("-- Not a number of minutes after {name}: {}", Quoted(rest))
+}
+
+/// The answer to `/files`: with their numbers, by which they are forgotten.
+pub(super) fn files(sharing: &Sharing, now: Instant) -> String {
+    let files = match sharing {
+        Sharing::NoPage => return Message::no_page_for_files().to_string(),
+        Sharing::None => return Message::keeps_no_files().to_string(),
+        Sharing::Here(files) => files.all(now),
+    };
+    if files.is_empty() {
+        return "-- No files are shared now.".into();
+    }
+    lines(files.iter().map(|Shared { id, name, by, until, about, .. }| {
+        let (size, left) = (Bytes(about.size), Remaining(until.saturating_duration_since(now)));
+        format!("-- {id}  {by} shares {name} ({size}), for another {left}")
+    }))
+}
+
+/// A file was taken away.
+pub(super) fn forgotten(name: &FileName) -> String {
+    format!("-- forgotten: {name}")
+}
+
+/// Several files have a number that begins so.
+pub(super) fn several_files() -> String {
+    "-- Several files have an ID that begins so. Type more of it.".into()
+}
+
+/// There is no such file.
+pub(super) fn no_such_file() -> String {
+    "-- No file has that ID. /files lists them.".into()
 }
 
 /// An address is not banned.

@@ -3,12 +3,14 @@
 use std::io;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_lite::{AsyncRead, AsyncReadExt};
 
 use super::answers;
 use crate::access::admission::Admission;
+use crate::access::sharing::Sharing;
+use crate::files::Forgotten;
 use crate::room::{Nobody, Room};
 use crate::text::command::{self, Order};
 use crate::text::line::{Decoder, Input, Line};
@@ -27,20 +29,25 @@ pub enum Left {
 ///
 /// # Errors
 /// When the reader fails. The room goes on all the same.
-pub async fn listen(mut lines: impl AsyncRead + Unpin, room: &Room, admission: &Admission) -> io::Result<Left> {
+pub async fn listen(
+    mut lines: impl AsyncRead + Unpin,
+    room: &Room,
+    admission: &Admission,
+    sharing: &Sharing,
+) -> io::Result<Left> {
     let mut decoder = Decoder::default();
     let mut buffer = [0; 1024];
     loop {
         let n = lines.read(&mut buffer).await?;
         let mut input = &buffer[..n];
         while let Some(next) = decoder.next(&mut input) {
-            if let Some(left) = obey(next, room, admission).await {
+            if let Some(left) = obey(next, room, admission, sharing).await {
                 return Ok(left);
             }
         }
         if n == 0 {
             let left = match decoder.end() {
-                Some(last) => obey(last, room, admission).await,
+                Some(last) => obey(last, room, admission, sharing).await,
                 None => None,
             };
             return Ok(left.unwrap_or(Left::Ended));
@@ -48,7 +55,7 @@ pub async fn listen(mut lines: impl AsyncRead + Unpin, room: &Room, admission: &
     }
 }
 
-async fn obey(input: Input<'_>, room: &Room, admission: &Admission) -> Option<Left> {
+async fn obey(input: Input<'_>, room: &Room, admission: &Admission, sharing: &Sharing) -> Option<Left> {
     let line = match input {
         Input::Line(line) => line,
         Input::TooLong => {
@@ -98,6 +105,12 @@ async fn obey(input: Input<'_>, room: &Room, admission: &Admission) -> Option<Le
         Order::Bans => answers::bans(&admission.bans()),
         Order::Mute(typed) => mute(room, &line, typed, true).await,
         Order::Unmute(typed) => mute(room, &line, typed, false).await,
+        Order::Files => answers::files(sharing, Instant::now()),
+        Order::Forget(id) => match sharing.files().map_or(Forgotten::None, |files| files.forget(id)) {
+            Forgotten::This(name) => answers::forgotten(&name),
+            Forgotten::Several => answers::several_files(),
+            Forgotten::None => answers::no_such_file(),
+        },
         Order::Stats => answers::stats(&room.stats().await, resident()),
         Order::Misused(usage) => Message::misused(&usage).to_string(),
         Order::Unknown(word) => Message::unknown_command(word).to_string(),
@@ -141,7 +154,7 @@ mod tests {
     fn a_line_without_end_closes_the_console_and_is_told() {
         let (room, mut outputs) = Room::new(warnings().0, Options::default());
         let typed = ["x".repeat(MAX_UNENDED), "\n/who\n".into()].concat();
-        let left = smol::block_on(listen(typed.as_bytes(), &room, &Admission::new(9, 9)));
+        let left = smol::block_on(listen(typed.as_bytes(), &room, &Admission::new(9, 9), &Sharing::NoPage));
         assert_eq!(left.unwrap(), Left::Ended);
         let mut printed = Vec::new();
         outputs.output.write(&mut printed).unwrap();

@@ -28,6 +28,7 @@ use crate::access::accept::accept;
 use crate::access::admission::Admission;
 use crate::access::holders::{self, Holders};
 use crate::access::session::Beginning;
+use crate::access::sharing::Sharing;
 use crate::access::tasks::{STOPPING, first};
 use crate::room::Room;
 use crate::within::within;
@@ -39,7 +40,7 @@ const NAMING: Duration = Duration::from_secs(60);
 const SEARCH: Duration = Duration::from_secs(1);
 
 /// How clients are served.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Lines a second that one client may sustain; 0 is no limit.
     pub rate: u32,
@@ -47,6 +48,8 @@ pub struct Options {
     pub guests: bool,
     /// The port at which browsers join, if they can.
     pub page: Option<u16>,
+    /// Whether files are shared.
+    pub sharing: Sharing,
 }
 
 /// What all connections share.

@@ -237,6 +237,16 @@ impl<'a> Reading<'a> {
                     Acted::Done => {}
                     Acted::Renamed(name) => self.talk.session.named(name),
                     Acted::Taken(holder) => self.ask(holder).await,
+                    Acted::Send | Acted::Files => {
+                        let told = match self.stream.get_ref().local_addr() {
+                            Ok(local) if matches!(acted, Acted::Send) => {
+                                self.context.options.sharing.invite(self.id, local)
+                            }
+                            Ok(local) => self.context.options.sharing.list(local),
+                            Err(error) => return Some(Ending::broken(&error)),
+                        };
+                        self.talk.sending.waited(room.answer(self.id, told, manner).await);
+                    }
                     Acted::Quit => return Some(Ending::told(None, Message::bye())),
                 }
             }

@@ -31,6 +31,10 @@ pub enum Command<'a> {
     History(Option<NonZeroUsize>),
     /// Stops hearing a member, or hears them again.
     Ignore(&'a str),
+    /// Wants to share a file.
+    Send,
+    /// Lists the files that are shared.
+    Files,
     /// Leaves.
     Quit,
     /// A command came without what it takes. This is how it is typed.
@@ -64,6 +68,10 @@ pub enum Order<'a> {
     Mute(&'a str),
     /// Lets everybody hear a member again.
     Unmute(&'a str),
+    /// Lists the files that are shared, with their numbers.
+    Files,
+    /// Takes a file away. The text is its number, or the beginning of it.
+    Forget(&'a str),
     /// Shows how the server does.
     Stats,
     /// Stops the server.
@@ -103,6 +111,8 @@ const COMMANDS: &[Row<MakeCommand>] = &[
     (usage("nick", "NEW", "change your name"), |rest| text(rest).map(Command::Nick)),
     (usage("history", "[N]", "read the last lines again"), |rest| optional(rest).map(Command::History)),
     (usage("ignore", "NAME", "stop hearing somebody, or undo it"), |rest| text(rest).map(Command::Ignore)),
+    (usage("send", "", "share a file"), |_| Some(Command::Send)),
+    (usage("files", "", "what files are shared"), |_| Some(Command::Files)),
     (usage("help", "", "show this"), |_| Some(Command::Help)),
     (usage("quit", "", "leave"), |_| Some(Command::Quit)),
 ];
@@ -115,6 +125,8 @@ const ORDERS: &[Row<MakeOrder>] = &[
     (usage("bans", "", "who is banned, how long"), |_| Some(Order::Bans)),
     (usage("mute", "NAME", "let nobody hear them"), |rest| text(rest).map(Order::Mute)),
     (usage("unmute", "NAME", "let them be heard again"), |rest| text(rest).map(Order::Unmute)),
+    (usage("files", "", "what files are shared"), |_| Some(Order::Files)),
+    (usage("forget", "ID", "take a file away"), |rest| text(rest).map(Order::Forget)),
     (usage("stats", "", "how the server does"), |_| Some(Order::Stats)),
     (usage("help", "", "show this"), |_| Some(Order::Help)),
     (usage("quit", "", "stop the server"), |_| Some(Order::Quit)),

@@ -1,6 +1,7 @@
 //! What may be said: lines, names, commands, sentences. Pure functions over text, without sockets, tasks or clocks.
 
 pub mod command;
+pub mod file;
 pub mod line;
 pub mod message;
 pub mod name;

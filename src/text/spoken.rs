@@ -33,6 +33,10 @@ pub(crate) enum Spoken<'a> {
     PrivateSent(&'a str, &'a str),
     /// The operator says something.
     Server(&'a str),
+    /// Somebody shares a file: who, what it is called, how large it is, and where it is to be had.
+    Shared(&'a str, &'a str, &'a str, &'a str),
+    /// Where we can send a file to.
+    SendWith(&'a str),
     /// Somebody has come.
     Joined(&'a str),
     /// Somebody has gone.
@@ -58,7 +62,7 @@ impl<'a> Spoken<'a> {
         if let Some(answer) = line.strip_prefix("-- ") {
             return Spoken::read_answer(answer);
         }
-        prompt(line).or_else(|| said(line)).or_else(|| news(line)).unwrap_or(Spoken::Notice)
+        prompt(line).or_else(|| shared(line)).or_else(|| said(line)).or_else(|| news(line)).unwrap_or(Spoken::Notice)
     }
 
     /// Reads what was said to us alone. Only the server begins a line with dashes.
@@ -77,6 +81,9 @@ impl<'a> Spoken<'a> {
         }
         if let Some(name) = answer.strip_prefix("You are now known as ").and_then(|rest| rest.strip_suffix('.')) {
             return Spoken::Called(name);
+        }
+        if let Some(link) = answer.strip_prefix("Send it with: curl -T FILE ") {
+            return Spoken::SendWith(link);
         }
         if let Some(action) = answer.strip_prefix("* ") {
             return Spoken::Emoted(action);
@@ -113,6 +120,17 @@ fn prompt(line: &str) -> Option<Spoken<'_>> {
             Some(Spoken::Welcome(name))
         }
     }
+}
+
+/// Reads what somebody shares. The name of a file may hold anything but a colon, and an address has no space.
+fn shared(line: &str) -> Option<Spoken<'_>> {
+    let (head, link) = line.rsplit_once("): ")?;
+    let (head, size) = head.rsplit_once(" (")?;
+    // Both names may hold this word.
+    let (who, file) =
+        head.match_indices(" shares ").map(|(at, word)| (&head[..at], &head[at + word.len()..])).next()?;
+    let is_link = link.starts_with("http://") && link.contains("/files/") && !link.contains(' ');
+    (is_name(who) && is_link).then_some(Spoken::Shared(who, file, size, link))
 }
 
 /// Reads what somebody says or does.

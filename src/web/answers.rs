@@ -1,5 +1,6 @@
 //! What is done about each request, and what is answered.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,17 +9,19 @@ use smol::Timer;
 use super::connection::{Held, NoBody, Wire};
 use super::http::{Answer, Body, Head, Status, Wrong, in_query};
 use super::route::{File, NoRoute, Route, route};
-use super::sessions::{Session, Token};
+use super::sessions::Session;
 use super::speakers::Said;
 use super::{Context, events, origin, page, password, speakers};
 use crate::access::admission::{Permit, Place, Refused};
 use crate::access::password::Tried;
 use crate::access::session::{self as conversation, Act, Session as Conversation};
 use crate::access::talk::Talk;
+use crate::files::Bytes;
 use crate::room::{Acted, Id, NotJoined, Reader, Size};
 use crate::text::line::{Decoder, Input, Line};
 use crate::text::message::Message;
 use crate::text::name::{Name, Refusal};
+use crate::token::Token;
 
 /// How large the body of a request may be that says something: the contract's 64 KiB, as for a line without an end.
 const MAX_LINES: usize = 64 * 1024;
@@ -33,24 +36,26 @@ const BLOCK: Size = Size { lines: 200, bytes: 48 * 1024 };
 /// The longest key of a request, in bytes.
 const MAX_KEY: usize = 128;
 
-const BAD_REQUEST: Status = (400, "Bad Request");
+pub(super) const BAD_REQUEST: Status = (400, "Bad Request");
 const UNAUTHORIZED: Status = (401, "Unauthorized");
-const FORBIDDEN: Status = (403, "Forbidden");
-const NOT_FOUND: Status = (404, "Not Found");
+pub(super) const FORBIDDEN: Status = (403, "Forbidden");
+pub(super) const NOT_FOUND: Status = (404, "Not Found");
 const CONFLICT: Status = (409, "Conflict");
-const TOO_LARGE: Status = (413, "Content Too Large");
-const TOO_MANY: Status = (429, "Too Many Requests");
-const UNAVAILABLE: Status = (503, "Service Unavailable");
+pub(super) const TOO_LARGE: Status = (413, "Content Too Large");
+pub(super) const TOO_MANY: Status = (429, "Too Many Requests");
+pub(super) const UNAVAILABLE: Status = (503, "Service Unavailable");
 
 /// What comes of a request.
 pub(super) enum Outcome {
     Answer(Answer),
     /// This session's events are to be streamed, after this one.
     Stream(Arc<Session>, Option<u64>),
+    /// The answer has this part of a file for its body.
+    File(Answer, Arc<Bytes>, Range<usize>),
 }
 
 /// Answers with a sentence that clients by other ways hear, too.
-fn says(status: Status, message: &Message) -> Answer {
+pub(super) fn says(status: Status, message: &Message) -> Answer {
     Answer::text(status, message.bytes())
 }
 
@@ -120,6 +125,9 @@ async fn outcome(wire: &mut Wire, head: &Head, body: &mut Body, context: &Contex
         Route::Say => asked.say().await?,
         Route::Lines(token) => asked.lines(token).await?,
         Route::Leave(token) => asked.leave(token).await?,
+        Route::Share(token) => asked.share(token).await?,
+        Route::Send(code, name) => asked.send(code, name).await?,
+        Route::Fetch(id) => return asked.fetch(id),
         Route::Events(token) => {
             let session = asked.session(token)?;
             if head.method != "HEAD" {
@@ -132,11 +140,11 @@ async fn outcome(wire: &mut Wire, head: &Head, body: &mut Body, context: &Contex
 }
 
 /// A request, and what it is answered with.
-struct Asked<'a> {
-    wire: &'a mut Wire,
-    head: &'a Head,
-    body: &'a mut Body,
-    context: &'a Context,
+pub(super) struct Asked<'a> {
+    pub(super) wire: &'a mut Wire,
+    pub(super) head: &'a Head,
+    pub(super) body: &'a mut Body,
+    pub(super) context: &'a Context,
 }
 
 impl Asked<'_> {
@@ -168,7 +176,7 @@ impl Asked<'_> {
         }
     }
 
-    fn session(&self, token: Token) -> Result<Arc<Session>, Answer> {
+    pub(super) fn session(&self, token: Token) -> Result<Arc<Session>, Answer> {
         let session = self.context.sessions.get(token).ok_or_else(gone)?;
         let banned = self.context.admission.refused(self.wire.from.ip());
         match banned.filter(|why| matches!(why, Refused::Banned(_))) {
@@ -344,6 +352,14 @@ impl Asked<'_> {
                     Acted::Taken(holder) => {
                         self.ask_for_name(holder).await;
                     }
+                    Acted::Send | Acted::Files => {
+                        if let Ok(local) = self.wire.stream.get_ref().local_addr() {
+                            let sharing = &self.context.options.sharing;
+                            let is_send = matches!(acted, Acted::Send);
+                            let told = if is_send { sharing.invite(session.id, local) } else { sharing.list(local) };
+                            talk.sending.waited(room.answer(session.id, told, manner).await);
+                        }
+                    }
                     Acted::Quit => {
                         self.end(session, Message::bye()).await;
                         return false;
@@ -377,7 +393,7 @@ pub(super) fn gone() -> Answer {
 }
 
 /// The client is gone, or as good as gone. It will hardly read this.
-fn lost() -> Answer {
+pub(super) fn lost() -> Answer {
     Answer::text((408, "Request Timeout"), "The rest of the request did not come.\n")
 }
 

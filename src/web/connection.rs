@@ -20,6 +20,7 @@ use super::sessions::Session;
 use super::{Context, stream};
 use crate::access::goodbye::{self, Goodbye};
 use crate::access::ready::{readable, uninterrupted, writable};
+use crate::files::{Refused, Upload};
 use crate::within::within;
 
 /// How long a head may take to arrive: the contract's 10 s.
@@ -45,6 +46,32 @@ const SMALL: usize = READ;
 
 /// How much is read at once.
 const READ: usize = 8 * 1024;
+
+/// How long a file that is sent or fetched may make no progress: the contract's 60 s.
+const SILENT: Duration = Duration::from_secs(60);
+
+/// How much of a file is read or written in one turn.
+const TRANSFER: usize = 64 * 1024;
+
+/// What the system may hold of a file on either way; it doubles the figure.
+const TRANSFER_BUFFER: usize = 64 * 1024;
+
+/// How many bytes a second a file makes at the least, or else it ends: who takes less, or sends less, would hold memory
+/// for hours. It is what a reader of the room has to take to be waited for.
+const SLOWEST: usize = 16 * 1024;
+
+/// How long so many bytes of a file may take in all.
+pub(super) fn transfer_within(bytes: usize) -> Duration {
+    SILENT + Duration::from_secs((bytes / SLOWEST) as u64)
+}
+
+/// Why a file did not come.
+pub(super) enum NotReceived {
+    /// It is not taken any more.
+    Refused(Refused),
+    /// The connection is lost, or too little came.
+    Lost,
+}
 
 /// An HTTP connection, and what was read from it and not used yet.
 pub(super) struct Wire {
@@ -137,6 +164,12 @@ async fn requests(mut wire: Wire, context: &Context) -> End {
         let mut body = Body::new(head.framing);
         match Box::pin(answers::answer(&mut wire, &head, &mut body, context)).await {
             Outcome::Stream(session, after) => return End::Stream(session, after),
+            Outcome::File(answer, bytes, part) => {
+                let sent = wire.send(&answer, &bytes[part], head.keeps_alive).await;
+                if !sent || !head.keeps_alive {
+                    return End::Answered;
+                }
+            }
             Outcome::Answer(answer) => {
                 // What of the body was not read would be taken for the next request.
                 let keeps_alive = head.keeps_alive && body.is_done();
@@ -172,7 +205,7 @@ impl Wire {
                 Ok(None) => {}
                 Err(wrong) => return Ok(Err(wrong)),
             }
-            self.read(deadline).await?;
+            self.read::<READ>(deadline).await?;
         }
     }
 
@@ -207,8 +240,53 @@ impl Wire {
             if body.is_done() {
                 return Ok(held);
             }
-            self.read(end.min(Instant::now() + STUCK)).await.map_err(|_| NoBody::Lost)?;
+            self.read::<READ>(end.min(Instant::now() + STUCK)).await.map_err(|_| NoBody::Lost)?;
         }
+    }
+
+    /// Reads an upload's bytes as they come, up to `deadline` at the latest.
+    pub(super) async fn receive(
+        &mut self,
+        head: &Head,
+        body: &mut Body,
+        upload: &mut Upload,
+        deadline: Instant,
+    ) -> Result<(), NotReceived> {
+        if head.expects_continue && self.input.is_empty() && !body.is_done() {
+            self.write(b"HTTP/1.1 100 Continue\r\n\r\n").await.map_err(|_| NotReceived::Lost)?;
+        }
+        // If this fails, it takes longer.
+        let _ = sockopt::set_socket_recv_buffer_size(self.stream.get_ref(), TRANSFER_BUFFER);
+        loop {
+            let mut input = &self.input[..];
+            while let Some(piece) = body.next(&mut input).map_err(|_| NotReceived::Lost)? {
+                upload.add(piece).map_err(NotReceived::Refused)?;
+            }
+            let used = self.input.len() - input.len();
+            self.input.drain(..used);
+            if body.is_done() {
+                self.input.shrink_to(READ);
+                return Ok(());
+            }
+            self.read::<TRANSFER>(deadline.min(Instant::now() + SILENT)).await.map_err(|_| NotReceived::Lost)?;
+        }
+    }
+
+    /// Writes an answer with a part of a file for its body. Returns whether that was done.
+    async fn send(&mut self, answer: &Answer, bytes: &[u8], keeps_alive: bool) -> bool {
+        let deadline = Instant::now() + transfer_within(bytes.len());
+        let _ = sockopt::set_socket_send_buffer_size(self.stream.get_ref(), TRANSFER_BUFFER);
+        if self.write(&answer.head(keeps_alive)).await.is_err() {
+            return false;
+        }
+        for piece in bytes.chunks(TRANSFER) {
+            if Instant::now() >= deadline || self.write_within(piece, SILENT).await.is_err() {
+                return false;
+            }
+            // Who takes all at once is always ready. The others have their turn, too.
+            future::yield_now().await;
+        }
+        true
     }
 
     /// Returns whether the client has broken the connection off. That it has no more to send is no sign of that.
@@ -220,12 +298,12 @@ impl Wire {
     ///
     /// # Errors
     /// When the connection is lost or at its end, or nothing comes until this moment.
-    async fn read(&mut self, deadline: Instant) -> io::Result<()> {
+    async fn read<const MOST: usize>(&mut self, deadline: Instant) -> io::Result<()> {
         loop {
             if Instant::now() >= deadline {
                 return Err(io::ErrorKind::TimedOut.into());
             }
-            match self.read_some() {
+            match self.read_some::<MOST>() {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(_) => {
                     // Who sends without a pause is always ready to be read. The others have their turn, too.
@@ -242,8 +320,8 @@ impl Wire {
     }
 
     /// Reads what there is, as much as one read is given. No buffer is held while nothing comes.
-    fn read_some(&mut self) -> io::Result<usize> {
-        let mut buffer = [0; READ];
+    fn read_some<const MOST: usize>(&mut self) -> io::Result<usize> {
+        let mut buffer = [0; MOST];
         let read = uninterrupted(|| self.stream.get_ref().read(&mut buffer))?;
         self.input.extend_from_slice(&buffer[..read]);
         Ok(read)
@@ -261,13 +339,21 @@ impl Wire {
     ///
     /// # Errors
     /// When the connection is lost, or takes nothing for too long.
-    async fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+    async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.write_within(bytes, STUCK).await
+    }
+
+    /// Writes bytes.
+    ///
+    /// # Errors
+    /// When the connection is lost, or takes nothing for so long.
+    async fn write_within(&mut self, mut bytes: &[u8], silent: Duration) -> io::Result<()> {
         while !bytes.is_empty() {
             match uninterrupted(|| self.stream.get_ref().write(bytes)) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => bytes = &bytes[written..],
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    within(STUCK, writable(&self.stream)).await.ok_or(io::ErrorKind::TimedOut)??;
+                    within(silent, writable(&self.stream)).await.ok_or(io::ErrorKind::TimedOut)??;
                 }
                 Err(error) => return Err(error),
             }

@@ -6,8 +6,10 @@
 
 use std::time::SystemTime;
 
+use crate::files::About;
 use crate::text::spoken::Spoken;
 use crate::text::time::Utc;
+use crate::token::Token;
 
 /// What is written every 15 s while nothing else is: a page that hears nothing for longer takes the connection for
 /// lost. It has no number, because nothing is missed without it.
@@ -27,11 +29,13 @@ pub struct Heard<'a> {
     pub last: bool,
 }
 
-/// Returns the event with this number that tells of a line.
-pub fn event(number: u64, heard: Heard<'_>) -> Vec<u8> {
+/// Returns the event with this number that tells of a line. `about` returns what is known of a file.
+pub fn event(number: u64, heard: Heard<'_>, about: impl Fn(Token) -> Option<About>) -> Vec<u8> {
     let line = heard.line;
-    let (kind, from, words) = match Spoken::read(line) {
+    let spoken = Spoken::read(line);
+    let (kind, from, words) = match spoken {
         _ if heard.last => ("bye", None, None),
+        Spoken::Shared(from, ..) => ("file", heard.author.or(Some(from)), None),
         Spoken::Goodbye | Spoken::SentAway => ("bye", None, None),
         Spoken::Welcome(name) => ("welcome", Some(name), None),
         Spoken::Said(from, words) => ("said", Some(from), Some(words)),
@@ -52,8 +56,30 @@ pub fn event(number: u64, heard: Heard<'_>) -> Vec<u8> {
             string(&mut event, value);
         }
     }
+    if let Spoken::Shared(from, name, _, link) = spoken {
+        // Both names may hold the word that stands between them. Whoever knows the author knows where that is.
+        let more = heard.author.map_or(0, |author| author.len().saturating_sub(from.len()));
+        file(&mut event, name.get(more..).unwrap_or(name), link, about);
+    }
     event.extend_from_slice(format!(",\"at\":\"{}\"}}\n\n", Utc::from(heard.at)).as_bytes());
     event
+}
+
+/// Appends what is known of a file that is to be had at this address.
+fn file(event: &mut Vec<u8>, name: &str, link: &str, about: impl Fn(Token) -> Option<About>) {
+    let Some(at) = link.find("/files/") else { return };
+    let path = &link[at..];
+    let id = path.split('/').nth(2).and_then(Token::read);
+    for (field, value) in [("name", name), ("path", path)] {
+        event.extend_from_slice(format!(",\"{field}\":").as_bytes());
+        string(event, value);
+    }
+    if let Some(About { kind, size, dimensions }) = id.and_then(about) {
+        event.extend_from_slice(format!(",\"kind\":\"{}\",\"size\":{size}", kind.media_type()).as_bytes());
+        if let Some((width, height)) = dimensions {
+            event.extend_from_slice(format!(",\"width\":{width},\"height\":{height}").as_bytes());
+        }
+    }
 }
 
 /// Appends a JSON string (RFC 8259, 7).
@@ -75,10 +101,11 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::files::kind::Kind;
 
     fn data(line: &str, author: Option<&str>, last: bool) -> (String, String) {
         let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
-        let event = String::from_utf8(event(7, Heard { line, at, author, last })).expect("events are text");
+        let event = String::from_utf8(event(7, Heard { line, at, author, last }, |_| None)).expect("events are text");
         let rest = event.strip_prefix("id: 7\nevent: ").expect(&event);
         let (kind, data) = rest.split_once("\ndata: ").expect(&event);
         let data = data.strip_suffix(",\"at\":\"1970-01-01T00:00:01Z\"}\n\n").expect(&event);
@@ -120,6 +147,30 @@ mod tests {
             assert_eq!(data(line, author, false), (kind.to_owned(), expected.to_owned()));
         }
         assert_eq!(data("-- Bye!", None, true).0, "bye");
+    }
+
+    #[test]
+    fn a_file_is_told_of_with_all_that_is_known_of_it() {
+        let id = Token::from(255);
+        let line = format!("Ann shares x shares a (1).png (2.3 MB): http://pi:4080/files/{id}/a%20%281%29.png");
+        let about = About { kind: Kind::Png, size: 2_345_678, dimensions: Some((300, 200)) };
+        let told = |author| {
+            let heard = Heard { line: &line, at: SystemTime::UNIX_EPOCH, author, last: false };
+            let event = event(7, heard, |asked| (asked == id).then_some(about));
+            String::from_utf8(event).expect("events are text")
+        };
+        let rest = format!(
+            "\"path\":\"/files/{id}/a%20%281%29.png\",\"kind\":\"image/png\",\"size\":2345678,\"width\":300,\"height\":200,"
+        );
+        for (author, from, name) in [
+            (Some("Ann shares x"), "Ann shares x", "a (1).png"),
+            (Some("Ann"), "Ann", "x shares a (1).png"),
+            (None, "Ann", "x shares a (1).png"),
+        ] {
+            let told = told(author);
+            assert!(told.starts_with("id: 7\nevent: file\ndata: {\"text\":"), "{told}");
+            assert!(told.contains(&format!(",\"from\":\"{from}\",\"name\":\"{name}\",{rest}")), "{told}");
+        }
     }
 
     #[test]

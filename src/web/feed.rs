@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::SystemTime;
 
 use super::events::{Heard, event};
+use crate::files::Files;
 use crate::room::{Bookmark, End, MAX_WRITE, Piece, Reader, Room, Size, Written};
 
 /// How far a session can go back behind what was written to it: the contract's 256 lines or 32 KiB.
@@ -65,16 +66,18 @@ pub(super) struct Events {
 impl Events {
     /// Adds the lines of a piece whose first event has this number: those after `after`, until there is as much as one
     /// write is given. Returns whether there is room for more.
-    fn add(&mut self, first: u64, after: u64, piece: &Piece<'_>) -> bool {
+    fn add(&mut self, first: u64, after: u64, piece: &Piece<'_>, files: Option<&Files>) -> bool {
         let (text, lines) = (String::from_utf8_lossy(piece.text), piece.lines());
         for (number, line) in (first..).zip(text.lines()).filter(|(number, _)| *number > after) {
             if self.bytes.len() >= MAX_WRITE {
                 return false;
             }
-            let author = line.get("* ".len()..).and_then(|rest| rest.get(..piece.actor.into()));
+            let named = line.strip_prefix("* ").unwrap_or(line);
+            let author = named.get(..piece.actor.into());
             let last = piece.last && number + 1 == first + lines;
             let author = author.filter(|name| !name.is_empty());
-            self.bytes.extend(event(number, Heard { line, at: piece.at, author, last }));
+            let about = |id| files?.about(id);
+            self.bytes.extend(event(number, Heard { line, at: piece.at, author, last }, about));
             self.last = number;
         }
         self.bytes.len() < MAX_WRITE
@@ -144,18 +147,18 @@ impl Feed {
         }
     }
 
-    /// Returns events after this one that were read, as many as one write is given.
-    pub(super) fn after(&self, after: u64) -> Events {
+    /// Returns events after this one that were read, as many as one write is given. `files` are those that lines tell of.
+    pub(super) fn after(&self, after: u64, files: Option<&Files>) -> Events {
         let mut events = Events::default();
         let mut goes_on = true;
         for stretch in self.heard.iter().skip_while(|stretch| stretch.first + stretch.size.lines <= after + 1) {
             let mut first = stretch.first;
             match &stretch.source {
                 Source::Own { at, last, text } => {
-                    goes_on = events.add(first, after, &Piece::own(*at, text, *last));
+                    goes_on = events.add(first, after, &Piece::own(*at, text, *last), files);
                 }
                 Source::Log(bookmark) => self.reader.again(bookmark, stretch.size.lines, |piece| {
-                    goes_on = events.add(first, after, &piece);
+                    goes_on = events.add(first, after, &piece, files);
                     first += piece.lines();
                     goes_on
                 }),

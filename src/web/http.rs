@@ -61,8 +61,14 @@ pub struct Head {
     pub idempotency_key: Option<String>,
     /// The last event that an event stream's reader has.
     pub last_event_id: Option<String>,
+    /// Which part is wanted, and the version that it is to be a part of.
+    pub range: Option<String>,
+    /// See `range`.
+    pub if_range: Option<String>,
     /// How its body ends.
     pub framing: Framing,
+    /// Whether it says how long its body is. Without a word, a request has none.
+    pub has_length: bool,
     /// Whether the body is sent only after `100 Continue`.
     pub expects_continue: bool,
     /// Whether the connection stays open after the answer.
@@ -123,7 +129,10 @@ impl Head {
             authorization: fields.one("authorization")?,
             idempotency_key: fields.one("idempotency-key")?,
             last_event_id: fields.one("last-event-id")?,
+            range: fields.one("range")?,
+            if_range: fields.one("if-range")?,
             framing: framing(&fields, is_1_1)?,
+            has_length: fields.one("content-length")?.is_some(),
             expects_continue: is_1_1 && expects.is_some_and(|value| value.eq_ignore_ascii_case("100-continue")),
             keeps_alive: is_1_1 && !says("close"),
         })
@@ -361,8 +370,13 @@ impl Answer {
     }
 }
 
-/// Reads what a form or an address has percent-encoded; a plus is a space. Invalid UTF-8 becomes U+FFFD.
+/// Reads what a form has percent-encoded; a plus is a space. Invalid UTF-8 becomes U+FFFD.
 pub fn decoded(text: &str) -> String {
+    decoded_path(&text.replace('+', " "))
+}
+
+/// Reads what a path has percent-encoded, in which a plus is a plus.
+pub fn decoded_path(text: &str) -> String {
     let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
     while let Some((byte, after)) = rest.split_first() {
         let code = after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
@@ -373,7 +387,6 @@ pub fn decoded(text: &str) -> String {
                 rest = &after[2..];
                 continue;
             }
-            (b'+', _) => bytes.push(b' '),
             _ => bytes.push(*byte),
         }
         rest = after;

@@ -13,6 +13,7 @@ mod answers;
 mod connection;
 pub mod events;
 mod feed;
+mod files;
 pub mod http;
 mod metrics;
 mod origin;
@@ -41,7 +42,9 @@ use crate::access::accept::{REFUSED_AT_ONCE, accept};
 use crate::access::admission::{Admission, Place, Refused};
 use crate::access::goodbye::{self, Goodbye};
 use crate::access::holders::Holders;
+use crate::access::sharing::Sharing;
 use crate::access::tasks::{STOPPING, contain, first};
+use crate::files::Files;
 use crate::room::Room;
 use crate::within::within;
 
@@ -49,12 +52,14 @@ use crate::within::within;
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// How clients are served.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Lines a second that one client may sustain; 0 is no limit.
     pub rate: u32,
     /// Whether a client that gives an empty name is a guest, who gets a name.
     pub guests: bool,
+    /// Whether files are shared.
+    pub sharing: Sharing,
 }
 
 /// What all connections share.
@@ -64,6 +69,8 @@ struct Context {
     holders: Arc<Holders>,
     sessions: Sessions,
     speakers: Speakers,
+    /// Who guesses where files are.
+    guesses: Speakers,
     /// What all requests hold of their bodies, in bytes.
     held: Arc<AtomicUsize>,
     options: Options,
@@ -99,6 +106,7 @@ pub async fn run(
         holders: Arc::clone(holders),
         sessions: Sessions::new(Arc::clone(holders)),
         speakers: Speakers::default(),
+        guesses: Speakers::default(),
         held: Arc::default(),
         options,
         stopping,
@@ -106,6 +114,7 @@ pub async fn run(
         _alive: alive,
     });
     let mut tasks = vec![executor.spawn(expire(Arc::clone(&context)))];
+    tasks.extend(context.options.sharing.files().map(|files| executor.spawn(forget(Arc::clone(files)))));
     for listener in listeners {
         let (listener, context, executor) = (Async::new(listener)?, Arc::clone(&context), Arc::clone(executor));
         tasks.push(Arc::clone(&executor).spawn(async move {
@@ -128,6 +137,16 @@ async fn expire(context: Arc<Context>) {
         context.sessions.came().await;
         while context.sessions.expire(&context.room, Instant::now()).await {
             Timer::after(LOOK_EVERY).await;
+        }
+    }
+}
+
+/// Forgets files whose time is over. Sleeps when there are none.
+async fn forget(files: Arc<Files>) {
+    loop {
+        files.came().await;
+        while let Some(next) = files.forget_old(Instant::now()) {
+            Timer::at(next).await;
         }
     }
 }

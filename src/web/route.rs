@@ -1,6 +1,6 @@
 //! What a request asks for. Pure: a method and a path go in.
 
-use super::sessions::Token;
+use crate::token::Token;
 
 /// The three files of the page, which are all that there is to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub(super) enum File {
 
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Route {
+pub(super) enum Route<'a> {
     /// A part of the page.
     File(File),
     /// The QR code of the page's address.
@@ -23,8 +23,14 @@ pub(super) enum Route {
     Events(Token),
     /// A session says lines.
     Lines(Token),
+    /// A session shares a file.
+    Share(Token),
     /// A session leaves.
     Leave(Token),
+    /// Whoever has this code shares a file of this name.
+    Send(Token, &'a str),
+    /// A file.
+    Fetch(Token),
     /// Lines are said under a name, without a session.
     Say,
     /// Who is here.
@@ -43,7 +49,7 @@ pub(super) enum NoRoute {
 }
 
 /// Finds what is asked for. HEAD asks for what GET does.
-pub(super) fn route(method: &str, path: &str) -> Result<Route, NoRoute> {
+pub(super) fn route<'a>(method: &str, path: &'a str) -> Result<Route<'a>, NoRoute> {
     const GET: &str = "GET, HEAD";
     let method = if method == "HEAD" { "GET" } else { method };
     let (allowed, route) = match path {
@@ -55,13 +61,13 @@ pub(super) fn route(method: &str, path: &str) -> Result<Route, NoRoute> {
         "/metrics" => (GET, Route::Metrics),
         "/say" => ("POST", Route::Say),
         "/sessions" => ("POST", Route::Join),
-        _ => session(path).ok_or(NoRoute::Path)?,
+        _ => session(path).or_else(|| file(path)).ok_or(NoRoute::Path)?,
     };
     if allowed.split(", ").any(|one| one == method) { Ok(route) } else { Err(NoRoute::Method(allowed)) }
 }
 
 /// Finds what is asked of a session, and with which method.
-fn session(path: &str) -> Option<(&'static str, Route)> {
+fn session(path: &str) -> Option<(&'static str, Route<'_>)> {
     let rest = path.strip_prefix("/sessions/")?;
     let (token, what) = rest.split_once('/').unwrap_or((rest, ""));
     let token = Token::read(token)?;
@@ -69,8 +75,20 @@ fn session(path: &str) -> Option<(&'static str, Route)> {
         "" if !rest.contains('/') => Some(("DELETE", Route::Leave(token))),
         "events" => Some(("GET, HEAD", Route::Events(token))),
         "lines" => Some(("POST", Route::Lines(token))),
+        "files" => Some(("POST", Route::Share(token))),
         _ => None,
     }
+}
+
+/// Finds the file that is asked for, or is sent. A file's number is enough; its name is for whoever saves it.
+fn file(path: &str) -> Option<(&'static str, Route<'_>)> {
+    if let Some(rest) = path.strip_prefix("/send/") {
+        let (code, name) = rest.split_once('/')?;
+        return Some(("PUT", Route::Send(Token::read(code)?, name)));
+    }
+    let rest = path.strip_prefix("/files/")?;
+    let (id, _) = rest.split_once('/').unwrap_or((rest, ""));
+    Some(("GET, HEAD", Route::Fetch(Token::read(id)?)))
 }
 
 #[cfg(test)]
@@ -91,6 +109,11 @@ mod tests {
             ("GET", &format!("/sessions/{TOKEN}/events"), Ok(Route::Events(token))),
             ("POST", &format!("/sessions/{TOKEN}/lines"), Ok(Route::Lines(token))),
             ("DELETE", &format!("/sessions/{TOKEN}"), Ok(Route::Leave(token))),
+            ("POST", &format!("/sessions/{TOKEN}/files"), Ok(Route::Share(token))),
+            ("PUT", &format!("/send/{TOKEN}/a%20b/c"), Ok(Route::Send(token, "a%20b/c"))),
+            ("PUT", &format!("/send/{TOKEN}/"), Ok(Route::Send(token, ""))),
+            ("GET", &format!("/files/{TOKEN}/x.png"), Ok(Route::Fetch(token))),
+            ("HEAD", &format!("/files/{TOKEN}"), Ok(Route::Fetch(token))),
             ("BREW", "/who", Err(NoRoute::Method("GET, HEAD"))),
             ("get", "/who", Err(NoRoute::Method("GET, HEAD"))),
         ] {
@@ -116,6 +139,9 @@ mod tests {
             &format!("/sessions/{TOKEN}0"),
             &format!("/sessions/+{}", &TOKEN[1..]),
             "*",
+            &format!("/send/{TOKEN}"),
+            "/files/",
+            "/files/x/y",
         ] {
             assert_eq!(route("GET", path), Err(NoRoute::Path), "{path}");
         }

@@ -3,7 +3,6 @@
 //! Knows nothing of HTTP, and of sockets only that a session's stream is one.
 
 use std::collections::{HashMap, VecDeque};
-use std::fmt;
 use std::future::{self, Future};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::AtomicUsize;
@@ -21,50 +20,13 @@ use crate::access::holders::Holders;
 use crate::access::talk::Talk;
 use crate::room::{Id, Reader, Room};
 use crate::text::message::{Cause, Message};
+use crate::token::Token;
 
 /// How long a session lives without a stream: the contract's two minutes, for a phone in a pocket.
 const WITHOUT_STREAM: Duration = Duration::from_secs(120);
 
 /// How many repeated requests a session recognizes. A page sends one at a time.
 const KEYS: usize = 16;
-
-/// What names a session, and is its key: 128 random bits.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Token(u128);
-
-impl Token {
-    /// A new one.
-    ///
-    /// # Errors
-    /// When the system has no random numbers.
-    pub(super) fn random() -> std::io::Result<Token> {
-        let mut bytes = [0; 16];
-        let mut filled = 0;
-        while filled < bytes.len() {
-            filled += rustix::rand::getrandom(&mut bytes[filled..], rustix::rand::GetRandomFlags::empty())?;
-        }
-        Ok(Token(u128::from_ne_bytes(bytes)))
-    }
-
-    /// Reads what [`Token::to_string`] writes.
-    pub(super) fn read(text: &str) -> Option<Token> {
-        let plain = text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        u128::from_str_radix(text, 16).ok().filter(|_| plain).map(Token)
-    }
-}
-
-impl fmt::Display for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
-    }
-}
-
-impl fmt::Debug for Token {
-    /// Nothing shows it but the answer to whoever it was made for.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token")
-    }
-}
 
 /// One session.
 #[derive(Debug)]

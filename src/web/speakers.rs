@@ -64,8 +64,13 @@ impl Speakers {
         act(speakers.entry(from).or_insert_with(new))
     }
 
+    /// Counts something besides lines that somebody at this address may do as often as they may talk.
+    pub(super) fn spend(&self, from: IpAddr, rate: u32) {
+        self.with(from, rate, |speaker| speaker.pace.spend(true, 0));
+    }
+
     /// Returns how long somebody at this address is to wait before they are heard.
-    fn wait(&self, from: IpAddr, rate: u32) -> Option<Duration> {
+    pub(super) fn wait(&self, from: IpAddr, rate: u32) -> Option<Duration> {
         self.with(from, rate, |speaker| speaker.pace.wait(Instant::now()))
     }
 }

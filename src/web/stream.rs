@@ -112,7 +112,7 @@ impl Streaming<'_> {
             let line = note.texts().next().unwrap_or_default();
             let (at, number) = (std::time::SystemTime::now(), position + missing);
             let heard = Heard { line, at, author: None, last: false };
-            if !self.write(&events::event(number, heard)).await? {
+            if !self.write(&events::event(number, heard, |_| None)).await? {
                 return Ok(());
             }
             position += missing;
@@ -126,7 +126,7 @@ impl Streaming<'_> {
         let mut ping = Instant::now();
         loop {
             if position < self.feed.last() {
-                let events = self.feed.after(position);
+                let events = self.feed.after(position, self.context.options.sharing.files().map(|files| &**files));
                 if events.last <= position {
                     return Ok(());
                 }

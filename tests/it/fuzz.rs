@@ -440,7 +440,7 @@ fn an_event_tells_the_line_and_nothing_that_is_typed_ends_it() {
             {
                 let heard =
                     Heard { line: &text, at: std::time::UNIX_EPOCH, author: Some("Ann Lee"), last: random.bool() };
-                let event = String::from_utf8(event(7, heard)).expect("events are text");
+                let event = String::from_utf8(event(7, heard, |_| None)).expect("events are text");
                 let lines: Vec<&str> = event.split('\n').collect();
                 assert_eq!((lines.len(), lines[0], lines[3], lines[4]), (5, "id: 7", "", ""), "{event:?}");
                 let data = lines[2].strip_prefix("data: ").expect("data").to_owned();

@@ -34,6 +34,8 @@ pub(super) enum Kind {
     Said,
     /// What a member did, whose name has so many bytes. Names have spaces, so the text alone does not tell whose action it is.
     Done(u8),
+    /// What a member shares, whose name has so many bytes. The member hears it, too.
+    Shared(u8),
     /// News about the room.
     News,
 }

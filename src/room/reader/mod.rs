@@ -64,7 +64,7 @@ pub enum Written {
 pub struct Piece<'a> {
     /// When it was said.
     pub at: SystemTime,
-    /// Of an action, how many bytes the name of who did it has; else 0.
+    /// Of an action, and of a file that is shared, how many bytes the name of who did it has; else 0.
     pub actor: u8,
     /// Whether these are the last words to this reader.
     pub last: bool,
@@ -76,7 +76,7 @@ pub struct Piece<'a> {
 
 impl<'a> Piece<'a> {
     fn of(entry: &Entry, text: &'a [u8], walk: Walk<'a>) -> Piece<'a> {
-        let actor = if let Kind::Done(name) = entry.kind { name } else { 0 };
+        let actor = if let Kind::Done(name) | Kind::Shared(name) = entry.kind { name } else { 0 };
         Piece { at: entry.at, actor, last: false, text, walk: Some(walk) }
     }
 

@@ -7,6 +7,7 @@ use unicode_width::UnicodeWidthStr;
 use super::arriving::IF_THAT_IS_YOU;
 use super::{Message, Quoted};
 use crate::text::command::{Usage, table, usages};
+use crate::text::file::{Bytes, FileLink, SendLink};
 use crate::text::line::{Line, MAX_LINE};
 use crate::text::name::{Name, Refusal};
 use crate::text::time::{Remaining, Span};
@@ -144,6 +145,42 @@ impl Message {
     /// Says that the member ignores as many others as one may.
     pub fn ignoring_too_many(max: usize) -> Message {
         Message::line(format_args!("-- You ignore {max} people already; hear one of them again first."))
+    }
+
+    /// Answers `/send`.
+    pub fn send_with(link: &SendLink) -> Message {
+        Message::line(format_args!("-- Send it with: curl -T FILE {link}"))
+    }
+
+    /// Says that no files are shared, because the server keeps none.
+    pub fn keeps_no_files() -> Message {
+        Message::line(format_args!("-- No files are shared here: this server keeps none (--files 0)."))
+    }
+
+    /// Says that no files are shared, because there is no way to.
+    pub fn no_page_for_files() -> Message {
+        Message::line(format_args!("-- No files are shared here: this server has no page (--web)."))
+    }
+
+    /// Says that nobody shares a file now.
+    pub fn no_files() -> Message {
+        Message::line(format_args!("-- No files are shared now. /send tells how to share one."))
+    }
+
+    /// Says how many older files the answer to `/files` leaves out.
+    pub fn files_left_out(files: usize) -> Message {
+        Message::line(format_args!("-- … older files that are not shown here: {files}"))
+    }
+
+    /// Says that the system has no random numbers yet, and so there is nothing that cannot be guessed.
+    pub fn no_random_numbers() -> Message {
+        Message::line(format_args!("-- The system has no random numbers yet. Try again in a moment."))
+    }
+
+    /// Adds a file to the answer to `/files`: who shares it, how large it is, and how long it stays.
+    pub fn file(&mut self, by: &Name, size: u64, left: Duration, link: &FileLink<'_>) {
+        let (name, size, left) = (link.name, Bytes(size), Remaining(left));
+        self.push(format_args!("-- {by} shares {name} ({size}), for another {left}: {link}"));
     }
 
     /// Says to a member that nobody hears them.

@@ -1,6 +1,7 @@
 //! What the members hear of each other, and of the operator.
 
 use super::{Cause, Message};
+use crate::text::file::{Bytes, FileLink};
 use crate::text::line::Line;
 use crate::text::name::Name;
 
@@ -36,6 +37,11 @@ impl Message {
     /// Shows to everybody else what a member does: `/me`.
     pub fn emote(name: &Name, action: &Line<'_>) -> Message {
         Message::line(format_args!("* {name} {}", action.as_str()))
+    }
+
+    /// Says to everybody that somebody shares a file, and where it is.
+    pub fn shared(by: &Name, size: u64, link: &FileLink<'_>) -> Message {
+        Message::line(format_args!("{by} shares {} ({}): {link}", link.name, Bytes(size)))
     }
 
     /// Says what the operator says.

@@ -88,7 +88,7 @@ impl Heard {
         if self.position == self.feed.last() {
             block_on(self.feed.read(&self.room));
         }
-        let events = self.feed.after(self.position);
+        let events = self.feed.after(self.position, None);
         if events.last <= self.position {
             return false;
         }

@@ -1,0 +1,68 @@
+//! What members are told of files, by whatever way they are here.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::files::Files;
+use crate::room::Id;
+use crate::text::file::{FileLink, SendLink};
+use crate::text::message::Message;
+
+/// How many files the answer to `/files` names at most: the latest. An answer must fit into a queue.
+const MAX_LISTED: usize = 50;
+
+/// Whether files are shared.
+#[derive(Clone, Debug, Default)]
+pub enum Sharing {
+    /// There is no page, and so no way to send and fetch them.
+    #[default]
+    NoPage,
+    /// The server keeps none.
+    None,
+    /// These are.
+    Here(Arc<Files>),
+}
+
+impl Sharing {
+    /// Returns the files, where there are any.
+    pub fn files(&self) -> Option<&Arc<Files>> {
+        if let Sharing::Here(files) = self { Some(files) } else { None }
+    }
+
+    /// Answers a member who wants to share a file, and has reached this machine at `local`.
+    pub(crate) fn invite(&self, by: Id, local: SocketAddr) -> Message {
+        let files = match self {
+            Sharing::NoPage => return Message::no_page_for_files(),
+            Sharing::None => return Message::keeps_no_files(),
+            Sharing::Here(files) => files,
+        };
+        match files.invite(by, Instant::now()) {
+            Ok(code) => Message::send_with(&SendLink { origin: files.origin().for_whoever_reached(local), code }),
+            Err(_) => Message::no_random_numbers(),
+        }
+    }
+
+    /// Answers a member who wants to know what files there are.
+    pub(crate) fn list(&self, local: SocketAddr) -> Message {
+        let files = match self {
+            Sharing::NoPage => return Message::no_page_for_files(),
+            Sharing::None => return Message::keeps_no_files(),
+            Sharing::Here(files) => files,
+        };
+        let (now, origin) = (Instant::now(), files.origin().for_whoever_reached(local));
+        let all = files.all(now);
+        if all.is_empty() {
+            return Message::no_files();
+        }
+        let (mut list, older) = (Message::default(), all.len().saturating_sub(MAX_LISTED));
+        if older > 0 {
+            list.append(&Message::files_left_out(older));
+        }
+        for file in &all[older..] {
+            let link = FileLink { origin, id: file.id, name: &file.name };
+            list.file(&file.by, file.about.size, file.until.saturating_duration_since(now), &link);
+        }
+        list
+    }
+}

@@ -1,0 +1,421 @@
+//! What members share: files in memory, bounded in all, and who may add one.
+//!
+//! ```text
+//! /send → a code ─┐
+//!                 ├→ Upload, a piece at a time → Shared ⇒ everybody hears where it is
+//! a session ──────┘
+//! ```
+//!
+//! Pure: the time is passed in. Knows nothing of how a file is sent and fetched, and nothing of who hears of it.
+
+pub mod kind;
+pub mod range;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::ops::Deref;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use async_channel::{Receiver, Sender};
+
+use self::kind::Kind;
+use crate::room::Id;
+use crate::text::file::FileName;
+use crate::text::name::Name;
+use crate::token::Token;
+
+/// How long a file stays: the contract's hour.
+const STAYS: Duration = Duration::from_secs(60 * 60);
+
+/// How long a code is good for: the contract's ten minutes.
+const CODE_FOR: Duration = Duration::from_secs(10 * 60);
+
+/// How many codes one member may have, and how many there are in all. When there are more, the oldest is forgotten.
+const MAX_CODES_OF_ONE: usize = 8;
+const MAX_CODES: usize = 4096;
+
+/// How many uploads of one member may be under way. A page sends one after the other.
+const MAX_UPLOADS_OF_ONE: usize = 4;
+
+/// How many files there are at most, however small. What is known of each besides its bytes takes some 500 bytes.
+const MAX_FILES: usize = 1000;
+
+/// How many files something is known of, forgotten ones included: as many as a reader may be behind, and more.
+const MAX_KNOWN: usize = 4096;
+
+/// Where the files are to be had.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin {
+    /// The address that browsers are served at.
+    pub listener: SocketAddr,
+    /// The address that is shown to people for it.
+    pub shown: SocketAddr,
+}
+
+impl Origin {
+    /// Returns the address for whoever has reached this machine at `local`: where browsers are served at every address,
+    /// that one is sure to work.
+    pub fn for_whoever_reached(&self, local: SocketAddr) -> SocketAddr {
+        let ip = local.ip().to_canonical();
+        // An address that needs its interface is of no use to others, nor is loopback.
+        let is_local = matches!(ip, std::net::IpAddr::V6(v6) if v6.is_unicast_link_local()) || ip.is_loopback();
+        let everywhere = self.listener.ip().is_unspecified();
+        if everywhere && !is_local { SocketAddr::new(ip, self.listener.port()) } else { self.shown }
+    }
+}
+
+/// See the module's head.
+#[derive(Debug)]
+pub struct Files {
+    /// How much memory there is for them, in bytes.
+    max: usize,
+    origin: Origin,
+    shelf: Arc<Mutex<Shelf>>,
+    /// Holds something when a file has come since the last look for those whose time is over.
+    came: (Sender<()>, Receiver<()>),
+}
+
+#[derive(Debug, Default)]
+struct Shelf {
+    /// The oldest first.
+    files: VecDeque<Shared>,
+    /// What is known of each, the oldest first.
+    known: VecDeque<(Token, About)>,
+    codes: Vec<Code>,
+    uploads: Vec<UnderWay>,
+    /// The number of the next upload.
+    next: u64,
+    /// What all bytes take, those of forgotten files that are still being fetched included.
+    memory: Arc<AtomicUsize>,
+}
+
+/// Allows a member to share one file.
+#[derive(Debug)]
+struct Code {
+    code: Token,
+    by: Id,
+    until: Instant,
+    /// Whether an upload with it is under way.
+    used: bool,
+}
+
+/// An upload that is under way.
+#[derive(Debug)]
+struct UnderWay {
+    number: u64,
+    by: Id,
+    /// How large it is said to be, and how much has come.
+    length: usize,
+    come: usize,
+}
+
+/// A file that is shared.
+#[derive(Clone, Debug)]
+pub struct Shared {
+    /// Its number, which is also what allows to fetch it.
+    pub id: Token,
+    /// What it is called.
+    pub name: FileName,
+    /// Who shares it.
+    pub by: Name,
+    /// Until when it stays.
+    pub until: Instant,
+    /// What is in it.
+    pub about: About,
+    /// Its bytes.
+    pub bytes: Arc<Bytes>,
+}
+
+/// What is known of a file but its name and its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct About {
+    /// What it is.
+    pub kind: Kind,
+    /// How many bytes it has.
+    pub size: u64,
+    /// Of a picture, how wide and how high it is, in pixels.
+    pub dimensions: Option<(u32, u32)>,
+}
+
+/// The bytes of a file, which count for as long as somebody holds them.
+#[derive(Debug)]
+pub struct Bytes {
+    bytes: Vec<u8>,
+    memory: Arc<AtomicUsize>,
+}
+
+impl Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Bytes {
+    fn drop(&mut self) {
+        self.memory.fetch_sub(self.bytes.len(), Relaxed);
+    }
+}
+
+/// Why a file is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// It is larger than all files together may be, which is so many bytes.
+    TooLarge(usize),
+    /// There is no room while other uploads are under way, or while files are being fetched.
+    NoRoom,
+    /// The code is not good, or not any more.
+    BadCode,
+    /// An upload with this code is under way.
+    InUse,
+    /// The system has no random numbers.
+    NoRandom,
+}
+
+/// A file that is on its way here. What has come is forgotten if this is dropped before [`Upload::finish`].
+#[derive(Debug)]
+pub struct Upload {
+    number: u64,
+    /// Who sends it.
+    pub by: Id,
+    length: usize,
+    code: Option<Token>,
+    bytes: Bytes,
+    max: usize,
+    shelf: Arc<Mutex<Shelf>>,
+}
+
+/// What came of [`Files::forget`].
+#[derive(Debug, PartialEq, Eq)]
+pub enum Forgotten {
+    /// This file is gone.
+    This(FileName),
+    /// No file has a number that begins so.
+    None,
+    /// Several files have one that does.
+    Several,
+}
+
+impl Files {
+    /// No files yet, and room for so many bytes.
+    pub fn new(max: usize, origin: Origin) -> Files {
+        Files { max, origin, shelf: Arc::default(), came: async_channel::bounded(1) }
+    }
+
+    /// Returns where they are to be had.
+    pub fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    /// Lets a member share one file. Returns the code that it is sent with.
+    ///
+    /// # Errors
+    /// When the system has no random numbers.
+    pub fn invite(&self, by: Id, now: Instant) -> io::Result<Token> {
+        let (code, mut shelf) = (Token::random()?, lock(&self.shelf));
+        shelf.codes.retain(|code| code.used || code.until > now);
+        let of_one = shelf.codes.iter().filter(|code| code.by == by).count();
+        let oldest = match (of_one >= MAX_CODES_OF_ONE, shelf.codes.len() >= MAX_CODES) {
+            (true, _) => shelf.codes.iter().position(|code| code.by == by),
+            (false, true) => Some(0),
+            (false, false) => None,
+        };
+        oldest.map(|oldest| shelf.codes.remove(oldest));
+        shelf.codes.push(Code { code, by, until: now + CODE_FOR, used: false });
+        Ok(code)
+    }
+
+    /// Begins an upload of so many bytes with a code.
+    ///
+    /// # Errors
+    /// When the file is not taken. The code stays good.
+    pub fn begin_with(&self, code: Token, length: u64, now: Instant) -> Result<Upload, Refused> {
+        let mut shelf = lock(&self.shelf);
+        let found = shelf.codes.iter().position(|known| known.code == code && (known.used || known.until > now));
+        let at = found.ok_or(Refused::BadCode)?;
+        if shelf.codes[at].used {
+            return Err(Refused::InUse);
+        }
+        let by = shelf.codes[at].by;
+        let upload = self.begin_in(&mut shelf, by, length, Some(code))?;
+        shelf.codes[at].used = true;
+        Ok(upload)
+    }
+
+    /// Begins an upload of so many bytes by a member.
+    ///
+    /// # Errors
+    /// When the file is not taken.
+    pub fn begin(&self, by: Id, length: u64) -> Result<Upload, Refused> {
+        self.begin_in(&mut lock(&self.shelf), by, length, None)
+    }
+
+    fn begin_in(&self, shelf: &mut Shelf, by: Id, length: u64, code: Option<Token>) -> Result<Upload, Refused> {
+        let length = usize::try_from(length).ok().filter(|length| *length <= self.max);
+        let length = length.ok_or(Refused::TooLarge(self.max))?;
+        let of_one = shelf.uploads.iter().filter(|upload| upload.by == by).count();
+        // What is being fetched cannot make room. All uploads fit, however large they are said to be.
+        let promised: usize = shelf.uploads.iter().map(|upload| upload.length).sum();
+        if of_one >= MAX_UPLOADS_OF_ONE || promised + length + shelf.being_fetched() > self.max {
+            return Err(Refused::NoRoom);
+        }
+        let number = shelf.next;
+        shelf.next += 1;
+        shelf.uploads.push(UnderWay { number, by, length, come: 0 });
+        let (memory, shelf) = (Arc::clone(&shelf.memory), Arc::clone(&self.shelf));
+        Ok(Upload { number, by, length, code, bytes: Bytes { bytes: Vec::new(), memory }, max: self.max, shelf })
+    }
+
+    /// Finds a file.
+    pub fn find(&self, id: Token, now: Instant) -> Option<Shared> {
+        let shelf = lock(&self.shelf);
+        shelf.files.iter().find(|file| file.id == id && file.until > now).cloned()
+    }
+
+    /// Returns what is known of a file, which may be forgotten by now.
+    pub fn about(&self, id: Token) -> Option<About> {
+        let shelf = lock(&self.shelf);
+        shelf.known.iter().rev().find(|(known, _)| *known == id).map(|(_, about)| *about)
+    }
+
+    /// Returns all files, the oldest first.
+    pub fn all(&self, now: Instant) -> Vec<Shared> {
+        let mut shelf = lock(&self.shelf);
+        shelf.forget_old(now);
+        shelf.files.iter().cloned().collect()
+    }
+
+    /// Forgets the file whose number begins so.
+    pub fn forget(&self, typed: &str) -> Forgotten {
+        let mut shelf = lock(&self.shelf);
+        let mut found = (0..).zip(&shelf.files).filter(|(_, file)| file.id.to_string().starts_with(typed));
+        match (found.next(), found.next()) {
+            (None, _) => Forgotten::None,
+            (Some(_), Some(_)) => Forgotten::Several,
+            (Some((at, file)), None) => {
+                let name = file.name.clone();
+                drop(found);
+                shelf.files.remove(at);
+                Forgotten::This(name)
+            }
+        }
+    }
+
+    /// Waits until a file has come.
+    pub async fn came(&self) {
+        let _ = self.came.1.recv().await;
+    }
+
+    /// Forgets files whose time is over. Returns when the next one's is, if any are left.
+    pub fn forget_old(&self, now: Instant) -> Option<Instant> {
+        let mut shelf = lock(&self.shelf);
+        shelf.forget_old(now);
+        shelf.files.front().map(|file| file.until)
+    }
+
+    /// Puts a file that has come whole on the shelf.
+    ///
+    /// # Errors
+    /// When it is not whole, or the system has no random numbers.
+    pub fn finish(&self, mut upload: Upload, name: FileName, by: Name, now: Instant) -> Result<Shared, Refused> {
+        let id = Token::random().map_err(|_| Refused::NoRandom)?;
+        if !upload.is_whole() {
+            return Err(Refused::NoRoom);
+        }
+        let empty = Bytes { bytes: Vec::new(), memory: Arc::clone(&upload.bytes.memory) };
+        let bytes = Arc::new(std::mem::replace(&mut upload.bytes, empty));
+        let kind = Kind::of(&bytes);
+        let about = About { kind, size: bytes.len() as u64, dimensions: kind.dimensions(&bytes) };
+        let shared = Shared { id, name, by, until: now + STAYS, about, bytes };
+        let mut shelf = lock(&self.shelf);
+        shelf.codes.retain(|code| Some(code.code) != upload.code);
+        if shelf.files.len() >= MAX_FILES {
+            shelf.files.pop_front();
+        }
+        if shelf.known.len() >= MAX_KNOWN {
+            shelf.known.pop_front();
+        }
+        shelf.known.push_back((id, about));
+        shelf.files.push_back(shared.clone());
+        drop(shelf);
+        let _ = self.came.0.try_send(());
+        Ok(shared)
+    }
+}
+
+impl Upload {
+    /// Adds what has come.
+    ///
+    /// # Errors
+    /// When it is more than was said, or there is no room for it after all: what could make room is being fetched.
+    pub fn add(&mut self, piece: &[u8]) -> Result<(), Refused> {
+        let mut shelf = lock(&self.shelf);
+        if self.bytes.len() + piece.len() > self.length {
+            return Err(Refused::TooLarge(self.length));
+        }
+        shelf.make_room(piece.len(), self.max)?;
+        if self.bytes.bytes.capacity() == 0 {
+            // The system gives memory as it is written to. Growing would need twice as much.
+            self.bytes.bytes.reserve_exact(self.length);
+        }
+        self.bytes.bytes.extend_from_slice(piece);
+        self.bytes.memory.fetch_add(piece.len(), Relaxed);
+        let (number, come) = (self.number, self.bytes.len());
+        shelf.uploads.iter_mut().filter(|upload| upload.number == number).for_each(|upload| upload.come = come);
+        Ok(())
+    }
+
+    /// Returns whether all has come.
+    pub fn is_whole(&self) -> bool {
+        self.bytes.len() == self.length
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        let mut shelf = lock(&self.shelf);
+        shelf.uploads.retain(|upload| upload.number != self.number);
+        shelf.codes.iter_mut().filter(|code| Some(code.code) == self.code).for_each(|code| code.used = false);
+    }
+}
+
+impl Shelf {
+    /// How much memory is taken by what cannot be forgotten now, uploads aside.
+    fn being_fetched(&self) -> usize {
+        let free: usize = self.files.iter().filter(|file| !is_fetched(file)).map(|file| file.bytes.len()).sum();
+        let come: usize = self.uploads.iter().map(|upload| upload.come).sum();
+        self.memory.load(Relaxed).saturating_sub(free + come)
+    }
+
+    /// Forgets the oldest files until there is room for so many bytes more.
+    fn make_room(&mut self, bytes: usize, max: usize) -> Result<(), Refused> {
+        while self.memory.load(Relaxed) + bytes > max {
+            // To forget what is being fetched would not make room.
+            let oldest = self.files.iter().position(|file| !is_fetched(file)).ok_or(Refused::NoRoom)?;
+            self.files.remove(oldest);
+        }
+        Ok(())
+    }
+
+    fn forget_old(&mut self, now: Instant) {
+        while self.files.front().is_some_and(|file| file.until <= now) {
+            self.files.pop_front();
+        }
+    }
+}
+
+/// Returns whether somebody is fetching a file, who is not cut off.
+fn is_fetched(file: &Shared) -> bool {
+    Arc::strong_count(&file.bytes) > 1
+}
+
+fn lock(shelf: &Mutex<Shelf>) -> MutexGuard<'_, Shelf> {
+    // Each change is whole, whatever has panicked.
+    shelf.lock().unwrap_or_else(PoisonError::into_inner)
+}

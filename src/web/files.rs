@@ -1,0 +1,180 @@
+//! Files by HTTP: how one is sent here, and how it is fetched.
+//!
+//! What is kept, and for how long, is [`crate::files`]'s.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::answers::{self, Asked, FORBIDDEN, NOT_FOUND, Outcome, TOO_LARGE, TOO_MANY, UNAVAILABLE, gone, lost, says};
+use super::connection::{NotReceived, transfer_within};
+use super::http::{Answer, Framing, Status, decoded_path, in_query};
+use crate::access::admission;
+use crate::files::kind::Kind;
+use crate::files::range::{Asked as Part, asked};
+use crate::files::{Files, Refused, Upload};
+use crate::room::NotHeard;
+use crate::text::file::{FileLink, FileName, encoded};
+use crate::text::message::Message;
+use crate::token::Token;
+
+const CREATED: Status = (201, "Created");
+
+/// How many wrong numbers of files, and codes, an address may try in a second, after a burst.
+const GUESSES: u32 = 1;
+
+/// Soon enough for a small upload to be over.
+const TRY_AGAIN: &str = "10";
+
+impl Asked<'_> {
+    /// A session shares a file.
+    pub(super) async fn share(self, token: Token) -> Result<Answer, Answer> {
+        let session = self.session(token)?;
+        let files = self.files()?;
+        let name = in_query(&self.head.query, "name").unwrap_or_default();
+        let upload = files.begin(session.id, self.length()?).map_err(refused)?;
+        self.take(&files, upload, &FileName::of(&name)).await
+    }
+
+    /// Whoever has a code shares a file.
+    pub(super) async fn send(self, code: Token, name: &str) -> Result<Answer, Answer> {
+        self.may_guess()?;
+        let files = self.files()?;
+        let upload = files.begin_with(code, self.length()?, Instant::now());
+        let upload = upload.inspect_err(|why| self.guessed(*why == Refused::BadCode)).map_err(refused)?;
+        self.take(&files, upload, &FileName::of(&decoded_path(name))).await
+    }
+
+    /// Takes a file, and lets everybody hear of it.
+    async fn take(self, files: &Arc<Files>, mut upload: Upload, name: &FileName) -> Result<Answer, Answer> {
+        let (room, by, length) = (&self.context.room, upload.by, self.length()?);
+        let by_name = room.is_heard(by).await.map_err(not_heard)?;
+        let deadline = Instant::now() + transfer_within(usize::try_from(length).unwrap_or(usize::MAX));
+        let received = self.wire.receive(self.head, self.body, &mut upload, deadline).await;
+        received.map_err(|why| match why {
+            NotReceived::Refused(why) => refused(why),
+            NotReceived::Lost => lost(),
+        })?;
+        // Whoever has left meanwhile, or is not heard any more, shares nothing.
+        room.is_heard(by).await.map_err(not_heard)?;
+        let shared = files.finish(upload, name.clone(), by_name, Instant::now()).map_err(refused)?;
+        let local = self.wire.stream.get_ref().local_addr().map_err(|_| lost())?;
+        let link = FileLink { origin: files.origin().for_whoever_reached(local), id: shared.id, name };
+        if let Err(why) = room.share(by, shared.about.size, &link).await {
+            let _ = files.forget(&shared.id.to_string());
+            return Err(not_heard(why));
+        }
+        Ok(Answer::text(CREATED, format!("{link}\n")).with("Location", &link.path()))
+    }
+
+    /// Answers with a file, or a part of it.
+    pub(super) fn fetch(self, id: Token) -> Result<Outcome, Answer> {
+        self.may_guess()?;
+        let file = self.files().ok().and_then(|files| files.find(id, Instant::now()));
+        self.guessed(file.is_none());
+        let file = file.ok_or_else(|| Answer::text(NOT_FOUND, "There is no such file, or not any more.\n"))?;
+        let (tag, length) = (format!("\"{id}\""), file.bytes.len());
+        // A part of another version is of no use, and there is one version alone.
+        let range =
+            self.head.range.as_deref().filter(|_| self.head.if_range.as_ref().is_none_or(|known| *known == tag));
+        let (status, part) = match asked(range, length) {
+            Part::Whole => ((200, "OK"), 0..length),
+            Part::Part(part) => ((206, "Partial Content"), part),
+            Part::Beyond => {
+                let beyond = Answer::text((416, "Range Not Satisfiable"), format!("It has {length} bytes.\n"));
+                return Err(beyond.with("Content-Range", &format!("bytes */{length}")));
+            }
+        };
+        let answer = Answer { status, kind: file.about.kind.media_type(), fields: String::new(), body: None }
+            .with("Content-Length", &part.len().to_string())
+            .with("Content-Disposition", &disposition(file.about.kind, &file.name))
+            // Whatever it is, nothing in it runs.
+            .with("Content-Security-Policy", "sandbox; default-src 'none'; style-src 'unsafe-inline'; media-src 'self'")
+            .with("Cache-Control", "private, max-age=3600, immutable")
+            .with("Accept-Ranges", "bytes")
+            .with("ETag", &tag);
+        let answer = match status.0 {
+            206 => answer.with("Content-Range", &format!("bytes {}-{}/{length}", part.start, part.end - 1)),
+            _ => answer,
+        };
+        match self.head.method.as_str() {
+            "HEAD" => Ok(Outcome::Answer(answer)),
+            _ => Ok(Outcome::File(answer, file.bytes, part)),
+        }
+    }
+
+    /// Checks that nobody at this address has guessed too often.
+    fn may_guess(&self) -> Result<(), Answer> {
+        let from = self.wire.from.ip();
+        let banned = self.context.admission.refused(from).filter(|why| matches!(why, admission::Refused::Banned(_)));
+        banned.map_or(Ok(()), |why| Err(answers::refused(&why)))?;
+        match self.context.guesses.wait(from, GUESSES) {
+            None => Ok(()),
+            Some(_) => Err(Answer::text(TOO_MANY, "Too many wrong addresses.\n").with("Retry-After", "1")),
+        }
+    }
+
+    /// Counts a guess that was wrong.
+    fn guessed(&self, wrong: bool) {
+        if wrong {
+            self.context.guesses.spend(self.wire.from.ip(), GUESSES);
+        }
+    }
+
+    fn files(&self) -> Result<Arc<Files>, Answer> {
+        let files = self.context.options.sharing.files();
+        files.cloned().ok_or_else(|| says(NOT_FOUND, &Message::keeps_no_files()))
+    }
+
+    /// How large the body is said to be.
+    fn length(&self) -> Result<u64, Answer> {
+        match self.head.framing {
+            Framing::Length(length) if self.head.has_length => Ok(length),
+            _ => Err(Answer::text((411, "Length Required"), "A file is sent with its length (Content-Length).\n")),
+        }
+    }
+}
+
+/// A file is not taken.
+fn refused(why: Refused) -> Answer {
+    match why {
+        Refused::TooLarge(most) => Answer::text(TOO_LARGE, format!("{most} bytes at most.\n")),
+        Refused::NoRoom => {
+            Answer::text(UNAVAILABLE, "There is no room while other files are on their way. Try again.\n")
+                .with("Retry-After", TRY_AGAIN)
+        }
+        Refused::InUse => Answer::text(UNAVAILABLE, "A file is being sent with this code. Try again.\n")
+            .with("Retry-After", TRY_AGAIN),
+        Refused::BadCode => Answer::text(NOT_FOUND, "This code is not good any more. /send gives another.\n"),
+        Refused::NoRandom => says(UNAVAILABLE, &Message::no_random_numbers()),
+    }
+}
+
+/// Nobody hears whoever shares a file.
+fn not_heard(why: NotHeard) -> Answer {
+    match why {
+        NotHeard::Gone => gone(),
+        NotHeard::Muted => says(FORBIDDEN, &Message::muted()),
+    }
+}
+
+/// How a browser treats a file, and what it calls it (RFC 6266, with RFC 8187 for what is not ASCII).
+fn disposition(kind: Kind, name: &FileName) -> String {
+    let manner = if kind == Kind::Other { "attachment" } else { "inline" };
+    let plain = |char: char| char.is_ascii_graphic() && !matches!(char, '"' | '\\' | '%') || char == ' ';
+    let ascii: String = name.as_str().chars().map(|char| if plain(char) { char } else { '_' }).collect();
+    format!("{manner}; filename=\"{ascii}\"; filename*=UTF-8''{}", encoded(name.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_told_in_ascii_and_in_full() {
+        let told = |name| disposition(Kind::Png, &FileName::of(name));
+        assert_eq!(told("a b.png"), "inline; filename=\"a b.png\"; filename*=UTF-8''a%20b.png");
+        let expected = "inline; filename=\"_ _x__.png\"; filename*=UTF-8''%C3%A9%20%22x%22%25.png";
+        assert_eq!(told("é \"x\"%.png"), expected);
+        assert!(disposition(Kind::Other, &FileName::of("x.svg")).starts_with("attachment; "));
+    }
+}
