@@ -29,6 +29,32 @@ pub struct Heard<'a> {
 
 /// Returns the event with this number that tells of a line.
 pub fn event(number: u64, heard: Heard<'_>) -> Vec<u8> {
+    let mut event = Vec::new();
+    self::number(&mut event, number);
+    event.extend(telling(heard));
+    event
+}
+
+/// Appends an event's number, with which it begins.
+pub(super) fn number(to: &mut Vec<u8>, mut number: u64) {
+    // By hand, because this is all that is made anew for each who hears a line.
+    let mut digits = [0; 20];
+    let mut first = digits.len();
+    loop {
+        first -= 1;
+        digits[first] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    to.extend_from_slice(b"id: ");
+    to.extend_from_slice(&digits[first..]);
+    to.push(b'\n');
+}
+
+/// Returns what follows the number in an event that tells of a line: the same for all who hear it.
+pub(super) fn telling(heard: Heard<'_>) -> Vec<u8> {
     let line = heard.line;
     let (kind, from, words) = match Spoken::read(line) {
         _ if heard.last => ("bye", None, None),
@@ -44,7 +70,7 @@ pub fn event(number: u64, heard: Heard<'_>) -> Vec<u8> {
         Spoken::Joined(name) | Spoken::Left(name) | Spoken::Renamed(name, _) => ("news", Some(name), None),
         _ => ("note", None, None),
     };
-    let mut event = format!("id: {number}\nevent: {kind}\ndata: {{\"text\":").into_bytes();
+    let mut event = format!("event: {kind}\ndata: {{\"text\":").into_bytes();
     string(&mut event, line);
     for (field, value) in [("from", from), ("words", words)] {
         if let Some(value) = value {
@@ -120,6 +146,15 @@ mod tests {
             assert_eq!(data(line, author, false), (kind.to_owned(), expected.to_owned()));
         }
         assert_eq!(data("-- Bye!", None, true).0, "bye");
+    }
+
+    #[test]
+    fn every_number_is_written_whole() {
+        for n in [0, 1, 9, 10, 109, 990, u64::MAX] {
+            let mut written = Vec::new();
+            number(&mut written, n);
+            assert_eq!(String::from_utf8(written), Ok(format!("id: {n}\n")));
+        }
     }
 
     #[test]

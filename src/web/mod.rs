@@ -2,7 +2,7 @@
 //! need none.
 //!
 //! ```text
-//! connection: head, body ← http          stream: events ← feed ← room
+//! connection: head, body ← http          stream: events (told) ← feed ← room
 //!      └─ answers ← route, origin, password      (one for each session at a time)
 //! ```
 //!
@@ -22,6 +22,7 @@ mod route;
 mod sessions;
 mod speakers;
 mod stream;
+mod told;
 
 use std::convert::Infallible;
 use std::future::Future;
