@@ -31,6 +31,32 @@ pub struct Heard<'a> {
 
 /// Returns the event with this number that tells of a line. `about` returns what is known of a file.
 pub fn event(number: u64, heard: Heard<'_>, about: impl Fn(Token) -> Option<About>) -> Vec<u8> {
+    let mut event = Vec::new();
+    self::number(&mut event, number);
+    event.extend(telling(heard, about));
+    event
+}
+
+/// Appends an event's number, with which it begins.
+pub(super) fn number(to: &mut Vec<u8>, mut number: u64) {
+    // By hand, because this is all that is made anew for each who hears a line.
+    let mut digits = [0; 20];
+    let mut first = digits.len();
+    loop {
+        first -= 1;
+        digits[first] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    to.extend_from_slice(b"id: ");
+    to.extend_from_slice(&digits[first..]);
+    to.push(b'\n');
+}
+
+/// Returns what follows the number in an event that tells of a line: the same for all who hear it.
+pub(super) fn telling(heard: Heard<'_>, about: impl Fn(Token) -> Option<About>) -> Vec<u8> {
     let line = heard.line;
     let spoken = Spoken::read(line);
     let (kind, from, words) = match spoken {
@@ -48,7 +74,7 @@ pub fn event(number: u64, heard: Heard<'_>, about: impl Fn(Token) -> Option<Abou
         Spoken::Joined(name) | Spoken::Left(name) | Spoken::Renamed(name, _) => ("news", Some(name), None),
         _ => ("note", None, None),
     };
-    let mut event = format!("id: {number}\nevent: {kind}\ndata: {{\"text\":").into_bytes();
+    let mut event = format!("event: {kind}\ndata: {{\"text\":").into_bytes();
     string(&mut event, line);
     for (field, value) in [("from", from), ("words", words)] {
         if let Some(value) = value {
@@ -170,6 +196,15 @@ mod tests {
             let told = told(author);
             assert!(told.starts_with("id: 7\nevent: file\ndata: {\"text\":"), "{told}");
             assert!(told.contains(&format!(",\"from\":\"{from}\",\"name\":\"{name}\",{rest}")), "{told}");
+        }
+    }
+
+    #[test]
+    fn every_number_is_written_whole() {
+        for n in [0, 1, 9, 10, 109, 990, u64::MAX] {
+            let mut written = Vec::new();
+            number(&mut written, n);
+            assert_eq!(String::from_utf8(written), Ok(format!("id: {n}\n")));
         }
     }
 

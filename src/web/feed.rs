@@ -4,11 +4,13 @@
 //! cursor stands before. What is for this session alone is in no log, so that is kept.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::io::BufRead;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use super::events::{Heard, event};
+use super::events::{self, Heard};
+use super::told::Told;
 use crate::files::Files;
 use crate::room::{Bookmark, End, MAX_WRITE, Piece, Reader, Room, Size, Written};
 
@@ -24,6 +26,39 @@ const FAR: u64 = 2 * BACK.bytes;
 /// What all sessions together keep of what is for one alone, in bytes. Past it, a session keeps nothing that is sent.
 const MAX_KEPT: usize = 8 * 1024 * 1024;
 
+/// When the events of one write are enough, in bytes. Beside them is room for one more line as people type them, so that
+/// they seldom take two writes.
+const ENOUGH: usize = MAX_WRITE - 512;
+
+/// What is reserved for the events of one write, in bytes, once there are any: enough for one line as people type them.
+const FIRST: usize = 512;
+
+/// What all feeds share.
+#[derive(Debug, Default)]
+pub(super) struct Common {
+    /// What all sessions keep of what is for one alone, in bytes.
+    kept: AtomicUsize,
+    told: Mutex<Told>,
+    /// The files that lines tell of.
+    files: Option<Arc<Files>>,
+}
+
+impl Common {
+    /// What is shared by feeds of a room in which these files are.
+    pub(super) fn new(files: Option<Arc<Files>>) -> Common {
+        Common { files, ..Common::default() }
+    }
+
+    /// Returns what is told of a line, after its event's number.
+    fn tell(&self, line: &[u8], piece: &Piece<'_>, last: bool) -> Vec<u8> {
+        let text = String::from_utf8_lossy(line);
+        let line = text.trim_end_matches('\n');
+        let author = line.strip_prefix("* ").unwrap_or(line).get(..piece.actor.into());
+        let heard = Heard { line, at: piece.at, author: author.filter(|name| !name.is_empty()), last };
+        events::telling(heard, |id| self.files.as_ref()?.about(id))
+    }
+}
+
 /// See the module's head.
 #[derive(Debug)]
 pub(super) struct Feed {
@@ -35,8 +70,7 @@ pub(super) struct Feed {
     sent: u64,
     /// Whether the last words were read.
     over: bool,
-    /// What all sessions keep.
-    kept: Arc<AtomicUsize>,
+    common: Arc<Common>,
 }
 
 /// Some events in a row that were read, and how they are read again.
@@ -66,28 +100,38 @@ pub(super) struct Events {
 impl Events {
     /// Adds the lines of a piece whose first event has this number: those after `after`, until there is as much as one
     /// write is given. Returns whether there is room for more.
-    fn add(&mut self, first: u64, after: u64, piece: &Piece<'_>, files: Option<&Files>) -> bool {
-        let (text, lines) = (String::from_utf8_lossy(piece.text), piece.lines());
-        for (number, line) in (first..).zip(text.lines()).filter(|(number, _)| *number > after) {
-            if self.bytes.len() >= MAX_WRITE {
-                return false;
+    fn add(&mut self, first: u64, after: u64, piece: &Piece<'_>, common: &Common) -> bool {
+        let mut told = common.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut rest, end) = (piece.text, first + piece.lines());
+        for number in first..end {
+            let (offset, is_last) = (piece.text.len() - rest.len(), number + 1 == end);
+            // Nearly always there is only one line, which need not be searched for. On a slice it cannot fail.
+            let length = if is_last { rest.len() } else { rest.skip_until(b'\n').unwrap_or_default() };
+            if number > after {
+                if self.bytes.len() >= ENOUGH {
+                    return false;
+                }
+                if self.bytes.is_empty() {
+                    self.bytes.reserve(FIRST);
+                }
+                events::number(&mut self.bytes, number);
+                let last = piece.last && is_last;
+                let tell = || common.tell(&piece.text[offset..offset + length], piece, last);
+                match piece.position() {
+                    Some(position) => told.append(&mut self.bytes, position + offset as u64, tell),
+                    None => self.bytes.extend(tell()),
+                }
+                self.last = number;
             }
-            let named = line.strip_prefix("* ").unwrap_or(line);
-            let author = named.get(..piece.actor.into());
-            let last = piece.last && number + 1 == first + lines;
-            let author = author.filter(|name| !name.is_empty());
-            let about = |id| files?.about(id);
-            self.bytes.extend(event(number, Heard { line, at: piece.at, author, last }, about));
-            self.last = number;
         }
-        self.bytes.len() < MAX_WRITE
+        self.bytes.len() < ENOUGH
     }
 }
 
 impl Feed {
-    /// What this reader hears from now on. `kept` counts what all feeds keep.
-    pub(super) fn new(reader: Reader, kept: Arc<AtomicUsize>) -> Feed {
-        Feed { reader, heard: VecDeque::new(), next: 1, sent: 0, over: false, kept }
+    /// What this reader hears from now on.
+    pub(super) fn new(reader: Reader, common: Arc<Common>) -> Feed {
+        Feed { reader, heard: VecDeque::new(), next: 1, sent: 0, over: false, common }
     }
 
     /// Whether the last thing that was heard are last words.
@@ -116,28 +160,42 @@ impl Feed {
         first.saturating_sub(position + 1)
     }
 
-    /// Takes in more of what there is to hear.
-    pub(super) async fn read(&mut self, room: &Room) -> Written {
-        let (mut next, mut heard) = (self.next, Vec::new());
-        let written = self.reader.pieces(MAX_WRITE, |piece| {
-            let lines = piece.lines();
-            if lines > 0 {
-                heard.push(Stretch::new(next, lines, &piece));
-                next += lines;
-            }
-        });
+    /// Takes in more of what there is to hear. Returns the events of it, as many as one write is given.
+    pub(super) async fn read(&mut self, room: &Room) -> (Written, Events) {
+        let (written, events) = self.take_in();
         if self.reader.was_watched() {
             room.relieve().await;
         }
-        heard.into_iter().for_each(|stretch| self.remember(stretch));
-        self.next = next;
         self.over |= matches!(written, Written::End(_));
         if written == Written::End(End::TooSlow) {
             // Nobody waits for who was dropped, so what it keeps of the log would grow.
             self.heard.retain(|stretch| stretch.own_bytes() > 0);
         }
         self.forget();
-        written
+        (written, events)
+    }
+
+    fn take_in(&mut self) -> (Written, Events) {
+        let mut events = Events::default();
+        let heard = &mut self.heard;
+        let written = self.reader.pieces(|piece| {
+            let lines = piece.lines();
+            let goes_on = events.add(self.next, 0, &piece, &self.common);
+            if lines > 0 {
+                let size = Size { lines, bytes: piece.text.len() as u64 };
+                match heard.back_mut() {
+                    Some(last) if last.takes_more(&piece) => last.size += size,
+                    _ => {
+                        let stretch = Stretch::new(self.next, size, &piece);
+                        self.common.kept.fetch_add(stretch.own_bytes(), Relaxed);
+                        heard.push_back(stretch);
+                    }
+                }
+                self.next += lines;
+            }
+            goes_on
+        });
+        (written, events)
     }
 
     /// Takes in all that is left, if this is a member's no more.
@@ -147,18 +205,18 @@ impl Feed {
         }
     }
 
-    /// Returns events after this one that were read, as many as one write is given. `files` are those that lines tell of.
-    pub(super) fn after(&self, after: u64, files: Option<&Files>) -> Events {
+    /// Returns events after this one that were read, as many as one write is given.
+    pub(super) fn after(&self, after: u64) -> Events {
         let mut events = Events::default();
         let mut goes_on = true;
         for stretch in self.heard.iter().skip_while(|stretch| stretch.first + stretch.size.lines <= after + 1) {
             let mut first = stretch.first;
             match &stretch.source {
                 Source::Own { at, last, text } => {
-                    goes_on = events.add(first, after, &Piece::own(*at, text, *last), files);
+                    goes_on = events.add(first, after, &Piece::own(*at, text, *last), &self.common);
                 }
                 Source::Log(bookmark) => self.reader.again(bookmark, stretch.size.lines, |piece| {
-                    goes_on = events.add(first, after, &piece, files);
+                    goes_on = events.add(first, after, &piece, &self.common);
                     first += piece.lines();
                     goes_on
                 }),
@@ -185,40 +243,32 @@ impl Feed {
             rest = rest - first.size;
             let enough = rest.lines >= BACK.lines
                 || rest.bytes >= BACK.bytes
-                || self.heard.iter().any(|stretch| stretch.is_far_behind(&self.reader))
-                || self.kept.load(Relaxed) > MAX_KEPT;
+                || self.is_far_behind()
+                || self.common.kept.load(Relaxed) > MAX_KEPT;
             if !enough {
                 break;
             }
-            self.kept.fetch_sub(first.own_bytes(), Relaxed);
+            self.common.kept.fetch_sub(first.own_bytes(), Relaxed);
             self.heard.pop_front();
         }
     }
 
-    /// Adds a stretch, to the last one if both are of the log and that one is short.
-    fn remember(&mut self, stretch: Stretch) {
-        self.kept.fetch_add(stretch.own_bytes(), Relaxed);
-        match (self.heard.back_mut(), &stretch.source) {
-            (Some(last), Source::Log(_))
-                if !last.size.exceeds(APART) && last.own_bytes() == 0 && !last.is_far_behind(&self.reader) =>
-            {
-                last.size += stretch.size;
-            }
-            _ => self.heard.push_back(stretch),
-        }
+    /// Whether the first that is remembered of the log is far behind. All others are behind less.
+    fn is_far_behind(&self) -> bool {
+        let first = self.heard.iter().find(|stretch| matches!(stretch.source, Source::Log(_)));
+        first.is_some_and(|stretch| stretch.is_far_behind(self.reader.passed()))
     }
 }
 
 impl Drop for Feed {
     fn drop(&mut self) {
         let own: usize = self.heard.iter().map(Stretch::own_bytes).sum();
-        self.kept.fetch_sub(own, Relaxed);
+        self.common.kept.fetch_sub(own, Relaxed);
     }
 }
 
 impl Stretch {
-    fn new(first: u64, lines: u64, piece: &Piece<'_>) -> Stretch {
-        let size = Size { lines, bytes: piece.text.len() as u64 };
+    fn new(first: u64, size: Size, piece: &Piece<'_>) -> Stretch {
         let source = match piece.bookmark() {
             Some(bookmark) => Source::Log(bookmark),
             None => Source::Own { at: piece.at, last: piece.last, text: piece.text.into() },
@@ -226,10 +276,17 @@ impl Stretch {
         Stretch { first, size, source }
     }
 
-    /// Whether much was said since that this session does not hear, its own lines above all: the log would keep all of
-    /// it.
-    fn is_far_behind(&self, reader: &Reader) -> bool {
-        matches!(&self.source, Source::Log(bookmark) if bookmark.is_behind(reader) > FAR)
+    /// Whether a piece that follows is added to this one: both are of the log, and this one is short.
+    fn takes_more(&self, piece: &Piece<'_>) -> bool {
+        let Some(position) = piece.position() else { return false };
+        let is_of_log = matches!(self.source, Source::Log(_));
+        is_of_log && !self.size.exceeds(APART) && !self.is_far_behind(position)
+    }
+
+    /// Whether much was said up to this position that this session does not hear, its own lines above all: the log would
+    /// keep all of it.
+    fn is_far_behind(&self, position: u64) -> bool {
+        matches!(&self.source, Source::Log(bookmark) if bookmark.is_behind(position) > FAR)
     }
 
     /// The bytes that are kept here, because they are in no log.

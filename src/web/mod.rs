@@ -2,7 +2,7 @@
 //! need none.
 //!
 //! ```text
-//! connection: head, body ← http          stream: events ← feed ← room
+//! connection: head, body ← http          stream: events (told) ← feed ← room
 //!      └─ answers ← route, origin, password      (one for each session at a time)
 //! ```
 //!
@@ -23,6 +23,7 @@ mod route;
 mod sessions;
 mod speakers;
 mod stream;
+mod told;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -104,7 +105,7 @@ pub async fn run(
         room: Arc::clone(room),
         admission: Arc::clone(admission),
         holders: Arc::clone(holders),
-        sessions: Sessions::new(Arc::clone(holders)),
+        sessions: Sessions::new(Arc::clone(holders), options.sharing.files().cloned()),
         speakers: Speakers::default(),
         guesses: Speakers::default(),
         held: Arc::default(),

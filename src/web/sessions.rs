@@ -5,7 +5,6 @@
 use std::collections::{HashMap, VecDeque};
 use std::future::{self, Future};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex as StdMutex, MutexGuard as StdMutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
@@ -14,10 +13,11 @@ use async_channel::{Receiver, Sender};
 use async_lock::Mutex;
 use smol::Async;
 
-use super::feed::Feed;
+use super::feed::{Common, Feed};
 use crate::access::admission::Permit;
 use crate::access::holders::Holders;
 use crate::access::talk::Talk;
+use crate::files::Files;
 use crate::room::{Id, Reader, Room};
 use crate::text::message::{Cause, Message};
 use crate::token::Token;
@@ -86,14 +86,14 @@ pub(super) struct Sessions {
     holders: Arc<Holders>,
     /// Holds something when a session has come since the last look for those whose time is over.
     came: (Sender<()>, Receiver<()>),
-    /// What all of them keep, in bytes.
-    kept: Arc<AtomicUsize>,
+    /// What their feeds share.
+    feeds: Arc<Common>,
 }
 
 impl Sessions {
-    pub(super) fn new(holders: Arc<Holders>) -> Sessions {
-        let (by_token, kept) = (StdMutex::default(), Arc::default());
-        Sessions { by_token, holders, came: async_channel::bounded(1), kept }
+    pub(super) fn new(holders: Arc<Holders>, files: Option<Arc<Files>>) -> Sessions {
+        let (by_token, feeds) = (StdMutex::default(), Arc::new(Common::new(files)));
+        Sessions { by_token, holders, came: async_channel::bounded(1), feeds }
     }
 
     /// Makes a session of somebody who is a member of the room now.
@@ -101,7 +101,7 @@ impl Sessions {
         // Nobody reads yet: who types waits for no stream that may never come.
         reader.pause();
         let (id, address) = (reader.id(), permit.address());
-        let feed = Feed::new(reader, Arc::clone(&self.kept));
+        let feed = Feed::new(reader, Arc::clone(&self.feeds));
         let session = Session {
             id,
             token,
@@ -191,7 +191,11 @@ impl Session {
             if streams.number != number {
                 return Poll::Ready(());
             }
-            streams.waker = Some(cx.waker().clone());
+            match &mut streams.waker {
+                // It is nearly always the same one, which costs nothing.
+                Some(waker) => waker.clone_from(cx.waker()),
+                none => *none = Some(cx.waker().clone()),
+            }
             Poll::Pending
         })
     }

@@ -41,8 +41,18 @@ pub(super) async fn run(stream: &Arc<Async<TcpStream>>, session: &Session, conte
         None
     });
     let Some(mut feed) = feed.await else { return };
-    let streaming =
-        Streaming { stream, session, number, context, feed: &mut feed, deadline: None, taken: 0, discarded: 0 };
+    let streaming = Streaming {
+        stream,
+        session,
+        number,
+        context,
+        feed: &mut feed,
+        deadline: None,
+        taken: 0,
+        discarded: 0,
+        ping: Timer::at(Instant::now()),
+        due: Instant::now(),
+    };
     // However it has ended, an error or not: the last words were perhaps not received, and the session can hear them
     // again.
     let _ = { streaming }.run(after).await;
@@ -72,6 +82,11 @@ struct Streaming<'a> {
     deadline: Option<Instant>,
     /// How many bytes the system has taken.
     taken: u64,
+    /// Goes off when a sign of life is due, or was when it was last set: to set it anew at each write would cost more
+    /// than the write.
+    ping: Timer,
+    /// When a sign of life is due.
+    due: Instant,
     /// How much the browser has sent, which nobody reads.
     discarded: usize,
 }
@@ -121,44 +136,47 @@ impl Streaming<'_> {
             // They were written, and perhaps not received.
             position -= 1;
         }
-        // At once if there is nothing to tell: some browsers return from a request only when the first byte of the body
-        // is there.
-        let mut ping = Instant::now();
+        // The first sign of life comes at once if there is nothing to tell: some browsers return from a request only when
+        // the first byte of the body is there.
         loop {
-            if position < self.feed.last() {
-                let events = self.feed.after(position, self.context.options.sharing.files().map(|files| &**files));
+            let events = if position < self.feed.last() {
+                let events = self.feed.after(position);
                 if events.last <= position {
                     return Ok(());
                 }
-                if !self.write(&events.bytes).await? {
-                    return Ok(());
+                events
+            } else if self.feed.is_over() {
+                return Ok(());
+            } else {
+                let (written, events) = self.feed.read(&self.context.room).await;
+                if events.bytes.is_empty() {
+                    if written != Written::All {
+                        continue;
+                    }
+                    match self.wait().await? {
+                        Woken::More => {}
+                        Woken::Ended => return Ok(()),
+                        Woken::Ping => {
+                            if !self.write(events::PING).await? {
+                                return Ok(());
+                            }
+                        }
+                    }
+                    continue;
                 }
-                position = events.last;
-                self.feed.sent(position);
-                ping = Instant::now() + PING_EVERY;
-                continue;
-            }
-            if self.feed.is_over() {
+                events
+            };
+            if !self.write(&events.bytes).await? {
                 return Ok(());
             }
-            if self.feed.read(&self.context.room).await != Written::All || position < self.feed.last() {
-                continue;
-            }
-            match self.wait(ping).await? {
-                Woken::More => {}
-                Woken::Ended => return Ok(()),
-                Woken::Ping => {
-                    if !self.write(events::PING).await? {
-                        return Ok(());
-                    }
-                    ping = Instant::now() + PING_EVERY;
-                }
-            }
+            position = events.last;
+            self.feed.sent(position);
+            self.due = Instant::now() + PING_EVERY;
         }
     }
 
     /// Waits until something is to be done.
-    async fn wait(&mut self, ping: Instant) -> io::Result<Woken> {
+    async fn wait(&mut self) -> io::Result<Woken> {
         let more = async {
             // An error means that the reader is to end, which is learned by reading.
             let _ = self.feed.reader.notified().await;
@@ -169,8 +187,18 @@ impl Streaming<'_> {
             Ok(Woken::Ended)
         };
         let ping = async {
-            Timer::at(ping).await;
-            Ok(Woken::Ping)
+            loop {
+                (&mut self.ping).await;
+                let now = Instant::now();
+                let is_due = now >= self.due;
+                if is_due {
+                    self.due = now + PING_EVERY;
+                }
+                self.ping.set_at(self.due);
+                if is_due {
+                    return Ok(Woken::Ping);
+                }
+            }
         };
         let gone = async {
             readable(self.stream).await?;

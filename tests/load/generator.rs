@@ -28,7 +28,12 @@ struct Client {
     /// The beginning of a line whose end has not been read.
     partial: Vec<u8>,
     output: Vec<u8>,
+    /// How to read it where that is not as it stands. Such a client says nothing.
+    reading: Option<Reading>,
 }
+
+/// Appends the lines that a client was told to others, out of what its connection brought, which is whole lines too.
+pub(crate) type Reading = fn(&[u8], &mut Vec<u8>) -> Result<()>;
 
 /// All the clients of one room.
 pub(crate) struct Generator {
@@ -37,19 +42,26 @@ pub(crate) struct Generator {
     unflushed: Vec<usize>,
     events: Vec<Event>,
     buffer: Vec<u8>,
+    /// What was made of it by a [`Reading`].
+    lines: Vec<u8>,
 }
 
 impl Generator {
     /// No clients yet.
     pub(crate) fn new() -> Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(|error| Fault::unable("epoll", error))?;
-        let (clients, unflushed) = (Vec::new(), Vec::new());
-        Ok(Self { epoll, clients, unflushed, events: Vec::with_capacity(1024), buffer: vec![0; READ_SIZE] })
+        let (clients, unflushed, lines) = (Vec::new(), Vec::new(), Vec::new());
+        Ok(Self { epoll, clients, unflushed, events: Vec::with_capacity(1024), buffer: vec![0; READ_SIZE], lines })
     }
 
     /// How many clients there are.
     pub(crate) fn len(&self) -> usize {
         self.clients.len()
+    }
+
+    /// How many of them say something.
+    pub(crate) fn talkers(&self) -> usize {
+        self.clients.iter().filter(|client| client.reading.is_none()).count()
     }
 
     /// Begins to connect one more client and returns its number; numbers count up from 0. The connection may still be
@@ -58,10 +70,17 @@ impl Generator {
     pub(crate) fn connect(&mut self, server: SocketAddrV4, window: Option<usize>) -> Result<usize> {
         let number = self.clients.len();
         let socket = connect(server, window).map_err(|error| Fault::unable(format!("client {number}"), error))?;
+        self.add(socket, None)?;
+        Ok(number)
+    }
+
+    /// Adds one more client, whose connection, which must not block, is there already.
+    pub(crate) fn add(&mut self, socket: TcpStream, reading: Option<Reading>) -> Result<()> {
+        let number = self.clients.len();
         epoll::add(&self.epoll, &socket, EventData::new_u64(number as u64), EventFlags::IN)
             .map_err(|error| Fault::unable("epoll", error))?;
-        self.clients.push(Client { socket, partial: Vec::new(), output: Vec::new() });
-        Ok(number)
+        self.clients.push(Client { socket, partial: Vec::new(), output: Vec::new(), reading });
+        Ok(())
     }
 
     /// From now on `client` reads nothing, and its connection stays open.
@@ -109,8 +128,14 @@ impl Generator {
             let lines = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
             client.partial.clear();
             client.partial.extend_from_slice(&bytes[lines..]);
-            if lines > 0 {
-                hear(number, &bytes[..lines])?;
+            match client.reading {
+                _ if lines == 0 => {}
+                None => hear(number, &bytes[..lines])?,
+                Some(reading) => {
+                    self.lines.clear();
+                    reading(&bytes[..lines], &mut self.lines)?;
+                    hear(number, &self.lines)?;
+                }
             }
         }
         Ok(())

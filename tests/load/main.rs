@@ -7,10 +7,12 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::exit)]
 
 mod arrivals;
+mod beside;
 mod fault;
 mod floor;
 mod generator;
 mod instructions;
+mod page;
 mod peers;
 mod plan;
 mod process;
@@ -37,7 +39,8 @@ Counts system calls where perf or strace is installed, and instructions where va
 Exit status 1 if any line was lost, doubled, damaged or out of order.
 
     --quick            seconds, no ncat and no Node.js: only whether all is right
-    --only WORKLOAD    one, busy, rush, idle, latency, stopped or instructions; repeatable
+    --only WORKLOAD    one, busy, rush, idle, latency, stopped, pages or instructions;
+                       repeatable
     --rounds N         rounds that the medians are taken of
     --binary PATH      measure this program too, called as dynasti is; repeatable
     --no-peers         neither ncat nor Node.js

@@ -110,6 +110,13 @@ impl Peer {
         }
         Ok(command)
     }
+
+    /// The same, with a page on another free port. Only for what is called as dynasti is.
+    pub(crate) fn command_with_page(&self) -> Result<Command> {
+        let mut command = self.command()?;
+        command.args(["--web", "127.0.0.1:0"]);
+        Ok(command)
+    }
 }
 
 /// The program of that name that the shell would run.

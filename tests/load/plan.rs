@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
+use crate::beside::{self, Rooms};
 use crate::fault::{Fault, Result};
 use crate::instructions::{self, Count};
 use crate::peers::Peer;
@@ -25,6 +26,7 @@ pub(crate) enum Kind {
     Idle,
     Latency,
     Stopped,
+    Pages,
     Instructions,
 }
 
@@ -39,9 +41,10 @@ impl FromStr for Kind {
             "idle" => Self::Idle,
             "latency" => Self::Latency,
             "stopped" => Self::Stopped,
+            "pages" => Self::Pages,
             "instructions" => Self::Instructions,
             _ => {
-                let known = "one, busy, rush, idle, latency, stopped, instructions";
+                let known = "one, busy, rush, idle, latency, stopped, pages, instructions";
                 return Err(format!("{name}: no such workload; {known}"));
             }
         })
@@ -73,6 +76,7 @@ pub(crate) struct Scale {
 #[derive(Clone, Copy)]
 struct Budget {
     small: Duration,
+    pages: Duration,
     rush: Duration,
     huge: Duration,
     large: Duration,
@@ -82,8 +86,8 @@ struct Budget {
 
 impl Budget {
     fn full() -> Self {
-        let [small, rush, huge, large, instructions] = [58, 72, 112, 144, 165].map(Duration::from_secs);
-        Self { small, rush, huge, large, instructions }
+        let [small, pages, rush, huge, large, instructions] = [54, 63, 76, 115, 146, 166].map(Duration::from_secs);
+        Self { small, pages, rush, huge, large, instructions }
     }
 }
 
@@ -133,6 +137,9 @@ impl Scale {
 const COUNTED: [(Talk, (usize, usize)); 3] =
     [(Talk::OneAtATime, (100, 1100)), (Talk::Busy(10), (640, 12_800)), (Talk::Busy(64), (640, 12_800))];
 
+/// What is said in rooms with pages and without, and how many lines of it while instructions are counted.
+const BESIDE: [(Talk, (usize, usize)); 2] = [(Talk::OneAtATime, (100, 600)), (Talk::Busy(10), (640, 6_400))];
+
 /// One workload of a room, and how many clients it takes.
 #[derive(Clone, Copy)]
 enum Job {
@@ -168,6 +175,18 @@ impl Job {
 
 fn instructions_name(talk: Talk, clients: usize) -> String {
     format!("instructions, {}", Job::Closed(talk).name(clients))
+}
+
+fn pages_name(talk: Talk, half: usize) -> String {
+    let talk = match talk {
+        Talk::OneAtATime => "one at a time".to_owned(),
+        Talk::Busy(talkers) => format!("busy, {talkers} talkers"),
+    };
+    format!("{half} pages beside {half} nc, {talk}")
+}
+
+fn instructions_beside_name(talk: Talk, half: usize) -> String {
+    format!("instructions, {}", pages_name(talk, half))
 }
 
 fn rush_name(clients: usize) -> String {
@@ -214,6 +233,8 @@ impl Bench {
         let budget = self.scale.budget;
         self.until = budget.map(|budget| self.begun + budget.small);
         self.together(nobody, small, &in_small, counter);
+        self.until = budget.map(|budget| self.begun + budget.pages);
+        self.pages(small);
         self.until = budget.map(|budget| self.begun + budget.rush);
         self.rushes(large);
         self.until = budget.map(|budget| self.begun + budget.huge);
@@ -230,9 +251,11 @@ impl Bench {
 
         let mut order: Vec<String> = in_small[..3].iter().map(|job| job.name(small)).collect();
         order.extend(in_large.iter().map(|job| job.name(large)));
+        order.extend(BESIDE.map(|(talk, _)| pages_name(talk, small)));
         order.extend([Job::Stopped.name(small), rush_name(large), idle_name(idle)]);
         order.extend(huge.map(idle_name));
         order.extend(COUNTED.map(|(talk, _)| instructions_name(talk, small)));
+        order.extend(BESIDE.map(|(talk, _)| instructions_beside_name(talk, small)));
         self.report.arrange(&order);
         eprintln!("{:4} s  done", self.begun.elapsed().as_secs());
         self.report
@@ -283,31 +306,53 @@ impl Bench {
 
     /// Counts instructions in rooms of `clients`. They hardly vary, so once is enough.
     fn instructions(&mut self, clients: usize) {
-        if !self.wants(Kind::Instructions) || self.only.is_empty() && !self.scale.instructions {
+        let by_itself = self.wants(Kind::Instructions) && (!self.only.is_empty() || self.scale.instructions);
+        // It takes as long as all the others, so those who want to know ask for it.
+        let beside = self.only.contains(&Kind::Pages);
+        if !by_itself && !beside {
             return;
         }
         if !instructions::available() {
             self.report.note("Instructions were not counted: valgrind is not there, or cannot.".into());
             return;
         }
-        for (talk, lines) in COUNTED {
+        for (talk, lines) in COUNTED.into_iter().filter(|_| by_itself) {
             let name = instructions_name(talk, clients);
             if self.is_over() {
                 self.report.note(format!("There was no time left for {name}; --only instructions takes it."));
                 continue;
             }
-            self.progress(None, &name);
-            for server in 0..self.servers.len() {
-                if !self.is_judged(server) {
-                    continue;
-                }
-                match instructions_each(&self.servers[server], clients, talk, lines) {
-                    Err(Fault::Unable(why)) => self.report.note(format!("Instructions were not counted: {why}")),
-                    found => self.done(&name, server, 0, found),
-                }
-            }
-            eprintln!();
+            self.count(
+                &name,
+                |bench, server| bench.is_judged(server),
+                |peer| instructions_each(peer, clients, talk, lines),
+            );
         }
+        for (talk, lines) in BESIDE.into_iter().filter(|_| beside) {
+            let name = instructions_beside_name(talk, clients);
+            let ours = |bench: &Self, server: usize| bench.servers[server].is_ours();
+            self.count(&name, ours, |peer| beside::instructions(peer, clients, talk, lines));
+        }
+    }
+
+    /// Counts instructions of the servers that `takes_part` says.
+    fn count(
+        &mut self,
+        name: &str,
+        takes_part: impl Fn(&Self, usize) -> bool,
+        each: impl Fn(&Peer) -> Result<Figures>,
+    ) {
+        self.progress(None, name);
+        for server in 0..self.servers.len() {
+            if !takes_part(self, server) {
+                continue;
+            }
+            match each(&self.servers[server]) {
+                Err(Fault::Unable(why)) => self.report.note(format!("Instructions were not counted: {why}")),
+                found => self.done(name, server, 0, found),
+            }
+        }
+        eprintln!();
     }
 
     /// Runs `job` in `room`, which is opened if need be, and closed after a fault, for who knows what is in it then.
@@ -334,6 +379,37 @@ impl Bench {
             *room = None;
         }
         self.done(&name, server, round, found);
+    }
+
+    /// Runs rooms of `half` clients and as many pages beside rooms of clients alone.
+    fn pages(&mut self, half: usize) {
+        if !self.wants(Kind::Pages) {
+            return;
+        }
+        let ours: Vec<usize> = (0..self.servers.len()).filter(|server| self.servers[*server].is_ours()).collect();
+        let mut rooms: Vec<(usize, Rooms)> = Vec::new();
+        for server in ours {
+            match Rooms::open(&self.servers[server], half) {
+                Ok(both) => rooms.push((server, both)),
+                Err(fault) => self.done(&pages_name(Talk::OneAtATime, half), server, 0, Err(fault)),
+            }
+        }
+        for round in 0..self.scale.rounds {
+            for (talk, _) in BESIDE {
+                if round > 0 && self.is_over() {
+                    continue;
+                }
+                let name = pages_name(talk, half);
+                self.progress(Some(round), &name);
+                rooms.retain_mut(|(server, both)| {
+                    let found = both.throughput(talk, self.scale.span);
+                    let goes_on = found.is_ok();
+                    self.done(&name, *server, round, found);
+                    goes_on
+                });
+                eprintln!();
+            }
+        }
     }
 
     fn rushes(&mut self, clients: usize) {

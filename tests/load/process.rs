@@ -40,19 +40,30 @@ impl Process {
         let child = command.stdin(Stdio::null()).stdout(output).stderr(errors).spawn();
         let child = child.map_err(|error| Fault::unable(format!("starting {name}"), error))?;
         let mut process = Self { child, log, address: SocketAddrV4::new([127, 0, 0, 1].into(), 0) };
+        process.address = process.said(listening_on).map_err(|why| Fault::unable(format!("starting {name}"), why))?;
+        Ok(process)
+    }
+
+    /// Where its page is: the first `http://127.0.0.1:PORT/` behind `Or open: `.
+    pub(crate) fn page(&mut self) -> Result<SocketAddrV4> {
+        let open = |line: &str| line.strip_prefix("Or open: http://")?.strip_suffix("/\n")?.parse().ok();
+        self.said(open).map_err(|why| Fault::unable("finding the page", why))
+    }
+
+    /// Waits until it has said a line in which `find` finds where it listens.
+    fn said(&mut self, find: fn(&str) -> Option<SocketAddrV4>) -> std::result::Result<SocketAddrV4, String> {
         let begun = Instant::now();
         while begun.elapsed() < START {
-            let said = fs::read_to_string(&process.log).unwrap_or_default();
-            if let Some(address) = said.split_inclusive('\n').find_map(listening_on) {
-                process.address = address;
-                return Ok(process);
+            let said = fs::read_to_string(&self.log).unwrap_or_default();
+            if let Some(address) = said.split_inclusive('\n').find_map(find) {
+                return Ok(address);
             }
-            if let Ok(Some(status)) = process.child.try_wait() {
-                return Err(Fault::unable(format!("starting {name}"), format!("{status}; it said {said:?}")));
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return Err(format!("{status}; it said {said:?}"));
             }
             thread::sleep(Duration::from_millis(2));
         }
-        Err(Fault::unable(format!("starting {name}"), "it does not say where it listens"))
+        Err("it does not say where it listens".into())
     }
 
     /// Asks it to end, and waits until it has.

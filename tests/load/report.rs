@@ -15,6 +15,16 @@ pub(crate) enum Figure {
     Syscalls,
     /// The server's own instructions, without the kernel's, per line heard.
     Instructions,
+    /// What a line heard by a page costs the server, of what one heard by a client of `nc` costs.
+    PageRatio,
+    /// The server's processor time per line heard by a page, in microseconds.
+    PageCpu,
+    /// The same by a client of `nc`.
+    NcCpu,
+    /// The server's own instructions per line heard by a page.
+    PageInstructions,
+    /// The same by a client of `nc`.
+    NcInstructions,
     /// Seconds until everybody was told of everybody.
     Rush,
     /// The server's processor time for that, in seconds.
@@ -50,6 +60,11 @@ impl Figure {
             Self::Cpu => "server's CPU per delivery, µs",
             Self::Syscalls => "system calls per delivery",
             Self::Instructions => "per delivery",
+            Self::PageRatio => "a delivery to a page, of one to nc",
+            Self::PageCpu => "server's CPU per delivery to a page, µs",
+            Self::NcCpu => "to nc, µs",
+            Self::PageInstructions => "per delivery to a page",
+            Self::NcInstructions => "to nc",
             Self::Rush => "seconds",
             Self::RushCpu => "server's CPU, seconds",
             Self::Empty => "resident before anyone came, MiB",
@@ -85,7 +100,8 @@ impl Figure {
         match self {
             Self::Deliveries | Self::PerClient => thousands(value),
             Self::RateLeft | Self::CostThen => format!("{value:.0}"),
-            Self::Instructions if value >= 99.95 => thousands(value),
+            Self::PageRatio => times(value),
+            Self::Instructions | Self::PageInstructions | Self::NcInstructions if value >= 99.95 => thousands(value),
             Self::Syscalls => format!("{value:.3}"),
             _ => format!("{value:.*}", if value < 9.995 { 2 } else { 1 }),
         }

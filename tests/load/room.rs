@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crate::arrivals::Arrivals;
 use crate::fault::{Fault, Result};
 use crate::generator::Generator;
+use crate::page;
 use crate::peers::Peer;
 use crate::process::Process;
 use crate::tally::Tally;
@@ -75,6 +76,19 @@ impl Room {
         self.check()
     }
 
+    /// Lets pages come, one after the other.
+    pub(crate) fn add_pages(&mut self, pages: usize) -> Result<()> {
+        let address = self.server.page()?;
+        for _ in 0..pages {
+            let number = self.crowd.len();
+            let due = self.arrivals.notices + self.arrivals.notices_due(number, 1);
+            self.crowd.add(page::join(address, &format!("u{number:05}"))?, Some(page::read))?;
+            self.arrivals.expect_one();
+            self.settle(1, due, "u")?;
+        }
+        self.check()
+    }
+
     /// Asks the server to end, and waits until it has. Its clients are still there, so that it need not tell of any who
     /// leave.
     pub(crate) fn end(self) -> Result<()> {
@@ -136,12 +150,18 @@ impl Room {
 
     /// Lets `newcomers` come at once, named `prefix` and their number, and waits until all are told of all.
     fn admit(&mut self, newcomers: usize, window: Option<usize>, prefix: &str) -> Result<()> {
-        let (present, total) = (self.crowd.len(), self.crowd.len() + newcomers);
-        let due = self.arrivals.notices + self.arrivals.notices_due(present, newcomers);
+        let due = self.arrivals.notices + self.arrivals.notices_due(self.crowd.len(), newcomers);
         for _ in 0..newcomers {
             self.crowd.connect(self.server.address, window)?;
             self.arrivals.expect_one();
         }
+        self.settle(newcomers, due, prefix)
+    }
+
+    /// Waits until the `newcomers`, who are named `prefix` and their number, and all others are told of all: until there
+    /// were so many notices as are `due`.
+    fn settle(&mut self, newcomers: usize, due: usize, prefix: &str) -> Result<()> {
+        let total = self.crowd.len();
         let (begun, mut progress) = (Instant::now(), Instant::now());
         while self.arrivals.welcomed < total || self.arrivals.notices < due {
             let mut heard = false;

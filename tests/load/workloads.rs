@@ -34,7 +34,7 @@ pub(crate) struct Span {
 /// What is said and by whom, as an answer to a line having been heard by all.
 #[derive(Clone, Copy)]
 pub(crate) enum Talk {
-    /// One line at a time, each from the next client.
+    /// One line at a time, each from the next client that says anything.
     OneAtATime,
     /// Many at once, each followed by another of the same talker, of whom there are so many.
     Busy(usize),
@@ -77,6 +77,11 @@ impl Throughput {
 pub(crate) fn throughput(room: &mut Room, clients: usize, talk: Talk, span: Span) -> Result<Figures> {
     let found = closed_loop(room, clients, Manner::typed(talk, span))?;
     Ok(vec![(Figure::Deliveries, found.rate()), (Figure::Cpu, found.cost())])
+}
+
+/// The cost of a delivery alone.
+pub(crate) fn cost(room: &mut Room, clients: usize, talk: Talk, span: Span) -> Result<f64> {
+    Ok(closed_loop(room, clients, Manner::typed(talk, span))?.cost())
 }
 
 /// All deliveries of a closed loop from its first line to its last; for whoever counts something else meanwhile.
@@ -127,7 +132,7 @@ fn closed_loop(room: &mut Room, clients: usize, manner: Manner) -> Result<Throug
         Until::Said(lines) => (Span::default(), u64::MAX, lines),
     };
     let talkers = match talk {
-        Talk::OneAtATime => clients,
+        Talk::OneAtATime => room.crowd.talkers().min(clients),
         Talk::Busy(talkers) => talkers,
     };
     let mut tally = room.tally(talkers, clients, length);

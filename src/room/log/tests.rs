@@ -190,7 +190,7 @@ fn entries_come_one_by_one_with_their_time() {
     let entries = |n| {
         let mut walk = cursor.walk();
         std::iter::from_fn(|| walk.entry(listener(n), u64::MAX))
-            .map(|(entry, text)| (entry.at, text))
+            .map(|(entry, text, _)| (entry.at, text))
             .collect::<Vec<_>>()
     };
     assert_eq!(entries(9), [(SystemTime::UNIX_EPOCH, b"one\ntwo\n".as_slice()), (later, b"three\n")]);

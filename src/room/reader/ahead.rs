@@ -82,8 +82,8 @@ impl<'a> Ahead<'a> {
         if let Some(walk) = &mut self.walk {
             let end = direct.map_or(u64::MAX, |direct| direct.position);
             let before = *walk;
-            if let Some((entry, text)) = walk.entry(reader.listener, end) {
-                return Some(Piece::of(entry, text, before));
+            if let Some((entry, text, lines)) = walk.entry(reader.listener, end) {
+                return Some(Piece::of(entry, text, lines, before));
             }
             // What stands before the direct message may not be published yet.
             if walk.position() < end {

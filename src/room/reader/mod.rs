@@ -70,24 +70,32 @@ pub struct Piece<'a> {
     pub last: bool,
     /// The lines.
     pub text: &'a [u8],
+    /// How many they are.
+    lines: u64,
     /// Where it stands in the log.
     walk: Option<Walk<'a>>,
 }
 
 impl<'a> Piece<'a> {
-    fn of(entry: &Entry, text: &'a [u8], walk: Walk<'a>) -> Piece<'a> {
+    fn of(entry: &Entry, text: &'a [u8], lines: u64, walk: Walk<'a>) -> Piece<'a> {
         let actor = if let Kind::Done(name) | Kind::Shared(name) = entry.kind { name } else { 0 };
-        Piece { at: entry.at, actor, last: false, text, walk: Some(walk) }
+        Piece { at: entry.at, actor, last: false, text, lines, walk: Some(walk) }
     }
 
     /// How many lines it has.
     pub fn lines(&self) -> u64 {
-        self.text.iter().filter(|byte| **byte == b'\n').count() as u64
+        self.lines
     }
 
     /// What is for one reader alone.
     pub fn own(at: SystemTime, text: &'a [u8], last: bool) -> Piece<'a> {
-        Piece { at, actor: 0, last, text, walk: None }
+        let lines = text.iter().filter(|byte| **byte == b'\n').count() as u64;
+        Piece { at, actor: 0, last, text, lines, walk: None }
+    }
+
+    /// The position in the log of its first byte. None where it is for this reader alone.
+    pub fn position(&self) -> Option<u64> {
+        self.walk.map(|walk| walk.position())
     }
 
     /// Where it stands in the log, from where it can be read again. None where it is for this reader alone.
@@ -101,9 +109,9 @@ impl<'a> Piece<'a> {
 pub struct Bookmark(Cursor);
 
 impl Bookmark {
-    /// Returns how far it is behind where a reader is, in bytes.
-    pub fn is_behind(&self, reader: &Reader) -> u64 {
-        reader.shared.passed().bytes.saturating_sub(self.0.position())
+    /// Returns how far it is behind a position in the log, in bytes.
+    pub fn is_behind(&self, position: u64) -> u64 {
+        position.saturating_sub(self.0.position())
     }
 }
 
@@ -121,6 +129,11 @@ impl Reader {
     /// The reader's number.
     pub fn id(&self) -> Id {
         self.listener.id
+    }
+
+    /// The position in the log up to which it has read, in bytes.
+    pub fn passed(&self) -> u64 {
+        self.shared.passed_bytes.load(Relaxed)
     }
 
     /// Returns how many bytes the destination has ever taken.
@@ -240,7 +253,7 @@ impl Reader {
     pub fn entries(&mut self, bytes: usize, mut each: impl FnMut(SystemTime, &[u8])) -> Written {
         self.receive();
         let (mut length, mut ahead) = (0, Ahead::new(self));
-        while let Some((entry, text)) = ahead.walk.as_mut().and_then(|walk| walk.entry(self.listener, u64::MAX)) {
+        while let Some((entry, text, _)) = ahead.walk.as_mut().and_then(|walk| walk.entry(self.listener, u64::MAX)) {
             each(entry.at, text);
             length += text.len();
             if length >= bytes {
@@ -255,15 +268,14 @@ impl Reader {
         self.finished()
     }
 
-    /// Calls `each` with all that there is to read, a piece at a time, up to about so many bytes. Whoever reads by this does not
-    /// read by [`Reader::write`]. Returns [`Written::Part`] when there may be more to read at once.
-    pub fn pieces(&mut self, bytes: usize, mut each: impl FnMut(Piece<'_>)) -> Written {
+    /// Calls `each` with all that there is to read, a piece at a time, for as long as it returns true. Whoever reads by this
+    /// does not read by [`Reader::write`]. Returns [`Written::Part`] when there may be more to read at once.
+    pub fn pieces(&mut self, mut each: impl FnMut(Piece<'_>) -> bool) -> Written {
         self.receive();
         let (mut length, mut ahead) = (0, Ahead::new(self));
         while let Some(piece) = ahead.piece(self) {
             length += piece.text.len();
-            each(piece);
-            if length >= bytes {
+            if !each(piece) {
                 let reached = ahead.reached();
                 self.go_on(reached, length);
                 return Written::Part;
@@ -280,9 +292,9 @@ impl Reader {
         let mut walk = bookmark.0.walk();
         while lines > 0 {
             let before = walk;
-            let Some((entry, text)) = walk.entry(self.listener, u64::MAX) else { return };
-            let piece = Piece::of(entry, text, before);
-            lines = lines.saturating_sub(piece.lines());
+            let Some((entry, text, its)) = walk.entry(self.listener, u64::MAX) else { return };
+            let piece = Piece::of(entry, text, its, before);
+            lines = lines.saturating_sub(its);
             if !each(piece) {
                 return;
             }
