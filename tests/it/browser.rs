@@ -19,6 +19,13 @@ pub(crate) struct Answer {
     pub(crate) body: String,
 }
 
+impl Answer {
+    /// A field of its head, whose name is in lower case; its value is, too.
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")).map(str::trim)
+    }
+}
+
 impl Server {
     /// Starts a server that browsers reach, too.
     #[track_caller]
