@@ -306,6 +306,14 @@ function on(target, names, listener) {
   for (const name of names.split(' ')) target.addEventListener(name, listener);
 }
 
+/** Waits, but no longer than until it is aborted. */
+function sleep(ms, signal) {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms);
+    on(signal, 'abort', resolve);
+  });
+}
+
 function randomKey() {
   return crypto.getRandomValues(new Uint32Array(4)).join('-');
 }
@@ -650,16 +658,17 @@ async function deliver() {
   delivering = false;
 }
 
-/** Returns whether the next can go. */
+/** Returns whether to go on: with the next, or with this one again. */
 async function deliverOne(item) {
   const { token } = seat;
   delivery = new AbortController();
   const request = { method: 'POST', body: item.body, headers: { 'Idempotency-Key': item.key }, signal: delivery.signal };
-  const { status, text } = await ask(`/sessions/${token}/lines`, request);
+  const { status, text, wait } = await ask(`/sessions/${token}/lines`, request);
   if (status === 204) return accepted(item);
   if (token !== seat.token) return false; // the answer is about a session that we do not have any more
+  if (isBusy(status)) return sleep(wait, delivery.signal).then(() => true);
   if (status === 404) sessionGone(token);
-  else if (status >= 400 && status < 500) return refused(item, text);
+  else if (status) return refused(item, text);
   else if (stream?.open) lost();
   return false;
 }
@@ -755,14 +764,20 @@ function completeName(event) {
 
 // --- Requests
 
-/** Asks the server something. Never fails: with no answer, the status is 0. */
+/** Asks the server something. Never fails: with no answer, the status is 0. `wait`: how many ms before asking again. */
 async function ask(address, options) {
   try {
     const answer = await fetch(address, { cache: 'no-store', ...options });
-    return { status: answer.status, text: await answer.text() };
+    const wait = Math.min(answer.headers.get('Retry-After') || 5, 60) * 1000;
+    return { status: answer.status, text: await answer.text(), wait };
   } catch {
     return { status: 0, text: '' };
   }
+}
+
+/** Returns whether an answer is only about now: the same request may be taken later. */
+function isBusy(status) {
+  return status === 408 || status === 429 || status >= 500;
 }
 
 function authorization(password) {
@@ -848,16 +863,16 @@ function opened(mine) {
   else askWho();
 }
 
+/** Without a stream nothing is sent: what was on its way is tried again later, by the same key. */
 function closeStream() {
   clearTimeout(retryTimer);
+  delivery?.abort();
   stream?.abort.abort();
   stream = null;
 }
 
-/** The connection is lost: what was on its way is tried again later, by the same key. */
 function lost() {
   closeStream();
-  delivery?.abort();
   noticeLoss();
   retryTimer = setTimeout(connect, pause(failures++));
 }
@@ -891,7 +906,6 @@ function watch() {
   if (!stream || Date.now() - stream.heard < limit) return;
   if (!stream.open) return lost();
   noticeLoss();
-  delivery?.abort();
   openStream();
 }
 
@@ -977,7 +991,7 @@ async function rejoin() {
   // The name may be held by a connection of our own that is dead: the server finds out within seconds.
   const perhapsOurs = status === 409 && text.includes('If that is you') && failures < 4;
   if (status === 201) enter(text.trim(), seat.name, seat.password);
-  else if (status === 0 || status >= 500 || perhapsOurs) lost(); // it stops, or is full: later, perhaps
+  else if (status === 0 || isBusy(status) || perhapsOurs) lost(); // it stops, or is full: later, perhaps
   else ended(wordsOf(text));
 }
 
