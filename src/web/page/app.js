@@ -1127,7 +1127,7 @@ function openInvite() {
   ui.invite.showModal();
   ui.address.value = `${location.origin}/`;
   ui.copied.textContent = '';
-  ui.code.src = '/invite.svg';
+  ui.code.src = location.protocol === 'https:' ? '/invite.svg?https' : '/invite.svg'; // only we know of a TLS proxy
   if (isLocal(location.hostname)) {
     ui.reach.textContent = 'Only this device can open this address. Others need the one that the server shows when it starts.';
     ui.hint.hidden = true;
