@@ -71,6 +71,11 @@ test('A kind that is not known yet is shown as a note, and no event breaks the p
   }
 });
 
+test('The welcome is told as news, without how to send a line at nc', () => {
+  const welcome = line('welcome', { text: 'Welcome, Ann! You can now chat. Type messages and press Enter.', from: 'Ann' });
+  assert.deepEqual([welcome.kind, welcome.words, Boolean(welcome.counts)], ['news', 'Welcome, Ann! You can now chat.', false]);
+});
+
 test('A new name is read from the answer that gives it', () => {
   assert.equal(app.renamedTo('-- You are now known as Bea B. Lee.'), 'Bea B. Lee');
   assert.equal(app.renamedTo('Ann: -- You are now known as Bea.'), null);

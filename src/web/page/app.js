@@ -46,7 +46,9 @@ const SPOKEN = ['said', 'action', 'private', 'server', 'file'];
 export function lineOf(kind, data, me) {
   const text = String(data.text ?? '');
   const line = { kind, name: data.from ?? '', words: data.words ?? text, at: data.at ?? new Date().toISOString() };
-  if (kind === 'note' || kind === 'welcome') return noteOf({ ...line, kind: 'note', name: '', words: text }, me);
+  if (kind === 'note') return noteOf({ ...line, name: '', words: text }, me);
+  // How to send a line is said to those at `nc`, and a phone may have no Enter.
+  if (kind === 'welcome') return { ...line, kind: 'news', words: text.replace(' Type messages and press Enter.', '') };
   if (kind === 'server') line.name = text.slice(0, -line.words.length - 2); // `[SERVER]`, or `[SERVER@pi2]`
   if (kind === 'file') line.words = text.slice(line.name.length + 1);
   if (kind === 'bye') line.words = withoutDashes(text);
@@ -1130,7 +1132,7 @@ function openInvite() {
   ui.code.src = location.protocol === 'https:' ? '/invite.svg?https' : '/invite.svg'; // only we know of a TLS proxy
   if (isLocal(location.hostname)) {
     ui.reach.textContent = 'Only this device can open this address. Others need the one that the server shows when it starts.';
-    ui.hint.hidden = true;
+    ui.code.hidden = true;
   }
 }
 
@@ -1204,6 +1206,7 @@ function listen() {
   on(ui.message, 'keydown', typed);
   on(ui.message, 'blur pointerdown', () => (cycle = null));
   on(ui.message, 'input', edited);
+  on(ui.unsent, 'animationend', () => log.stay()); // what is not sent yet has grown by saying so
   const buttons = { sendAgain, discard, again: joinAgain, leave, peopleButton: openPeople, inviteButton: openInvite, copy: copyAddress };
   for (const [id, press] of Object.entries(buttons)) on(ui[id], 'click', press);
   for (const panel of [ui.people, ui.invite]) {
