@@ -800,9 +800,9 @@ async function askToJoin(name, password) {
   return answer;
 }
 
-/** Returns the server's words as this page shows them. */
+/** Returns the server's words as this page shows them: where `nc` asks with a colon, the page has a field. */
 function wordsOf(text) {
-  return withoutDashes(text.trim().replace(/ ?Choose a different name:/, ''));
+  return withoutDashes(text.trim().replace(/ (Choose a different name|Try again):/, '').replace(/:$/, '.'));
 }
 
 // --- Who is here
