@@ -84,20 +84,12 @@ export function goesOn(before, line) {
 
 // --- Names
 
-const WORD_AT_END = /[\p{L}\p{N}_]$/u;
-const WORD_AT_START = /^[\p{L}\p{N}_]/u;
+const IN_WORD = '[\\p{L}\\p{N}_]';
 
 /** Returns whether `text` has `name` as a whole word. Upper and lower case count as the same. */
 export function mentions(text, name) {
-  const [within, wanted] = [text.toLowerCase(), name.toLowerCase()];
-  if (!wanted) return false;
-  for (let at = within.indexOf(wanted); at >= 0; at = within.indexOf(wanted, at + 1)) {
-    const end = at + wanted.length;
-    // Two code units are enough: no letter has more.
-    const inWord = WORD_AT_END.test(within.slice(Math.max(0, at - 2), at)) || WORD_AT_START.test(within.slice(end, end + 2));
-    if (!inWord) return true;
-  }
-  return false;
+  const wanted = name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+  return name !== '' && new RegExp(`(?:^|(?!${IN_WORD}).)${wanted}(?!${IN_WORD})`, 'isu').test(text);
 }
 
 /** Returns the hue of a name, one of twelve, in degrees. Always the same for a name. */
@@ -208,8 +200,9 @@ const LONGEST_NAME = 24;
  */
 export function completions(before, names) {
   if (/^\/\S*$/.test(before)) return found(0, COMMANDS.filter((command) => command.startsWith(before)));
+  const wordAtEnd = new RegExp(`${IN_WORD}$`, 'u');
   for (let start = Math.max(0, before.length - LONGEST_NAME); start < before.length; start++) {
-    if (WORD_AT_END.test(before.slice(Math.max(0, start - 2), start))) continue;
+    if (wordAtEnd.test(before.slice(0, start))) continue;
     const typed = before.slice(start).toLowerCase();
     const result = found(start, names.filter((name) => name.toLowerCase().startsWith(typed)));
     if (result) return result;
@@ -223,10 +216,9 @@ function found(start, words) {
 
 // --- Time
 
-/** Returns the day of a time, here, in a form that only serves to compare; empty when it is no time. */
+/** Returns the day of a time, here, in a form that only serves to compare. */
 export function dayOf(at) {
-  const date = new Date(at);
-  return isNaN(date) ? '' : date.toDateString();
+  return new Date(at).toDateString();
 }
 
 /**
@@ -253,7 +245,7 @@ export function problemOf(body) {
   const bytes = (text) => new TextEncoder().encode(text).length;
   if (bytes(body) > LONGEST_BODY) return 'Too much at once: 64 KiB at most.';
   const longest = Math.max(...body.split('\n').map(bytes));
-  return longest > LONGEST_LINE ? `Line too long: it has ${longest} bytes, and ${LONGEST_LINE} at most can be sent.` : '';
+  return longest > LONGEST_LINE ? `Line too long: ${longest} bytes, and ${LONGEST_LINE} at most can be sent.` : '';
 }
 
 /** Returns what the room sees of a text that we have sent. What a command does, the server's answer shows. */
@@ -378,8 +370,7 @@ const clock = new Intl.DateTimeFormat(undefined, { hour: 'numeric', minute: '2-d
 const calendar = new Intl.DateTimeFormat(undefined, { weekday: 'long', day: 'numeric', month: 'long', year: 'numeric' });
 
 function timeElement(at) {
-  const date = new Date(at);
-  return Object.assign(make('time', '', clock.format(date)), { dateTime: at, title: calendar.format(date) });
+  return Object.assign(make('time', '', clock.format(new Date(at))), { dateTime: at });
 }
 
 function nameElement(name, coloured = true) {
@@ -426,7 +417,6 @@ class Log {
   #atEnd = true;
   #height = 0;
   #unread = 0;
-  #whileHidden = 0;
   #marked = false; // the divider stands where reading stopped this time
   #divider = null;
   #missed = false; // what comes was said while we were not loaded
@@ -443,7 +433,6 @@ class Log {
 
   add(line) {
     this.#waiting.push(line);
-    if (line.counts && document.hidden) this.#whileHidden++;
     if (this.#waiting.length > 1) return; // the batch is on its way already
     if (document.hidden) setTimeout(() => this.flush(), 250); // hidden pages have no frames
     else requestAnimationFrame(() => this.flush());
@@ -511,8 +500,8 @@ class Log {
     this.#quietTimer = setTimeout(() => this.#caughtUp(), 400);
   }
 
+  /** The page is looked at, or not any more. */
   seen() {
-    this.#whileHidden = 0;
     this.flush();
     this.#read();
     this.#showUnread();
@@ -569,27 +558,22 @@ class Log {
   #showUnread() {
     ui.new.hidden = this.#atEnd || !this.#unread;
     ui.new.textContent = `${this.#unread} new`;
-    document.title = this.#whileHidden ? `(${this.#whileHidden}) dynasti` : 'dynasti';
+    document.title = document.hidden && this.#unread ? `(${this.#unread}) dynasti` : 'dynasti';
   }
 
+  /** Takes the oldest lines away. The day above those that stay is the first element of all. */
   #trim() {
-    if (this.lines.length <= MOST_LINES) return;
+    const extra = this.lines.length - MOST_LINES;
+    if (extra <= 0) return;
+    this.lines.splice(0, extra);
     const height = ui.log.scrollHeight;
-    while (this.lines.length > MOST_LINES) {
-      this.lines.shift();
-      this.#removeFirst();
-    }
+    const first = ui.log.querySelectorAll('.line')[extra];
+    let day;
+    for (let oldest; (oldest = ui.log.firstElementChild) !== first; oldest.remove()) if (oldest.matches('.day')) day = oldest;
+    ui.log.prepend(day);
+    first.classList.remove('more');
     // Safari does not keep in view what is read when something above it goes away.
     if (!this.#atEnd && !CSS.supports('overflow-anchor', 'auto')) ui.log.scrollTop -= height - ui.log.scrollHeight;
-  }
-
-  /** Takes the oldest line away. The day above those that stay is the first element of all. */
-  #removeFirst() {
-    ui.log.querySelector('.line').remove();
-    for (let second; (second = ui.log.children[1]).matches('.day, .divider'); ) {
-      (second.matches('.day') ? ui.log.firstElementChild : second).remove();
-    }
-    ui.log.children[1].classList.remove('more');
   }
 }
 
@@ -818,7 +802,7 @@ function showPeople() {
   ui.peopleButton.textContent = people.count ? `People (${people.count})` : 'People';
   ui.ownName.textContent = seat.name;
   if (!ui.people.open) return;
-  const names = people.latestFirst.sort((a, b) => a.localeCompare(b));
+  const names = people.latestFirst.sort(new Intl.Collator().compare);
   ui.names.replaceChildren(...names.map((name) => make('li', '', nameElement(name), name === seat.name ? ' (you)' : '')));
 }
 
@@ -1149,9 +1133,10 @@ function copyAddress() {
 /** Tells style.css how much of the page is visible: on iOS the keyboard covers it and only this knows. */
 function fit() {
   const { height, offsetTop, scale } = visualViewport;
-  const zoomed = scale > 1.01; // by two fingers: then the page is to stay as it is
-  document.documentElement.style.setProperty('--height', zoomed ? '100dvh' : `${height}px`);
-  document.documentElement.style.setProperty('--top', zoomed ? '0' : `${offsetTop}px`);
+  if (scale > 1.01) return; // by two fingers: then the page is to stay as it is
+  const { style } = document.documentElement;
+  style.setProperty('--height', `${height}px`);
+  style.setProperty('--top', `${offsetTop}px`);
 }
 
 function visibilityChanged() {
@@ -1227,6 +1212,7 @@ if (globalThis.document) {
   hiddenSince = document.hidden ? Date.now() : 0;
   listen();
   log.start();
+  fit();
   setInterval(watch, 5_000);
   resume();
 }
