@@ -31,6 +31,15 @@ for (const [place, settings] of [['phone', PHONE], ['desk', DESK], ['phone in da
   }));
 }
 
+test('Who has opened an address that only their own device can open is told so, and shown no code of it', play(async (stage) => {
+  stage.origin = `http://127.0.0.1:${stage.wire.port}/`;
+  const ann = await stage.visitor(DESK);
+  await ann.joins('Ann');
+  await ann.opensPanel(ann.invite);
+  await ann.panel.getByText('Only this device can open this address.').waitFor();
+  assert.equal(await ann.panel.getByRole('img').count(), 0);
+}));
+
 test('Behind a proxy that speaks TLS the code leads to the proxy, and by TLS', play(async (stage) => {
   // No such proxy runs: the browser's requests by https are handed on as a proxy would, with the Host that they name.
   stage.origin = `https://${HOST}/`;
