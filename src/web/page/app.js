@@ -96,7 +96,7 @@ export function mentions(text, name) {
 export function hueOf(name) {
   let hash = 0x811c9dc5; // FNV-1a
   for (const char of name.toLowerCase()) hash = Math.imul(hash ^ char.codePointAt(0), 0x01000193);
-  return ((hash >>> 16) % 12) * 30; // its upper half is mixed better
+  return ((hash >>> 10) % 12) * 30; // the lowest bits are mixed the least
 }
 
 /** Those who are here, as far as we have heard. Who spoke last is the last. */
