@@ -41,4 +41,31 @@ mod tests {
             assert!(rows[0].trim().is_empty() && rows[1].contains('█'), "{code}");
         }
     }
+
+    #[test]
+    fn what_is_drawn_is_the_code_of_the_address() {
+        let address = "http://192.168.1.10:4080/";
+        let drawn = code(address);
+        // Each character is two modules, one above the other; a dark one is drawn in the text's colour, which is black.
+        let modules: Vec<Vec<bool>> = drawn
+            .lines()
+            .flat_map(|row| {
+                let row = row.strip_prefix("\x1b[30;107m").and_then(|row| row.strip_suffix("\x1b[0m"));
+                let row = row.expect("black on white, and nothing after it");
+                let upper = row.chars().map(|both| matches!(both, '█' | '▀')).collect();
+                let lower = row.chars().map(|both| matches!(both, '█' | '▄')).collect();
+                [upper, lower]
+            })
+            .collect();
+        let code = QrCode::encode_text(address, QrCodeEcc::Low).expect("it is short");
+        let whole = usize::try_from(code.size() + 2 * MARGIN).expect("it is small");
+        // An odd number of rows leaves half of the last line empty.
+        assert_eq!(modules.len(), whole.next_multiple_of(2));
+        for (y, row) in (-MARGIN..).zip(&modules) {
+            assert_eq!(row.len(), whole);
+            for (x, dark) in (-MARGIN..).zip(row) {
+                assert_eq!(*dark, code.get_module(x, y), "{x} {y}");
+            }
+        }
+    }
 }

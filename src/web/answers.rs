@@ -116,7 +116,7 @@ async fn outcome(wire: &mut Wire, head: &Head, body: &mut Body, context: &Contex
             File::Style => &page::STYLE,
         }),
         Route::Invite => match host {
-            Some(host) => page::invite(host),
+            Some(host) => page::invite(host, &head.query),
             None => return Err(wrong(Wrong::Malformed)),
         },
         Route::Metrics => asked.metrics().await,

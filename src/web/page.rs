@@ -29,9 +29,11 @@ pub(super) fn file(file: &File) -> Answer {
     answer.with("Content-Security-Policy", POLICY).with("X-Frame-Options", "DENY").with("Cache-Control", "no-cache")
 }
 
-/// Answers with the QR code of the address that was asked for.
-pub(super) fn invite(host: &str) -> Answer {
-    let address = format!("http://{host}/");
+/// Answers with the QR code of the address that was asked for. Behind a proxy that speaks TLS only the page knows that it
+/// is, so the query may say `https`. It says no more: the host is the one that has been checked.
+pub(super) fn invite(host: &str, query: &str) -> Answer {
+    let scheme = if query == "https" { "https" } else { "http" };
+    let address = format!("{scheme}://{host}/");
     let Ok(code) = QrCode::encode_text(&address, QrCodeEcc::Medium) else {
         return Answer::text((404, "Not Found"), "There is no QR code of an address that long.\n");
     };
@@ -53,4 +55,27 @@ fn svg(code: &QrCode) -> String {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {whole} {whole}\" shape-rendering=\"crispEdges\">\
          <path fill=\"#fff\" d=\"M0 0h{whole}v{whole}H0z\"/><path d=\"{path}\"/></svg>\n"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_chooses_the_scheme_of_the_invitation_and_nothing_else() {
+        let drawn = |address: &str| QrCode::encode_text(address, QrCodeEcc::Medium).map(|code| svg(&code)).ok();
+        for (query, address) in [
+            ("", "http://pi:4080/"),
+            ("https", "https://pi:4080/"),
+            ("http", "http://pi:4080/"),
+            ("HTTPS", "http://pi:4080/"),
+            ("https=1", "http://pi:4080/"),
+            ("https://evil.com", "http://pi:4080/"),
+            ("https&host=evil.com", "http://pi:4080/"),
+            ("javascript", "http://pi:4080/"),
+        ] {
+            let body = invite("pi:4080", query).body;
+            assert_eq!(body.as_deref(), drawn(address).as_deref().map(str::as_bytes), "{query}");
+        }
+    }
 }

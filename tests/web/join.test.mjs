@@ -46,7 +46,7 @@ test('An empty name, and one of blanks, is asked for again', play(async (stage) 
   visitor.expects(/status of 409/);
   for (const name of ['', '   ']) {
     await visitor.asksFor(name);
-    await visitor.isTold('Please enter a non-empty name');
+    await visitor.isTold('Please enter a non-empty name.');
   }
   await visitor.joins('Ann');
   assert.deepEqual(await stage.server.who(), ['Ann']);
@@ -105,9 +105,11 @@ test('The page asks for a password only where there is one, says when it is wron
     assert.equal(await ann.password.count(), 0, 'no password is asked for before the room wants one');
     await ann.asksFor('Ann');
     await ann.password.waitFor();
+    await ann.isTold('This room has a password.');
     await ann.password.fill('sesame');
     await ann.presses(ann.join);
     await ann.isTold('Wrong password.');
+    assert.ok(!(await ann.text()).includes('Try again'), 'the form itself asks again');
     await ann.password.fill('öpen sesame');
     await ann.presses(ann.join);
     await ann.mayWrite();

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { play, until } from './harness.mjs';
+import { DESK, play, until } from './harness.mjs';
 
 /** Bob at nc, Ann at a page, and so many lines between them that they do not fit it. */
 async function longRoom(stage, comes) {
@@ -111,6 +111,23 @@ test('A divider marks where reading stopped, and the title counts what came whil
   assert.equal(await ann.log.locator('.divider').count(), 1, 'one divider at a time');
   assert.deepEqual(await before.locator('.words').allInnerTexts(), ['unseen 3']);
 }));
+
+test('What is replayed to a newcomer counts for nothing, even while the page is hidden', play(async (stage) => {
+  const bob = await stage.nc('Bob');
+  for (const n of [1, 2, 3]) bob.says(`earlier ${n}`);
+  stage.server.operator('now they are in');
+  await bob.hears('[SERVER]: now they are in');
+  const ann = await stage.visitor(DESK);
+  const title = await ann.page.title();
+  await ann.yourName.fill('Ann');
+  await ann.hides();
+  await ann.joins('Ann');
+  await ann.until('it is replayed', async () => (await ann.lines()).some((line) => line.includes('now they are in')));
+  assert.equal(await ann.page.title(), title);
+  assert.equal(await ann.log.locator('.divider').count(), 0);
+  bob.says('this counts');
+  await ann.until('one line counts', async () => /\b1\b/.test(await ann.page.title()));
+}, ['--replay', '9']));
 
 test('Lines carry their local time, and a day is named where it begins', play(async (stage) => {
   const bob = await stage.nc('Bob');

@@ -192,7 +192,22 @@ test('A page that comes to the front on a wire that has gone silent finds a new 
   await bob.hears('Ann: back');
 }));
 
-test('A page that is hidden as phones do it (pagehide, then frozen) and shown again has missed nothing', play(async (stage) => {
+test('A page that is put away closes its stream, and when it is shown again it has missed nothing', play(async (stage) => {
+  const { bob, ann } = await room(stage);
+  // As browsers do that keep the page to go back to. Headless ones do not, so the page is told what they would tell it.
+  const tells = (kind) => ann.page.evaluate((type) => dispatchEvent(new PageTransitionEvent(type, { persisted: true })), kind);
+  const closed = ann.page.waitForEvent('requestfailed', (request) => request.url().includes('/events'));
+  await tells('pagehide');
+  await closed;
+  for (const line of ['one', 'two']) bob.says(line);
+  await tells('pageshow');
+  await ann.readsEach(['said Bob: one', 'said Bob: two']);
+  await ann.says('here again');
+  await bob.hears('Ann: here again');
+  assert.deepEqual(await stage.server.who(), ['Bob', 'Ann']);
+}));
+
+test('A page that is hidden and frozen, and shown again, has missed nothing', play(async (stage) => {
   const { bob, ann } = await room(stage);
   ann.expects(/net::ERR_/);
   const devtools = await ann.page.context().newCDPSession(ann.page);

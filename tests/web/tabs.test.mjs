@@ -55,3 +55,22 @@ test('Two tabs of one browser are two members, and a reload of one leaves the ot
   await bea.until('Bea reads it', async () => (await bea.lines()).at(-1) === 'said Ann: two');
   assert.deepEqual(await stage.server.who(), ['Ann', 'Bea']);
 }));
+
+test('A tab that is a copy of another leaves the session to it, and asks for a name of its own', play(async (stage) => {
+  const device = await stage.device(PHONE);
+  const ann = await stage.visitor(PHONE, { device });
+  await ann.joins('Ann');
+  const kept = await ann.page.evaluate(() => ({ ...sessionStorage }));
+  const copy = await stage.visitor(PHONE, {
+    device,
+    before: (page) => page.addInitScript((entries) => Object.assign(sessionStorage, entries), kept),
+  });
+  await copy.isTold('Ann is here in another tab.');
+  assert.equal(await copy.yourName.inputValue(), 'Ann 2');
+  await copy.presses(copy.join);
+  await copy.mayWrite();
+  await ann.reads('news Ann 2 has joined the chat.');
+  await ann.says('I am the first');
+  await copy.until('the copy reads it', async () => (await copy.lines()).at(-1) === 'said Ann: I am the first');
+  assert.deepEqual(await stage.server.who(), ['Ann', 'Ann 2']);
+}));

@@ -173,3 +173,27 @@ test('A block of more lines than the pace allows at once arrives whole and in or
   await ann.writes('the end');
   await bob.hears('Ann: the end');
 }));
+
+test('A line that the server has no room for at the moment is kept and sent again, and nobody is told of a lost connection', play(async (stage) => {
+  const bob = await stage.nc('Bob');
+  const ann = await stage.phone('Ann');
+  await bob.hears('Ann has joined the chat.');
+  ann.expects(/status of (503|429|408)/);
+  const refusals = [503, 429, 408];
+  const keys = [];
+  await ann.page.route('**/lines', async (route) => {
+    keys.push(route.request().headers()['idempotency-key']);
+    const status = refusals.shift();
+    if (!status) return route.continue();
+    assert.equal(await ann.status(), '', 'the connection is well');
+    return route.fulfill({ status, headers: { 'Retry-After': '1' }, body: 'Too much is said at once.\n' });
+  });
+  await ann.writes('one');
+  await ann.writes('two');
+  await ann.until('both wait', async () => (await ann.lines()).slice(-2).join() === 'own unsent said one,own unsent said two');
+  await bob.hearsEach(['Ann: one', 'Ann: two']);
+  await ann.readsEach(['own said one', 'own said two']);
+  assert.equal(new Set(keys.slice(0, 4)).size, 1, 'the first is tried again before the second');
+  assert.equal(await ann.status(), '');
+  assert.equal(await ann.message.inputValue(), '', 'nothing is given back');
+}));

@@ -1,10 +1,7 @@
 // The page of a dynasti room: joins by a name, shows what is said, sends what is typed.
 //
 // Two halves. The first is pure: text and numbers in, text and numbers out; node imports and tests it. The second has the
-// DOM, the network and the clock, and starts only where there is a document. In order:
-//
-//   1. Pure: events, lines, names, addresses, completing, time, writing, pauses, tabs.
-//   2. The page: what is kept, the log, writing, who is here, the connection, the session, the other tabs, panels, the start.
+// DOM, the network and the clock, and starts only where there is a document.
 //
 // The page must work on plain HTTP at an IP address, so it does without everything that browsers keep for HTTPS: the
 // clipboard, notifications, Web Locks, crypto.randomUUID. Whatever anybody typed reaches the DOM as text only.
@@ -12,43 +9,31 @@
 // ---------------------------------------------------------------------------------------------------------------------
 // 1. Pure
 
-export const MOST_LINES = 1000;
-export const COLOURS = 12;
+const MOST_LINES = 1000;
 
 // --- Events
 
 /**
  * Reads a text/event-stream that comes in pieces. We do not use EventSource: it hides the status of the answer, and so
- * cannot tell a session that is gone (404) from a server that is.
+ * cannot tell a session that is gone (404) from a server that is. Only as much is read as our server writes.
  */
 export class EventReader {
   #rest = '';
-  #event = { id: '', kind: 'message', data: '' };
 
   /** Takes a piece of the stream and returns the events that it completes. */
   read(piece) {
-    const rows = (this.#rest + piece).split('\n');
-    this.#rest = rows.pop();
-    return rows.map((row) => this.#readRow(row.replace(/\r$/, ''))).filter(Boolean);
+    const events = (this.#rest + piece).split('\n\n');
+    this.#rest = events.pop();
+    return events.map(eventOf).filter(Boolean);
   }
+}
 
-  #readRow(row) {
-    if (row === '') return this.#complete();
-    const [, field, value] = /^([^:]*):? ?(.*)$/s.exec(row);
-    if (field === 'id') this.#event.id = value;
-    if (field === 'event') this.#event.kind = value;
-    if (field === 'data') this.#event.data += value;
-    return null;
-  }
-
-  #complete() {
-    const { id, kind, data } = this.#event;
-    this.#event = { id: '', kind: 'message', data: '' };
-    try {
-      return data && { id, kind, data: JSON.parse(data) };
-    } catch {
-      return null; // no event of our server's
-    }
+function eventOf(text) {
+  const fields = Object.fromEntries(text.split('\n').map((row) => row.split(/: (.*)/s)));
+  try {
+    return { id: fields.id ?? '', kind: fields.event, data: JSON.parse(fields.data) };
+  } catch {
+    return null; // no event of our server's
   }
 }
 
@@ -57,32 +42,32 @@ export class EventReader {
 /** What people say: it counts as new, and it can mention us. */
 const SPOKEN = ['said', 'action', 'private', 'server', 'file'];
 
-/** Returns the line that an event shows. `me` is our own name, `now` the time of an event that has none. */
-export function lineOf(kind, data, me, now = new Date().toISOString()) {
+/** Returns the line that an event shows. `me` is our own name. */
+export function lineOf(kind, data, me) {
   const text = String(data.text ?? '');
-  const line = { kind, name: data.from ?? '', words: data.words ?? text, at: dayOf(data.at) ? data.at : now };
-  if (kind === 'note' || kind === 'welcome') return noteOf({ ...line, kind: 'note', name: '', words: text }, me);
+  const line = { kind, name: data.from ?? '', words: data.words ?? text, at: data.at ?? new Date().toISOString() };
+  if (kind === 'note') return noteOf({ ...line, name: '', words: text }, me);
+  // How to send a line is said to those at `nc`, and a phone may have no Enter.
+  if (kind === 'welcome') return { ...line, kind: 'news', words: text.replace(' Type messages and press Enter.', '') };
   if (kind === 'server') line.name = text.slice(0, -line.words.length - 2); // `[SERVER]`, or `[SERVER@pi2]`
-  if (kind === 'file') line.words = afterStart(text, `${line.name} `) ?? text;
-  if (kind === 'bye') line.words = afterStart(text, '-- ') ?? text;
-  if (!SPOKEN.includes(kind)) return { ...line, kind: kind === 'news' || kind === 'bye' ? kind : 'note' };
+  if (kind === 'file') line.words = text.slice(line.name.length + 1);
+  if (kind === 'bye') line.words = withoutDashes(text);
+  if (!SPOKEN.includes(kind)) return { ...line, kind: ['news', 'bye'].includes(kind) ? kind : 'note' };
   return { ...line, counts: true, mention: mentions(line.words, me) };
 }
 
 /** Reads an answer to us alone. What we have done or whispered comes back as one: that is a line of our own. */
 function noteOf(line, me) {
-  const words = afterStart(line.words, '-- ') ?? line.words;
-  const done = afterStart(words, `* ${me} `);
-  if (done !== null) return { ...line, kind: 'action', own: true, name: me, words: done };
-  const whispered = afterStart(words, 'To ');
-  const [to, ...said] = (whispered ?? '').split(' (private): ');
-  if (said.length) return { ...line, kind: 'private', own: true, name: me, to, words: said.join(' (private): ') };
+  const words = withoutDashes(line.words);
+  const [, to, whispered] = /^To (.*?) \(private\): (.*)/s.exec(words) ?? [];
+  if (to) return { ...line, kind: 'private', own: true, name: me, to, words: whispered };
+  if (words.startsWith(`* ${me} `)) return { ...line, kind: 'action', own: true, name: me, words: words.slice(me.length + 3) };
   return { ...line, words };
 }
 
-/** Returns what follows `start` in `text`, or null when it does not start so. */
-function afterStart(text, start) {
-  return text.startsWith(start) ? text.slice(start.length) : null;
+/** The server's answers begin with dashes, several lines of them each with its own. */
+function withoutDashes(text) {
+  return text.replace(/^-- /gm, '');
 }
 
 /** Returns the new name when an answer tells us that we have one, else null. */
@@ -99,53 +84,46 @@ export function goesOn(before, line) {
 
 // --- Names
 
-const WORD_AT_END = /[\p{L}\p{N}_]$/u;
-const WORD_AT_START = /^[\p{L}\p{N}_]/u;
+const IN_WORD = '[\\p{L}\\p{N}_]';
 
 /** Returns whether `text` has `name` as a whole word. Upper and lower case count as the same. */
 export function mentions(text, name) {
-  const [within, wanted] = [text.toLowerCase(), name.toLowerCase()];
-  if (!wanted) return false;
-  for (let at = within.indexOf(wanted); at >= 0; at = within.indexOf(wanted, at + 1)) {
-    const end = at + wanted.length;
-    // Two code units are enough: no letter has more.
-    const inWord = WORD_AT_END.test(within.slice(Math.max(0, at - 2), at)) || WORD_AT_START.test(within.slice(end, end + 2));
-    if (!inWord) return true;
-  }
-  return false;
+  const wanted = name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+  return name !== '' && new RegExp(`(?:^|(?!${IN_WORD}).)${wanted}(?!${IN_WORD})`, 'isu').test(text);
 }
 
-/** Returns the colour of a name, a number below COLOURS (style.css has the colours). Always the same for a name. */
-export function colourOf(name) {
+/** Returns the hue of a name, one of twelve, in degrees. Always the same for a name. */
+export function hueOf(name) {
   let hash = 0x811c9dc5; // FNV-1a
-  for (const char of name.toLowerCase()) hash = Math.imul(hash ^ char.codePointAt(0), 0x01000193) >>> 0;
-  return ((hash ^ (hash >>> 15)) >>> 0) % COLOURS;
+  for (const char of name.toLowerCase()) hash = Math.imul(hash ^ char.codePointAt(0), 0x01000193);
+  return ((hash >>> 10) % 12) * 30; // the lowest bits are mixed the least
 }
 
 /** Those who are here, as far as we have heard. Who spoke last is the last. */
 export class People {
   #names = new Set();
-  #newsSinceAsked = null; // while the server is asked who is here
+  #news = null; // what was heard since the server was asked who is here: its answer may know less
 
   get count() {
     return this.#names.size;
   }
 
-  /** Who spoke last comes first, as that is who is answered. */
+  /** Who spoke last is who is answered. */
   get latestFirst() {
     return [...this.#names].reverse();
   }
 
-  /** The server is asked who is here: news may come before its answer, which says less. */
   ask() {
-    this.#newsSinceAsked ??= [];
+    this.#news ??= [];
   }
 
+  /** The server has answered; those whom we have heard keep their order. */
   replace(names) {
-    const heard = [...this.#names].filter((name) => names.includes(name));
-    this.#names = new Set([...names.filter((name) => !heard.includes(name)), ...heard]);
-    const news = this.#newsSinceAsked ?? [];
-    this.#newsSinceAsked = null;
+    const silent = new Set(names);
+    const heard = [...this.#names].filter((name) => silent.delete(name));
+    this.#names = new Set([...silent, ...heard]);
+    const news = this.#news ?? [];
+    this.#news = null;
     for (const [text, name] of news) this.news(text, name);
   }
 
@@ -156,7 +134,7 @@ export class People {
 
   /** Takes in what a line of news tells about `name`. No name holds the words of these sentences. */
   news(text, name) {
-    this.#newsSinceAsked?.push([text, name]);
+    this.#news?.push([text, name]);
     const renamed = text.split(' is now known as ')[1];
     if (renamed || text.includes(' has left the chat')) this.#names.delete(name);
     if (renamed) this.hear(renamed.slice(0, -1));
@@ -208,7 +186,7 @@ function hrefOf(address) {
 
 /** Returns whether an address is of no use to anybody else: it means the device that it is opened on. */
 export function isLocal(host) {
-  return /^(localhost|.*\.localhost|127(\.\d+){3}|\[::1\])$/.test(host);
+  return /(^|\.)localhost$|^127\.[\d.]+$|^\[::1\]$/.test(host);
 }
 
 // --- Completing
@@ -217,13 +195,14 @@ const COMMANDS = ['/who', '/msg', '/reply', '/me', '/nick', '/history', '/ignore
 const LONGEST_NAME = 24;
 
 /**
- * Returns what `before`, the text before the cursor, can be completed to, or null: where the word starts, and the words
- * that can stand there. Names have spaces, so the longest end of the text that begins a name is the one that counts.
+ * Returns what `before`, the text before the cursor, can be completed to, or null: where the word starts, the words that
+ * can stand there, and which of them does. Names have spaces: the longest end of the text that begins a name counts.
  */
 export function completions(before, names) {
   if (/^\/\S*$/.test(before)) return found(0, COMMANDS.filter((command) => command.startsWith(before)));
+  const wordAtEnd = new RegExp(`${IN_WORD}$`, 'u');
   for (let start = Math.max(0, before.length - LONGEST_NAME); start < before.length; start++) {
-    if (WORD_AT_END.test(before.slice(Math.max(0, start - 2), start))) continue;
+    if (wordAtEnd.test(before.slice(0, start))) continue;
     const typed = before.slice(start).toLowerCase();
     const result = found(start, names.filter((name) => name.toLowerCase().startsWith(typed)));
     if (result) return result;
@@ -232,15 +211,14 @@ export function completions(before, names) {
 }
 
 function found(start, words) {
-  return words.length ? { start, words: words.map((word) => `${word} `) } : null;
+  return words.length ? { start, words: words.map((word) => `${word} `), at: 0 } : null;
 }
 
 // --- Time
 
-/** Returns the day of a time, here, in a form that only serves to compare; empty when it is no time. */
+/** Returns the day of a time, here, in a form that only serves to compare. */
 export function dayOf(at) {
-  const date = new Date(at);
-  return isNaN(date) ? '' : `${date.getFullYear()}-${date.getMonth() + 1}-${date.getDate()}`;
+  return new Date(at).toDateString();
 }
 
 /**
@@ -254,8 +232,7 @@ export function skewOf(at, now) {
 
 /** Returns how long to wait before the next try to connect, in ms: 1, 2, 4, 8, 15, 15 ... s, or up to a fifth less. */
 export function pause(failures, random = Math.random()) {
-  const seconds = [1, 2, 4, 8, 15][Math.min(failures, 4)];
-  return seconds * 1000 * (1 - 0.2 * random);
+  return Math.min(2 ** failures, 15) * 1000 * (1 - 0.2 * random);
 }
 
 // --- Writing
@@ -268,49 +245,13 @@ export function problemOf(body) {
   const bytes = (text) => new TextEncoder().encode(text).length;
   if (bytes(body) > LONGEST_BODY) return 'Too much at once: 64 KiB at most.';
   const longest = Math.max(...body.split('\n').map(bytes));
-  return longest > LONGEST_LINE ? `Line too long: it has ${longest} bytes, and ${LONGEST_LINE} at most can be sent.` : '';
+  return longest > LONGEST_LINE ? `Line too long: ${longest} bytes, and ${LONGEST_LINE} at most can be sent.` : '';
 }
 
 /** Returns what the room sees of a text that we have sent. What a command does, the server's answer shows. */
 export function saidOf(body) {
   const lines = body.split('\n').filter((line) => line.trim() && (!line.startsWith('/') || line.startsWith('//')));
   return lines.map((line) => line.replace(/^\/\//, '/')).join('\n');
-}
-
-/**
- * What was typed and is not accepted yet, in order. Each text keeps one key over all tries and reloads, by which the
- * server knows it again: however often it is sent, it is said once. What is held waits until we say so.
- */
-export class Unsent {
-  constructor(items = []) {
-    this.items = items;
-  }
-
-  get held() {
-    return this.items.filter((item) => item.held);
-  }
-
-  add(body, key, at) {
-    this.items.push({ body, key, at });
-    return this.items.at(-1);
-  }
-
-  /** Returns what is to be sent next. */
-  next() {
-    return this.items.find((item) => !item.held);
-  }
-
-  remove(key) {
-    this.items = this.items.filter((item) => item.key !== key);
-  }
-
-  hold() {
-    for (const item of this.items) item.held = true;
-  }
-
-  release() {
-    for (const item of this.items) item.held = false;
-  }
 }
 
 // --- Tabs
@@ -334,7 +275,7 @@ export function tabsToClose(others) {
 const STREAM_SILENT = 35_000; // the server pings every 15 s
 const STREAM_STALE = 17_000; // a ping is late: reason enough to doubt when we wake up
 const ANSWER_LATE = 20_000; // how long a stream may take to begin; Firefox tells of it only with the first byte
-const LOSS_SHOWN = 1_200; // a loss that is mended sooner is not worth a word
+const LOSS_SHOWN = 2_000; // a loss that is mended sooner is not worth a word
 const LOOK_IN = 45_000; // a session without a stream lives 120 s, and hidden tabs have slow timers
 const LOOKED_IN = 1_500;
 const LOST = 'Connection lost. Trying again ...';
@@ -344,9 +285,8 @@ const STOPPED = 'Server is shutting down. Bye!';
 const ui = globalThis.document ? Object.fromEntries([...document.querySelectorAll('[id]')].map((el) => [el.id, el])) : {};
 
 /** Our place in the room. `here`: we are in it, or want to be in it again by ourselves. */
-const seat = { here: false, name: '', token: '', password: '', skew: 0 };
+let seat = { here: false, name: '', token: '', password: '', skew: 0 };
 const people = new People();
-let unsent = new Unsent();
 let lastEvent = ''; // the id of the last event that is in the log
 
 function make(tag, className, ...children) {
@@ -356,8 +296,20 @@ function make(tag, className, ...children) {
   return element;
 }
 
+function on(target, names, listener) {
+  for (const name of names.split(' ')) target.addEventListener(name, listener);
+}
+
+/** Waits, but no longer than until it is aborted. */
+function sleep(ms, signal) {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms);
+    on(signal, 'abort', resolve);
+  });
+}
+
 function randomKey() {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return crypto.getRandomValues(new Uint32Array(4)).join('-');
 }
 
 function now() {
@@ -383,7 +335,12 @@ function kept(store, key) {
 }
 
 function keepSeat() {
-  keep('sessionStorage', 'seat', { ...seat, unsent: unsent.items });
+  keep('sessionStorage', 'seat', { ...seat, unsent });
+}
+
+function keepAll() {
+  keepSeat();
+  keepLines();
 }
 
 let keepTimer = 0;
@@ -413,32 +370,25 @@ const clock = new Intl.DateTimeFormat(undefined, { hour: 'numeric', minute: '2-d
 const calendar = new Intl.DateTimeFormat(undefined, { weekday: 'long', day: 'numeric', month: 'long', year: 'numeric' });
 
 function timeElement(at) {
-  const date = new Date(at);
-  const time = make('time', '');
-  time.dateTime = at;
-  time.title = calendar.format(date);
-  time.textContent = clock.format(date);
-  return time;
+  return Object.assign(make('time', '', clock.format(new Date(at))), { dateTime: at });
 }
 
-function nameElement(name, colour = colourOf(name)) {
+function nameElement(name, coloured = true) {
   const element = make('bdi', 'name', name); // bdi: a name from right to left does not turn what stands around it
-  element.dataset.colour = colour;
+  if (coloured) element.style.setProperty('--hue', hueOf(name));
   return element;
 }
 
 function pieceElement({ text, href }) {
   if (!href) return text;
-  const link = make('a', '', text);
-  Object.assign(link, { href, rel: 'noopener noreferrer', target: '_blank' });
-  return link;
+  return Object.assign(make('a', '', text), { href, rel: 'noopener noreferrer', target: '_blank' });
 }
 
 function wordsElement(line) {
   const words = make('span', 'words');
   if (line.kind === 'action') words.append(nameElement(line.name), ' ');
   if (line.kind === 'news' && line.name && line.words.startsWith(line.name)) {
-    words.append(nameElement(line.name, ''), line.words.slice(line.name.length));
+    words.append(nameElement(line.name, false), line.words.slice(line.name.length));
   } else {
     words.append(...pieces(line.words).map(pieceElement));
   }
@@ -446,17 +396,15 @@ function wordsElement(line) {
 }
 
 function headElement(line) {
-  const head = make('div', 'head', nameElement(line.name, line.kind === 'server' ? '' : undefined));
+  const head = make('div', 'head', nameElement(line.name, line.kind !== 'server'));
   if (line.to) head.append(make('span', 'label', ' to ', make('bdi', '', line.to)));
   if (line.kind === 'private') head.append(make('span', 'label', ' (private)'));
   return head;
 }
 
 function lineElement(line, more) {
-  const element = make('div', 'line');
+  const element = make('div', ['line', line.own && 'own', line.mention && 'mention', more && 'more'].filter(Boolean).join(' '));
   element.dataset.kind = line.kind;
-  for (const name of ['own', 'mention']) element.classList.toggle(name, Boolean(line[name]));
-  element.classList.toggle('more', more);
   if (line.name && !['action', 'news'].includes(line.kind)) element.append(headElement(line));
   element.append(make('div', 'body', wordsElement(line), ' ', timeElement(line.at)));
   return element;
@@ -469,7 +417,6 @@ class Log {
   #atEnd = true;
   #height = 0;
   #unread = 0;
-  #whileHidden = 0;
   #marked = false; // the divider stands where reading stopped this time
   #divider = null;
   #missed = false; // what comes was said while we were not loaded
@@ -478,15 +425,14 @@ class Log {
   #quietTimer = 0;
 
   start() {
-    ui.log.addEventListener('scroll', () => this.#scrolled(), { passive: true });
+    on(ui.log, 'scroll', () => this.#scrolled());
     // The keyboard, a longer text, a turned phone: who is at the end stays there.
     new ResizeObserver(() => this.stay()).observe(ui.log);
-    ui.new.addEventListener('click', () => this.toUnread());
+    on(ui.new, 'click', () => this.toUnread());
   }
 
   add(line) {
     this.#waiting.push(line);
-    if (line.counts && document.hidden) this.#whileHidden++;
     if (this.#waiting.length > 1) return; // the batch is on its way already
     if (document.hidden) setTimeout(() => this.flush(), 250); // hidden pages have no frames
     else requestAnimationFrame(() => this.flush());
@@ -554,8 +500,8 @@ class Log {
     this.#quietTimer = setTimeout(() => this.#caughtUp(), 400);
   }
 
+  /** The page is looked at, or not any more. */
   seen() {
-    this.#whileHidden = 0;
     this.flush();
     this.#read();
     this.#showUnread();
@@ -612,27 +558,22 @@ class Log {
   #showUnread() {
     ui.new.hidden = this.#atEnd || !this.#unread;
     ui.new.textContent = `${this.#unread} new`;
-    document.title = this.#whileHidden ? `(${this.#whileHidden}) dynasti` : 'dynasti';
+    document.title = document.hidden && this.#unread ? `(${this.#unread}) dynasti` : 'dynasti';
   }
 
+  /** Takes the oldest lines away. The day above those that stay is the first element of all. */
   #trim() {
-    if (this.lines.length <= MOST_LINES) return;
+    const extra = this.lines.length - MOST_LINES;
+    if (extra <= 0) return;
+    this.lines.splice(0, extra);
     const height = ui.log.scrollHeight;
-    while (this.lines.length > MOST_LINES) {
-      this.lines.shift();
-      this.#removeFirst();
-    }
+    const first = ui.log.querySelectorAll('.line')[extra];
+    let day;
+    for (let oldest; (oldest = ui.log.firstElementChild) !== first; oldest.remove()) if (oldest.matches('.day')) day = oldest;
+    ui.log.prepend(day);
+    first.classList.remove('more');
     // Safari does not keep in view what is read when something above it goes away.
     if (!this.#atEnd && !CSS.supports('overflow-anchor', 'auto')) ui.log.scrollTop -= height - ui.log.scrollHeight;
-  }
-
-  /** Takes the oldest line away. The day above those that stay is the first element of all. */
-  #removeFirst() {
-    ui.log.querySelector('.line').remove();
-    for (let second; (second = ui.log.children[1]).matches('.day, .divider'); ) {
-      (second.matches('.day') ? ui.log.firstElementChild : second).remove();
-    }
-    ui.log.children[1].classList.remove('more');
   }
 }
 
@@ -640,10 +581,20 @@ const log = new Log();
 
 // --- Writing
 
-const unsentElements = new Map(); // by key
+/**
+ * What was typed and is not accepted yet, in order: { body, key, at, held }. Each text keeps one key over all tries and
+ * reloads, by which the server knows it again: however often it is sent, it is said once. What is held waits until the
+ * reader says so.
+ */
+let unsent = [];
+const unsentElements = new Map(); // by item
 let delivering = false;
 let delivery = null; // aborts the request under way
-let cycle = null; // what Tab completes to: start, words, and which of them stands there
+let cycle = null; // what Tab completes to
+
+function ownLine(words, at) {
+  return { kind: 'said', own: true, name: seat.name, words, at };
+}
 
 /** Shows what is not accepted yet. A command only when that takes time: its answer will stand for it. */
 function showUnsent(item) {
@@ -652,19 +603,18 @@ function showUnsent(item) {
 }
 
 function putUnsent(item) {
-  if (unsentElements.has(item.key) || !unsent.items.includes(item)) return;
-  const line = { kind: 'said', own: true, name: seat.name, words: item.body, at: item.at };
-  const element = lineElement(line, false);
+  if (!unsent.includes(item)) return;
+  const element = lineElement(ownLine(item.body, item.at));
   element.classList.add('unsent');
-  unsentElements.set(item.key, element);
+  unsentElements.set(item, element);
   ui.unsent.append(element);
   log.toEnd();
 }
 
 function removeUnsent(item) {
-  unsent.remove(item.key);
-  unsentElements.get(item.key)?.remove();
-  unsentElements.delete(item.key);
+  unsent = unsent.filter((other) => other !== item);
+  unsentElements.get(item)?.remove();
+  unsentElements.delete(item);
   keepSeat();
 }
 
@@ -674,7 +624,8 @@ function send() {
   if (!body) return;
   ui.problem.textContent = seat.here ? problemOf(body) : 'You are not in the room. Join again first.';
   if (ui.problem.textContent) return;
-  const item = unsent.add(body, randomKey(), now());
+  const item = { body, key: randomKey(), at: now() };
+  unsent.push(item);
   keepSeat();
   setMessage('');
   showUnsent(item);
@@ -687,22 +638,23 @@ async function deliver() {
   if (delivering) return;
   delivering = true;
   while (stream && (stream.open || !lossTimer)) {
-    const item = unsent.next();
+    const item = unsent.find((one) => !one.held);
     if (!item || !(await deliverOne(item))) break;
   }
   delivering = false;
 }
 
-/** Returns whether the next can go. */
+/** Returns whether to go on: with the next, or with this one again. */
 async function deliverOne(item) {
   const { token } = seat;
   delivery = new AbortController();
-  const headers = { 'Idempotency-Key': item.key, 'Content-Type': 'text/plain; charset=utf-8' };
-  const { status, text } = await ask(`/sessions/${token}/lines`, { method: 'POST', body: item.body, headers, signal: delivery.signal });
+  const request = { method: 'POST', body: item.body, headers: { 'Idempotency-Key': item.key }, signal: delivery.signal };
+  const { status, text, wait } = await ask(`/sessions/${token}/lines`, request);
   if (status === 204) return accepted(item);
   if (token !== seat.token) return false; // the answer is about a session that we do not have any more
+  if (isBusy(status)) return sleep(wait, delivery.signal).then(() => true);
   if (status === 404) sessionGone(token);
-  else if (status >= 400 && status < 500) return refused(item, text);
+  else if (status) return refused(item, text);
   else if (stream?.open) lost();
   return false;
 }
@@ -710,7 +662,7 @@ async function deliverOne(item) {
 function accepted(item) {
   removeUnsent(item);
   const words = saidOf(item.body);
-  if (words) log.add({ kind: 'said', own: true, name: seat.name, words, at: now() });
+  if (words) log.add(ownLine(words, now()));
   keepLines();
   return true;
 }
@@ -725,20 +677,23 @@ function refused(item, reason) {
 
 /** Asks what to do with what was typed for a room that is not there any more: said late, it may be out of place. */
 function showOffer() {
-  const count = unsent.held.length;
+  const count = unsent.filter((item) => item.held).length;
   ui.offer.hidden = !count || !seat.here;
-  ui.chat.classList.toggle('offers', !ui.offer.hidden);
   ui.offered.textContent = count === 1 ? '1 message was not sent.' : `${count} messages were not sent.`;
 }
 
+function hold(held) {
+  for (const item of unsent) item.held = held;
+}
+
 function sendAgain() {
-  unsent.release();
+  hold(false);
   afterOffer();
   deliver();
 }
 
 function discard() {
-  for (const item of unsent.held) removeUnsent(item);
+  for (const item of unsent) if (item.held) removeUnsent(item);
   afterOffer();
 }
 
@@ -787,26 +742,28 @@ function completeName(event) {
   const { value, selectionStart, selectionEnd } = ui.message;
   const names = people.latestFirst.filter((name) => name !== seat.name);
   if (cycle) cycle.at++;
-  else if (selectionStart === selectionEnd) cycle = startCycle(completions(value.slice(0, selectionStart), names));
+  else if (selectionStart === selectionEnd) cycle = completions(value.slice(0, selectionStart), names);
   if (!cycle?.words[cycle.at]) return void (cycle = null);
   event.preventDefault();
   ui.message.setRangeText(cycle.words[cycle.at], cycle.start, selectionEnd, 'end');
 }
 
-function startCycle(found) {
-  return found && { ...found, at: 0 };
-}
-
 // --- Requests
 
-/** Asks the server something. Never fails: with no answer, the status is 0. */
+/** Asks the server something. Never fails: with no answer, the status is 0. `wait`: how many ms before asking again. */
 async function ask(address, options) {
   try {
     const answer = await fetch(address, { cache: 'no-store', ...options });
-    return { status: answer.status, text: await answer.text() };
+    const wait = Math.min(answer.headers.get('Retry-After') || 5, 60) * 1000;
+    return { status: answer.status, text: await answer.text(), wait };
   } catch {
     return { status: 0, text: '' };
   }
+}
+
+/** Returns whether an answer is only about now: the same request may be taken later. */
+function isBusy(status) {
+  return status === 408 || status === 429 || status >= 500;
 }
 
 function authorization(password) {
@@ -822,15 +779,14 @@ let joining = false;
 async function askToJoin(name, password) {
   if (joining) return { status: BUSY };
   joining = true;
-  const headers = { 'Content-Type': 'text/plain; charset=utf-8', ...authorization(password) };
-  const answer = await ask('/sessions', { method: 'POST', body: name, headers });
+  const answer = await ask('/sessions', { method: 'POST', body: name, headers: authorization(password) });
   joining = false;
   return answer;
 }
 
-/** Returns the server's words as this page shows them. */
+/** Returns the server's words as this page shows them: where `nc` asks with a colon, the page has a field. */
 function wordsOf(text) {
-  return text.trim().replace(/ ?Choose a different name:/, '').replace(/^-- /gm, '');
+  return withoutDashes(text.trim().replace(/ (Choose a different name|Try again):/, '').replace(/:$/, '.'));
 }
 
 // --- Who is here
@@ -838,7 +794,6 @@ function wordsOf(text) {
 async function askWho() {
   people.ask();
   const { status, text } = await ask('/who', { headers: authorization(seat.password) });
-  ui.peopleProblem.textContent = status === 200 ? '' : 'The server does not answer.';
   people.replace(status === 200 ? JSON.parse(text).names : people.latestFirst);
   showPeople();
 }
@@ -847,7 +802,7 @@ function showPeople() {
   ui.peopleButton.textContent = people.count ? `People (${people.count})` : 'People';
   ui.ownName.textContent = seat.name;
   if (!ui.people.open) return;
-  const names = people.latestFirst.sort((a, b) => a.localeCompare(b));
+  const names = people.latestFirst.sort(new Intl.Collator().compare);
   ui.names.replaceChildren(...names.map((name) => make('li', '', nameElement(name), name === seat.name ? ' (you)' : '')));
 }
 
@@ -869,27 +824,22 @@ function openStream() {
 
 async function follow(mine, token) {
   // Without it the server would go on after what it has sent, which may have been lost: the very first event, too.
-  const after = `?after=${encodeURIComponent(lastEvent || 0)}`;
-  const answer = await fetch(`/sessions/${token}/events${after}`, { cache: 'no-store', signal: mine.abort.signal });
+  const address = `/sessions/${token}/events?after=${lastEvent || 0}`;
+  const answer = await fetch(address, { cache: 'no-store', signal: mine.abort.signal });
   if (stream !== mine) return;
   if (answer.status === 404) return sessionGone(token);
   if (!answer.ok) throw new Error(`status ${answer.status}`);
   opened(mine);
-  await readEvents(mine, answer.body.getReader());
-}
-
-async function readEvents(mine, body) {
-  const [events, decoder] = [new EventReader(), new TextDecoder()];
-  for (;;) {
-    const { done, value } = await body.read();
-    if (done) return;
+  const [body, decoder, events] = [answer.body.getReader(), new TextDecoder(), new EventReader()];
+  for (let piece; !(piece = await body.read()).done; ) {
     mine.heard = Date.now();
-    for (const event of events.read(decoder.decode(value, { stream: true }))) if (stream === mine) heard(event);
+    for (const event of events.read(decoder.decode(piece.value, { stream: true }))) if (stream === mine) heard(event);
   }
 }
 
 function opened(mine) {
-  Object.assign(mine, { open: true, heard: Date.now() });
+  mine.open = true;
+  mine.heard = Date.now();
   failures = 0;
   noticeNoLoss();
   log.quiet();
@@ -899,16 +849,16 @@ function opened(mine) {
   else askWho();
 }
 
+/** Without a stream nothing is sent: what was on its way is tried again later, by the same key. */
 function closeStream() {
   clearTimeout(retryTimer);
+  delivery?.abort();
   stream?.abort.abort();
   stream = null;
 }
 
-/** The connection is lost: what was on its way is tried again later, by the same key. */
 function lost() {
   closeStream();
-  delivery?.abort();
   noticeLoss();
   retryTimer = setTimeout(connect, pause(failures++));
 }
@@ -926,7 +876,6 @@ function noticeNoLoss() {
 function showState(words, canJoinAgain = false) {
   ui.status.textContent = words;
   ui.again.hidden = !canJoinAgain;
-  ui.chat.classList.toggle('lost', Boolean(words));
   log.stay();
 }
 
@@ -943,7 +892,6 @@ function watch() {
   if (!stream || Date.now() - stream.heard < limit) return;
   if (!stream.open) return lost();
   noticeLoss();
-  delivery?.abort();
   openStream();
 }
 
@@ -1003,11 +951,10 @@ function called(name) {
 /** Takes a seat that the server has given us. */
 function enter(token, name, password) {
   Object.assign(seat, { here: true, token, name, password });
-  unsent.hold(); // it was typed for the room that was
+  hold(true); // it was typed for the room that was
   lastEvent = '';
   if (log.lines.length) log.divide('You have joined again. What was said in between is not here.');
-  keepSeat();
-  keepLines();
+  keepAll();
   showChat();
   showOffer();
   openStream();
@@ -1030,7 +977,7 @@ async function rejoin() {
   // The name may be held by a connection of our own that is dead: the server finds out within seconds.
   const perhapsOurs = status === 409 && text.includes('If that is you') && failures < 4;
   if (status === 201) enter(text.trim(), seat.name, seat.password);
-  else if (status === 0 || status >= 500 || perhapsOurs) lost(); // it stops, or is full: later, perhaps
+  else if (status === 0 || isBusy(status) || perhapsOurs) lost(); // it stops, or is full: later, perhaps
   else ended(wordsOf(text));
 }
 
@@ -1046,8 +993,7 @@ function ended(words) {
   closeStream();
   noticeNoLoss();
   Object.assign(seat, { here: false, token: '' });
-  keepSeat();
-  keepLines();
+  keepAll();
   showOffer();
   showState(words, true);
   tellTabs();
@@ -1078,21 +1024,19 @@ async function join(event) {
 
 function leave() {
   ask(`/sessions/${seat.token}`, { method: 'DELETE', keepalive: true });
-  const { name } = seat;
-  closeStream();
   forget();
-  showJoining(name);
+  showJoining(seat.name);
 }
 
 /** Forgets the session and what was said in it. */
 function forget() {
+  closeStream();
   noticeNoLoss();
   Object.assign(seat, { here: false, token: '', password: '' });
-  for (const item of unsent.items) removeUnsent(item);
+  unsent.forEach(removeUnsent);
   lastEvent = '';
   log.clear();
-  keepSeat();
-  keepLines();
+  keepAll();
   tellTabs();
 }
 
@@ -1121,8 +1065,8 @@ function showChat() {
 
 // --- The other tabs of this browser
 
-const tabs = globalThis.document && globalThis.BroadcastChannel ? new BroadcastChannel('dynasti') : null;
-const thisTab = globalThis.document ? randomKey() : '';
+const tabs = globalThis.document && globalThis.BroadcastChannel && new BroadcastChannel('dynasti');
+const thisTab = randomKey();
 const otherTabs = new Map();
 let hiddenSince = 0;
 let claimed = false; // our session is no other tab's
@@ -1152,37 +1096,27 @@ const TAB_MESSAGES = {
 
 /** A duplicated tab has a copy of what the other keeps. Two cannot share a session: the newer one takes its own. */
 function duplicated() {
-  const { name } = seat;
   if (!seat.here) return;
-  closeStream();
-  unsent = new Unsent(); // they are the other tab's to send
-  ui.unsent.replaceChildren();
-  unsentElements.clear();
   forget();
-  showJoining(`${name} 2`, `${name} is here in another tab. Choose a name for this one:`);
+  showJoining(`${seat.name} 2`, `${seat.name} is here in another tab. Choose a name for this one:`);
 }
 
 // --- Panels
 
-function openPanel(panel, opener) {
-  panel.showModal();
-  panel.addEventListener('close', () => opener.focus(), { once: true });
-}
-
 function openPeople() {
-  openPanel(ui.people, ui.peopleButton);
+  ui.people.showModal();
   showPeople();
   askWho();
 }
 
 function openInvite() {
-  openPanel(ui.invite, ui.inviteButton);
+  ui.invite.showModal();
   ui.address.value = `${location.origin}/`;
   ui.copied.textContent = '';
-  ui.code.src = '/invite.svg';
+  ui.code.src = location.protocol === 'https:' ? '/invite.svg?https' : '/invite.svg'; // only we know of a TLS proxy
   if (isLocal(location.hostname)) {
     ui.reach.textContent = 'Only this device can open this address. Others need the one that the server shows when it starts.';
-    ui.hint.hidden = true;
+    ui.code.hidden = true;
   }
 }
 
@@ -1199,9 +1133,10 @@ function copyAddress() {
 /** Tells style.css how much of the page is visible: on iOS the keyboard covers it and only this knows. */
 function fit() {
   const { height, offsetTop, scale } = visualViewport;
-  const zoomed = scale > 1.01; // by two fingers: then the page is to stay as it is
-  document.documentElement.style.setProperty('--height', zoomed ? '100dvh' : `${height}px`);
-  document.documentElement.style.setProperty('--top', zoomed ? '0' : `${offsetTop}px`);
+  if (scale > 1.01) return; // by two fingers: then the page is to stay as it is
+  const { style } = document.documentElement;
+  style.setProperty('--height', `${height}px`);
+  style.setProperty('--top', `${offsetTop}px`);
 }
 
 function visibilityChanged() {
@@ -1210,11 +1145,6 @@ function visibilityChanged() {
   if (document.hidden) keepAll();
   else wake();
   tellTabs();
-}
-
-function keepAll() {
-  keepSeat();
-  keepLines();
 }
 
 /** The page may never run again: a stream that it kept would only take a connection. */
@@ -1232,13 +1162,11 @@ function resume() {
     claimed = true;
     return showJoining(kept('localStorage', 'name') ?? '');
   }
-  const { unsent: items, ...rest } = was;
-  Object.assign(seat, rest);
-  unsent = new Unsent(items);
+  ({ unsent = [], ...seat } = was);
   const { lines = [], lastEvent: last = '' } = kept('sessionStorage', 'lines') ?? {};
   lastEvent = last;
   log.restore(lines);
-  unsent.items.forEach(putUnsent);
+  unsent.forEach(putUnsent);
   showChat();
   showOffer();
   claim();
@@ -1256,10 +1184,6 @@ function claim() {
   }, 100);
 }
 
-function on(target, names, listener) {
-  for (const name of names.split(' ')) target.addEventListener(name, listener);
-}
-
 function listen() {
   on(ui.join, 'submit', join);
   on(ui.write, 'submit', (event) => (event.preventDefault(), send()));
@@ -1267,13 +1191,9 @@ function listen() {
   on(ui.message, 'keydown', typed);
   on(ui.message, 'blur pointerdown', () => (cycle = null));
   on(ui.message, 'input', edited);
-  on(ui.sendAgain, 'click', sendAgain);
-  on(ui.discard, 'click', discard);
-  on(ui.again, 'click', joinAgain);
-  on(ui.leave, 'click', leave);
-  on(ui.peopleButton, 'click', openPeople);
-  on(ui.inviteButton, 'click', openInvite);
-  on(ui.copy, 'click', copyAddress);
+  on(ui.unsent, 'animationend', () => log.stay()); // what is not sent yet has grown by saying so
+  const buttons = { sendAgain, discard, again: joinAgain, leave, peopleButton: openPeople, inviteButton: openInvite, copy: copyAddress };
+  for (const [id, press] of Object.entries(buttons)) on(ui[id], 'click', press);
   for (const panel of [ui.people, ui.invite]) {
     on(panel, 'click', ({ target }) => (target === panel || target.matches('.close')) && panel.close());
   }
@@ -1284,7 +1204,7 @@ function listen() {
   on(globalThis, 'pageshow', ({ persisted }) => persisted && claim());
   on(globalThis, 'online', () => seat.here && claimed && connect());
   on(globalThis, 'offline', () => stream && openStream()); // no network, yet a server on this device goes on
-  if (globalThis.visualViewport) on(visualViewport, 'resize scroll', fit);
+  on(visualViewport, 'resize scroll', fit);
   if (tabs) on(tabs, 'message', ({ data }) => TAB_MESSAGES[data.kind]?.(data));
 }
 
@@ -1292,6 +1212,7 @@ if (globalThis.document) {
   hiddenSince = document.hidden ? Date.now() : 0;
   listen();
   log.start();
+  fit();
   setInterval(watch, 5_000);
   resume();
 }
