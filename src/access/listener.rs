@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsFd;
 
 use rustix::net::sockopt;
 use socket2::SockRef;
@@ -26,6 +27,27 @@ const SEND_BUFFER: usize = 8 * 1024;
 /// is read at its rate fills it. People do not, and a local network carries megabytes a second through it.
 const RECEIVE_BUFFER: usize = 16 * 1024;
 
+/// How much the system may hold for a connection on either way, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Buffers {
+    pub(crate) unsent: u32,
+    pub(crate) send: usize,
+    pub(crate) receive: usize,
+}
+
+/// What every connection begins with.
+pub(crate) const BUFFERS: Buffers = Buffers { unsent: UNSENT, send: SEND_BUFFER, receive: RECEIVE_BUFFER };
+
+/// Limits what the system may hold for a connection, or for all connections of a listener.
+///
+/// # Errors
+/// When the socket takes no such options.
+pub(crate) fn set_buffers(socket: &impl AsFd, buffers: Buffers) -> io::Result<()> {
+    SockRef::from(socket).set_tcp_notsent_lowat(buffers.unsent)?;
+    sockopt::set_socket_send_buffer_size(socket, buffers.send)?;
+    Ok(sockopt::set_socket_recv_buffer_size(socket, buffers.receive)?)
+}
+
 /// Opens a listening socket whose connections inherit what all of them need: no delay for small lines, keepalive,
 /// telnet's urgent bytes in their place, little that is held in buffers, and a backlog for a rush.
 ///
@@ -43,9 +65,7 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     }
     sockopt::set_tcp_nodelay(&socket, true)?;
     sockopt::set_socket_oobinline(&socket, true)?;
-    SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT)?;
-    sockopt::set_socket_send_buffer_size(&socket, SEND_BUFFER)?;
-    sockopt::set_socket_recv_buffer_size(&socket, RECEIVE_BUFFER)?;
+    set_buffers(&socket, BUFFERS)?;
     keepalive::set(&socket)?;
     rustix::net::bind(&socket, &address)?;
     rustix::net::listen(&socket, BACKLOG)?;

@@ -9,7 +9,7 @@ mod diag;
 pub(crate) mod goodbye;
 pub mod holders;
 mod keepalive;
-mod listener;
+pub(crate) mod listener;
 pub(crate) mod pace;
 pub mod password;
 pub(crate) mod polled;

@@ -19,6 +19,7 @@ use super::http::{Answer, Body, Framing, Head, Wrong};
 use super::sessions::Session;
 use super::{Context, stream};
 use crate::access::goodbye::{self, Goodbye};
+use crate::access::listener::{BUFFERS, Buffers, set_buffers};
 use crate::access::ready::{readable, uninterrupted, writable};
 use crate::files::{Refused, Upload};
 use crate::within::within;
@@ -51,10 +52,14 @@ const READ: usize = 8 * 1024;
 const SILENT: Duration = Duration::from_secs(60);
 
 /// How much of a file is read or written in one turn.
-const TRANSFER: usize = 64 * 1024;
+const TRANSFER: usize = 128 * 1024;
 
-/// What the system may hold of a file on either way; it doubles the figure.
-const TRANSFER_BUFFER: usize = 64 * 1024;
+/// What the system may hold of a file on either way; it doubles the buffers.
+const TRANSFER_BUFFERS: Buffers = Buffers { unsent: 256 * 1024, send: 256 * 1024, receive: 256 * 1024 };
+
+/// How many files at once have such buffers: 32 MiB of the contract's 64. All others have those of any connection, which
+/// carry some megabytes a second, too.
+const MAX_FAST: usize = 64;
 
 /// How many bytes a second a file makes at the least, or else it ends: who takes less, or sends less, would hold memory
 /// for hours. It is what a reader of the room has to take to be waited for.
@@ -63,6 +68,29 @@ const SLOWEST: usize = 16 * 1024;
 /// How long so many bytes of a file may take in all.
 pub(super) fn transfer_within(bytes: usize) -> Duration {
     SILENT + Duration::from_secs((bytes / SLOWEST) as u64)
+}
+
+/// A file is on its way, and the system may hold much of it until this is dropped.
+struct Fast {
+    stream: Arc<Async<TcpStream>>,
+    _one: Arc<()>,
+}
+
+impl Fast {
+    /// `fast` is what each that is under way holds.
+    fn begin(stream: &Arc<Async<TcpStream>>, fast: &Arc<()>) -> Option<Fast> {
+        let one = Arc::clone(fast);
+        // If this fails, it takes longer. The context holds one of these itself, in place of this one.
+        (Arc::strong_count(fast) - 1 <= MAX_FAST && set_buffers(stream.get_ref(), TRANSFER_BUFFERS).is_ok())
+            .then(|| Fast { stream: Arc::clone(stream), _one: one })
+    }
+}
+
+impl Drop for Fast {
+    fn drop(&mut self) {
+        // What comes next on this connection may be an event stream, for which the system is to hold little.
+        let _ = set_buffers(self.stream.get_ref(), BUFFERS);
+    }
 }
 
 /// Why a file did not come.
@@ -165,7 +193,7 @@ async fn requests(mut wire: Wire, context: &Context) -> End {
         match Box::pin(answers::answer(&mut wire, &head, &mut body, context)).await {
             Outcome::Stream(session, after) => return End::Stream(session, after),
             Outcome::File(answer, bytes, part) => {
-                let sent = wire.send(&answer, &bytes[part], head.keeps_alive).await;
+                let sent = wire.send(&answer, &bytes[part], head.keeps_alive, &context.fast).await;
                 if !sent || !head.keeps_alive {
                     return End::Answered;
                 }
@@ -251,12 +279,12 @@ impl Wire {
         body: &mut Body,
         upload: &mut Upload,
         deadline: Instant,
+        fast: &Arc<()>,
     ) -> Result<(), NotReceived> {
         if head.expects_continue && self.input.is_empty() && !body.is_done() {
             self.write(b"HTTP/1.1 100 Continue\r\n\r\n").await.map_err(|_| NotReceived::Lost)?;
         }
-        // If this fails, it takes longer.
-        let _ = sockopt::set_socket_recv_buffer_size(self.stream.get_ref(), TRANSFER_BUFFER);
+        let _fast = Fast::begin(&self.stream, fast);
         loop {
             let mut input = &self.input[..];
             while let Some(piece) = body.next(&mut input).map_err(|_| NotReceived::Lost)? {
@@ -273,9 +301,9 @@ impl Wire {
     }
 
     /// Writes an answer with a part of a file for its body. Returns whether that was done.
-    async fn send(&mut self, answer: &Answer, bytes: &[u8], keeps_alive: bool) -> bool {
+    async fn send(&mut self, answer: &Answer, bytes: &[u8], keeps_alive: bool, fast: &Arc<()>) -> bool {
         let deadline = Instant::now() + transfer_within(bytes.len());
-        let _ = sockopt::set_socket_send_buffer_size(self.stream.get_ref(), TRANSFER_BUFFER);
+        let _fast = Fast::begin(&self.stream, fast);
         if self.write(&answer.head(keeps_alive)).await.is_err() {
             return false;
         }

@@ -49,7 +49,7 @@ impl Asked<'_> {
         let (room, by, length) = (&self.context.room, upload.by, self.length()?);
         let by_name = room.is_heard(by).await.map_err(not_heard)?;
         let deadline = Instant::now() + transfer_within(usize::try_from(length).unwrap_or(usize::MAX));
-        let received = self.wire.receive(self.head, self.body, &mut upload, deadline).await;
+        let received = self.wire.receive(self.head, self.body, &mut upload, deadline, &self.context.fast).await;
         received.map_err(|why| match why {
             NotReceived::Refused(why) => refused(why),
             NotReceived::Lost => lost(),

@@ -79,6 +79,8 @@ struct Context {
     stopping: Receiver<Infallible>,
     /// Held by every connection that is being refused.
     refusing: Arc<()>,
+    /// Held by every file that is on its way fast.
+    fast: Arc<()>,
     /// Closed when the last connection has ended, because each holds the context.
     _alive: Sender<Infallible>,
 }
@@ -112,6 +114,7 @@ pub async fn run(
         options,
         stopping,
         refusing: Arc::new(()),
+        fast: Arc::new(()),
         _alive: alive,
     });
     let mut tasks = vec![executor.spawn(expire(Arc::clone(&context)))];
