@@ -257,6 +257,25 @@ fn a_server_without_files_says_so() {
     }
 }
 
+#[test]
+fn an_upload_may_come_in_any_pieces_and_with_what_follows() {
+    let (_server, browser) = Server::with_page(&[]);
+    let mut ann = browser.joins("Ann");
+    let request = format!(
+        "POST /sessions/{}/files?name=x.gif HTTP/1.1\r\nHost: pi\r\nContent-Length: 14\r\n\r\n{}GET /who HTTP/1.1\r\nHost: pi\r\n\r\n",
+        ann.token,
+        String::from_utf8_lossy(GIF)
+    );
+    for at in 0..=request.len() {
+        let (first, second) = request.as_bytes().split_at(at);
+        let mut connection = browser.dial();
+        connection.sends(first);
+        connection.sends(second);
+        assert_eq!([201, 200], std::array::from_fn(|_| connection.is_answered(true).status));
+        assert!(ann.next().is_some_and(|event| event.data.contains("\"size\":14,\"width\":1,\"height\":1,")));
+    }
+}
+
 /// All that uploads hold, under way or broken off, is bounded by what files may take.
 #[test]
 fn a_hundred_uploads_at_once_take_bounded_memory() {

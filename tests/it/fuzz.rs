@@ -454,3 +454,68 @@ fn an_event_tells_the_line_and_nothing_that_is_typed_ends_it() {
         }
     });
 }
+
+#[test]
+#[cfg(feature = "web")]
+fn whatever_a_file_is_called_and_holds_its_name_and_its_event_are_whole() {
+    use crate::browser::Event;
+    use dynasti::files::About;
+    use dynasti::files::kind::Kind;
+    use dynasti::text::file::{FileLink, FileName};
+    use dynasti::token::Token;
+    use dynasti::web::events::{Heard, event};
+    let id = Token::read(&"7".repeat(32)).expect("a number");
+    fuzz("files", |random| {
+        let (called, holds) = (sent(random), sent(random));
+        let name = FileName::of(&String::from_utf8_lossy(&called));
+        let text = name.as_str();
+        assert!((1..=100).contains(&text.chars().count()) && !text.contains(['/', '\\', ':', '\n', '\t']), "{text:?}");
+        assert!(!text.starts_with('.') && text == clean(text) && FileName::of(text) == name, "{text:?}");
+        let by = Name::parse("Ann shares x").expect("a name");
+        let link = FileLink { origin: ([127, 0, 0, 1], 4080).into(), id, name: &name };
+        let line = Message::shared(&by, 5, &link);
+        let line = line.texts().next().expect("a line");
+        // A picture's beginning, and then anything.
+        let head =
+            random.pick(&[b"GIF89a".as_slice(), b"\xff\xd8\xff", b"RIFF\0\0\0\0WEBPVP8 ", b"\x89PNG\r\n\x1a\n", b""]);
+        let bytes = [head, &holds].concat();
+        let kind = Kind::of(&bytes);
+        let about = About { kind, size: 5, dimensions: kind.dimensions(&bytes) };
+        let heard = Heard { line, at: std::time::UNIX_EPOCH, author: Some(by.as_str()), last: false };
+        let event = String::from_utf8(event(7, heard, |_| Some(about))).expect("events are text");
+        let data = event.strip_prefix("id: 7\nevent: file\ndata: ").and_then(|rest| rest.strip_suffix("\n\n"));
+        let event = Event { number: 7, kind: "file".into(), data: data.expect(&event).to_owned() };
+        assert_eq!(event.field("from").as_deref(), Some(by.as_str()));
+        assert_eq!(event.field("name").as_deref(), Some(text));
+        let path = event.field("path").expect("a path");
+        assert!(path.starts_with("/files/77") && path.bytes().all(|byte| byte.is_ascii_graphic()), "{path}");
+    });
+}
+
+#[test]
+#[cfg(feature = "web")]
+fn a_range_is_within_the_file_whatever_is_asked() {
+    use dynasti::files::range::{Asked, asked};
+    fuzz("ranges", |random| {
+        const PIECES: [&str; 13] = [
+            "bytes",
+            "=",
+            "-",
+            "0",
+            "5",
+            "9",
+            "18446744073709551615",
+            "99999999999999999999",
+            ",",
+            " ",
+            "+",
+            "Bytes=",
+            "x",
+        ];
+        let field: String = (0..random.usize(..8)).map(|_| random.pick(&PIECES)).collect();
+        let length = random.usize(..12);
+        if let Asked::Part(part) = asked(Some(&field), length) {
+            assert!(part.start < part.end && part.end <= length, "{field:?} of {length}: {part:?}");
+        }
+    });
+}
