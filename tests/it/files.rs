@@ -2,6 +2,7 @@
 
 use crate::browser::{Answer, Browser};
 use crate::harness::{Client, Scratch, Server};
+use crate::tools::installed;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
@@ -329,7 +330,7 @@ fn numbers_of_files_are_not_tried_in_bulk() {
 
 #[test]
 fn curl_sends_and_fetches_files_whatever_they_are_called() {
-    if Command::new("curl").arg("--version").stdout(Stdio::null()).status().is_err() {
+    if !installed("curl", "--version", "libcurl") {
         return;
     }
     let scratch = Scratch::new("files-curl");
@@ -345,4 +346,31 @@ fn curl_sends_and_fetches_files_whatever_they_are_called() {
         let fetched = Command::new("curl").args(["-sS", link.trim_end()]).output().expect("curl runs");
         assert_eq!(fetched.stdout, name.as_bytes(), "{link} {error}");
     }
+}
+
+/// The line that README shows, for where there is no curl.
+#[test]
+fn nc_sends_a_file_and_wget_saves_it() {
+    if !installed("nc", "-h", "OpenBSD") || !installed("wget", "--version", "GNU Wget") {
+        return;
+    }
+    let scratch = Scratch::new("files-nc");
+    let (server, browser) = Server::with_page(&[]);
+    let [mut ann] = server.room(["Ann"]);
+    let bytes: Vec<u8> = (0..300_000u32).flat_map(|n| n.to_le_bytes()).collect();
+    std::fs::write(scratch.path("holiday.jpg"), &bytes).expect("it can be written");
+    let readme = include_str!("../../README.md");
+    let from = readme.find("printf 'PUT /send/").expect("README shows it");
+    let line = &readme[from..from + readme[from..].find("\n```").expect("a block's end")];
+    let line = line
+        .replace("/send/6bbf6ef95c0af241fab3129884271093/", &may_send(&mut ann))
+        .replace("192.168.1.10 4080", &format!("127.0.0.1 {}", browser.address.port()));
+    let sent = Command::new("sh").current_dir(scratch.path("")).args(["-c", &line]).output().expect("sh runs");
+    let answer = String::from_utf8_lossy(&sent.stdout);
+    assert!(answer.starts_with("HTTP/1.1 201 Created\r\n"), "{answer}");
+    let link = answer.lines().last().expect("an address");
+    ann.hears(&format!("Ann shares holiday.jpg (1.2 MB): {link}"));
+    let saved = Command::new("wget").args(["-q", "-O", &scratch.path("saved"), link]).stdin(Stdio::null()).status();
+    assert!(saved.expect("wget runs").success());
+    assert_eq!(std::fs::read(scratch.path("saved")).expect("it is saved"), bytes);
 }

@@ -2,10 +2,13 @@
 
 use crate::browser::Browser;
 use crate::harness::{GOODBYE, PATIENCE, PERHAPS, PROMPT, Scratch, Server, connect_with_small_window, taken};
+use crate::tools::installed;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::retry_on_intr;
 use rustix::process::Signal;
+use std::io::Write;
 use std::net::TcpStream;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 // ---- a member like any other
@@ -484,6 +487,24 @@ fn who_is_here_and_how_it_goes_is_told_to_programs() {
     bob.says("nobody came");
     bob.says("/who");
     bob.hears("-- 2 here: Bob, Zoë");
+}
+
+#[test]
+fn prometheus_takes_the_figures_as_they_are() {
+    if !installed("promtool", "--version", "promtool") {
+        return;
+    }
+    let (server, browser) = Server::with_page(&[]);
+    let [mut ann] = server.room(["Ann"]);
+    ann.says("hello");
+    let figures = browser.asks("GET /metrics", "").body;
+    let mut promtool = Command::new("promtool");
+    promtool.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut checked = promtool.spawn().expect("promtool runs");
+    checked.stdin.take().expect("a pipe").write_all(figures.as_bytes()).expect("promtool reads");
+    let checked = checked.wait_with_output().expect("promtool ends");
+    let said = [checked.stdout, checked.stderr].concat();
+    assert!(checked.status.success() && said.is_empty(), "{}", String::from_utf8_lossy(&said));
 }
 
 #[test]
