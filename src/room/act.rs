@@ -200,6 +200,8 @@ mod tests {
     use super::*;
     use crate::room::tests::{Tried, line, message};
     use crate::room::{Manner, Options};
+    use crate::text::file::FileName;
+    use crate::token::Token;
 
     /// Two members, and what each of them hears when Ann does something.
     fn heard(typed: &str) -> (String, String) {
@@ -461,6 +463,33 @@ mod tests {
         ann.says("Ann", "hello");
         assert_eq!(ann.hears(), "-- The operator lets you be heard again.\n");
         assert_eq!(bob.hears(), "Ann: hello\n");
+    }
+
+    #[test]
+    fn a_file_is_heard_of_by_everybody_but_who_ignores_its_author() {
+        let tried = Tried::new(Options { history: 9, ..Options::default() });
+        let [mut ann, mut bob, mut cid] = tried.join_all(["Ann", "Bob", "Cid"]);
+        bob.does("/ignore Ann");
+        bob.hears();
+        let file = FileName::of("x.png");
+        let link = FileLink { origin: ([127, 0, 0, 1], 4080).into(), id: Token::from(1), name: &file };
+        let before = block_on(tried.room.stats());
+        let share = || block_on(tried.room.share(ann.id(), 5, &link));
+        assert_eq!(share(), Ok(()));
+        let shared = format!("Ann shares x.png (5 B): {link}\n");
+        assert_eq!((bob.hears(), cid.hears()), (String::new(), shared.clone()));
+        bob.does("/history");
+        assert_eq!(bob.hears(), "-- There are no earlier lines to read.\n");
+        let after = block_on(tried.room.stats());
+        assert_eq!((after.lines - before.lines, after.deliveries - before.deliveries), (1, 2));
+        block_on(tried.room.mute("Ann", true)).unwrap();
+        assert_eq!(share(), Err(NotHeard::Muted));
+        block_on(tried.room.leave(ann.id(), None, Message::bye()));
+        assert_eq!(share(), Err(NotHeard::Gone));
+        assert!(ann.hears().starts_with(&shared));
+        assert_eq!(block_on(tried.room.share(bob.id(), 5, &link)), Ok(()));
+        block_on(tried.room.close());
+        assert_eq!(block_on(tried.room.share(cid.id(), 5, &link)), Err(NotHeard::Gone));
     }
 
     #[test]

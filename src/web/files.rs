@@ -47,15 +47,15 @@ impl Asked<'_> {
     /// Takes a file, and lets everybody hear of it.
     async fn take(self, files: &Arc<Files>, mut upload: Upload, name: &FileName) -> Result<Answer, Answer> {
         let (room, by, length) = (&self.context.room, upload.by, self.length()?);
-        let by_name = room.is_heard(by).await.map_err(not_heard)?;
+        room.is_heard(by).await.map_err(not_heard)?;
         let deadline = Instant::now() + transfer_within(usize::try_from(length).unwrap_or(usize::MAX));
         let received = self.wire.receive(self.head, self.body, &mut upload, deadline, &self.context.fast).await;
         received.map_err(|why| match why {
             NotReceived::Refused(why) => refused(why),
             NotReceived::Lost => lost(),
         })?;
-        // Whoever has left meanwhile, or is not heard any more, shares nothing.
-        room.is_heard(by).await.map_err(not_heard)?;
+        // Whoever has left meanwhile, or is not heard any more, shares nothing. And the name may be another.
+        let by_name = room.is_heard(by).await.map_err(not_heard)?;
         let shared = files.finish(upload, name.clone(), by_name, Instant::now()).map_err(refused)?;
         let local = self.wire.stream.get_ref().local_addr().map_err(|_| lost())?;
         let link = FileLink { origin: files.origin().for_whoever_reached(local), id: shared.id, name };
