@@ -301,7 +301,7 @@ fn a_hundred_uploads_at_once_take_bounded_memory() {
 
 /// Whoever fetches slowly holds no copy.
 #[test]
-fn a_hundred_slow_fetches_of_one_file_take_one_file() {
+fn a_hundred_slow_fetches_of_one_file_take_the_memory_of_one() {
     let (server, browser) = Server::with_page(&[]);
     let [mut ann] = server.room(["Ann"]);
     let path = shares(&browser, &mut ann, "x", &vec![7; 16 * MIB]);
