@@ -14,7 +14,7 @@ pub mod range;
 mod tests;
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -355,20 +355,48 @@ impl Upload {
     /// # Errors
     /// When it is more than was said, or there is no room for it after all: what could make room is being fetched.
     pub fn add(&mut self, piece: &[u8]) -> Result<(), Refused> {
-        let mut shelf = lock(&self.shelf);
         if self.bytes.len() + piece.len() > self.length {
             return Err(Refused::TooLarge(self.length));
         }
-        shelf.make_room(piece.len(), self.max)?;
+        self.reserve(piece.len())?;
+        self.bytes.bytes.extend_from_slice(piece);
+        Ok(())
+    }
+
+    /// Adds what a source gives, so many bytes at most, and none that are not of this file. They are written where they
+    /// stay. Returns how many there were.
+    ///
+    /// # Errors
+    /// When there is no room for so many: nothing is read then. The inner error is the source's, which gave nothing.
+    pub fn add_from(&mut self, source: impl Read, most: usize) -> Result<io::Result<usize>, Refused> {
+        let before = self.bytes.len();
+        let most = most.min(self.length - before);
+        self.reserve(most)?;
+        let end = source.take(most as u64).read_to_end(&mut self.bytes.bytes);
+        let read = self.bytes.len() - before;
+        self.give_back(most - read);
+        // An error after something came comes again.
+        Ok(if read > 0 { Ok(read) } else { end })
+    }
+
+    /// Makes room for so many bytes more, and counts them as if they had come.
+    fn reserve(&mut self, bytes: usize) -> Result<(), Refused> {
+        let mut shelf = lock(&self.shelf);
+        shelf.make_room(bytes, self.max)?;
         if self.bytes.bytes.capacity() == 0 {
             // The system gives memory as it is written to. Growing would need twice as much.
             self.bytes.bytes.reserve_exact(self.length);
         }
-        self.bytes.bytes.extend_from_slice(piece);
-        self.bytes.memory.fetch_add(piece.len(), Relaxed);
-        let (number, come) = (self.number, self.bytes.len());
-        shelf.uploads.iter_mut().filter(|upload| upload.number == number).for_each(|upload| upload.come = come);
+        self.bytes.memory.fetch_add(bytes, Relaxed);
+        shelf.uploads.iter_mut().filter(|upload| upload.number == self.number).for_each(|upload| upload.come += bytes);
         Ok(())
+    }
+
+    /// Counts no longer so many bytes that did not come.
+    fn give_back(&mut self, bytes: usize) {
+        let mut shelf = lock(&self.shelf);
+        self.bytes.memory.fetch_sub(bytes, Relaxed);
+        shelf.uploads.iter_mut().filter(|upload| upload.number == self.number).for_each(|upload| upload.come -= bytes);
     }
 
     /// Returns whether all has come.

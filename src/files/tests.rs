@@ -76,6 +76,38 @@ fn uploads_under_way_count_with_what_they_promise_and_forget_files_only_as_bytes
     share(&files, "b", 4 * MIB, now).expect("all is free again");
 }
 
+/// Gives what there is, and has no more for now.
+struct Socket<'a>(&'a [u8]);
+
+impl Read for Socket<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.0.is_empty() { Err(io::ErrorKind::WouldBlock.into()) } else { self.0.read(buffer) }
+    }
+}
+
+#[test]
+fn what_is_read_straight_into_an_upload_counts_as_it_comes_and_ends_with_the_file() {
+    let (files, now) = (files(MIB), Instant::now());
+    let mut upload = files.begin(id(1), MIB as u64).expect("there is room");
+    let mut read =
+        |bytes: usize, most| upload.add_from(Socket(&vec![7; bytes]), most).map_err(|why| format!("{why:?}"));
+    let blocks = |read: Result<io::Result<usize>, _>| {
+        read.expect("there is room").is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    };
+    assert!(blocks(read(0, MIB)) && memory(&files) == 0);
+    assert_eq!(read(100_000, MIB).expect("there is room").ok(), Some(100_000));
+    assert_eq!(memory(&files), 100_000);
+    assert_eq!(read(100_000, 10).expect("there is room").ok(), Some(10));
+    assert!(blocks(read(0, MIB)) && memory(&files) == 100_010);
+    assert_eq!(read(2 * MIB, usize::MAX).expect("there is room").ok(), Some(MIB - 100_010));
+    assert_eq!((upload.bytes.bytes.capacity(), memory(&files)), (MIB, MIB));
+    let by = Name::parse("Ann").expect("it is one");
+    let shared = files.finish(upload, FileName::of("a"), by, now).expect("it is whole");
+    assert!(shared.bytes.iter().all(|byte| *byte == 7));
+    // It is being fetched, so nothing can make room.
+    assert_eq!(files.begin(id(1), 1).err(), Some(Refused::NoRoom));
+}
+
 #[test]
 fn one_member_has_few_uploads_under_way() {
     let files = files(MIB);

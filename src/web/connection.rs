@@ -233,7 +233,7 @@ impl Wire {
                 Ok(None) => {}
                 Err(wrong) => return Ok(Err(wrong)),
             }
-            self.read::<READ>(deadline).await?;
+            self.read(deadline).await?;
         }
     }
 
@@ -268,7 +268,7 @@ impl Wire {
             if body.is_done() {
                 return Ok(held);
             }
-            self.read::<READ>(end.min(Instant::now() + STUCK)).await.map_err(|_| NoBody::Lost)?;
+            self.read(end.min(Instant::now() + STUCK)).await.map_err(|_| NoBody::Lost)?;
         }
     }
 
@@ -285,19 +285,33 @@ impl Wire {
             self.write(b"HTTP/1.1 100 Continue\r\n\r\n").await.map_err(|_| NotReceived::Lost)?;
         }
         let _fast = Fast::begin(&self.stream, fast);
-        loop {
-            let mut input = &self.input[..];
-            while let Some(piece) = body.next(&mut input).map_err(|_| NotReceived::Lost)? {
-                upload.add(piece).map_err(NotReceived::Refused)?;
-            }
-            let used = self.input.len() - input.len();
-            self.input.drain(..used);
-            if body.is_done() {
-                self.input.shrink_to(READ);
-                return Ok(());
-            }
-            self.read::<TRANSFER>(deadline.min(Instant::now() + SILENT)).await.map_err(|_| NotReceived::Lost)?;
+        // What came with the head.
+        let mut input = &self.input[..];
+        while let Some(piece) = body.next(&mut input).map_err(|_| NotReceived::Lost)? {
+            upload.add(piece).map_err(NotReceived::Refused)?;
         }
+        let used = self.input.len() - input.len();
+        self.input.drain(..used);
+        let mut silent_at = Instant::now() + SILENT;
+        while !body.is_done() {
+            if Instant::now() >= deadline.min(silent_at) {
+                return Err(NotReceived::Lost);
+            }
+            match upload.add_from(self.stream.get_ref(), TRANSFER).map_err(NotReceived::Refused)? {
+                Ok(0) => return Err(NotReceived::Lost),
+                Ok(read) => {
+                    body.came(read);
+                    silent_at = Instant::now() + SILENT;
+                    // Who sends without a pause is always ready to be read. The others have their turn, too.
+                    future::yield_now().await;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.readable(deadline.min(silent_at)).await.map_err(|_| NotReceived::Lost)?;
+                }
+                Err(_) => return Err(NotReceived::Lost),
+            }
+        }
+        Ok(())
     }
 
     /// Writes an answer with a part of a file for its body. Returns whether that was done.
@@ -326,12 +340,12 @@ impl Wire {
     ///
     /// # Errors
     /// When the connection is lost or at its end, or nothing comes until this moment.
-    async fn read<const MOST: usize>(&mut self, deadline: Instant) -> io::Result<()> {
+    async fn read(&mut self, deadline: Instant) -> io::Result<()> {
         loop {
             if Instant::now() >= deadline {
                 return Err(io::ErrorKind::TimedOut.into());
             }
-            match self.read_some::<MOST>() {
+            match self.read_some() {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(_) => {
                     // Who sends without a pause is always ready to be read. The others have their turn, too.
@@ -339,17 +353,22 @@ impl Wire {
                     return Ok(());
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    within(left, readable(&self.stream)).await.ok_or(io::ErrorKind::TimedOut)??;
+                    self.readable(deadline).await?;
                 }
                 Err(error) => return Err(error),
             }
         }
     }
 
+    /// Waits until there is something to read, up to this moment.
+    async fn readable(&self, deadline: Instant) -> io::Result<()> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        within(left, readable(&self.stream)).await.ok_or(io::ErrorKind::TimedOut)?
+    }
+
     /// Reads what there is, as much as one read is given. No buffer is held while nothing comes.
-    fn read_some<const MOST: usize>(&mut self) -> io::Result<usize> {
-        let mut buffer = [0; MOST];
+    fn read_some(&mut self) -> io::Result<usize> {
+        let mut buffer = [0; READ];
         let read = uninterrupted(|| self.stream.get_ref().read(&mut buffer))?;
         self.input.extend_from_slice(&buffer[..read]);
         Ok(read)

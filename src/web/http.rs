@@ -280,6 +280,16 @@ impl Body {
         }
     }
 
+    /// So many bytes of a body with a length have come, and went elsewhere.
+    pub fn came(&mut self, bytes: usize) {
+        if let State::Data { left, chunked: false } = &mut self.state {
+            *left = left.saturating_sub(bytes as u64);
+            if *left == 0 {
+                self.state = State::Done;
+            }
+        }
+    }
+
     /// A whole line of the framing has come.
     fn line(&mut self, line: &[u8]) -> Result<(), Wrong> {
         self.state = match &self.state {

@@ -9,6 +9,7 @@
 mod arrivals;
 mod beside;
 mod fault;
+mod files;
 mod floor;
 mod generator;
 mod instructions;
@@ -21,12 +22,14 @@ mod room;
 mod svg;
 mod syscalls;
 mod tally;
+mod transfer;
 mod workloads;
 
 use std::env;
 use std::path::PathBuf;
 use std::process::exit;
 
+use files::FileServer;
 use peers::Peer;
 use plan::{Bench, Kind, Scale};
 
@@ -34,16 +37,17 @@ const HELP: &str = "\
 Usage: cargo bench [-- OPTIONS]
 
 Measures dynasti beside a floor (a bare loop that only copies bytes) and, where they are
-installed, `ncat --chat` and a Node.js server, and prints medians and ratios to the floor.
+installed, `ncat --chat` and a Node.js server, and prints medians and ratios to the floor;
+as a server of files, beside Python's and dufs.
 Counts system calls where perf or strace is installed, and instructions where valgrind is.
 Exit status 1 if any line was lost, doubled, damaged or out of order.
 
-    --quick            seconds, no ncat and no Node.js: only whether all is right
-    --only WORKLOAD    one, busy, rush, idle, latency, stopped, pages or instructions;
-                       repeatable
+    --quick            seconds, no other servers: only whether all is right
+    --only WORKLOAD    one, busy, rush, idle, latency, stopped, pages, files or
+                       instructions; repeatable
     --rounds N         rounds that the medians are taken of
     --binary PATH      measure this program too, called as dynasti is; repeatable
-    --no-peers         neither ncat nor Node.js
+    --no-peers         dynasti and the floor alone
     --svg FILE         draw the picture
 ";
 
@@ -73,23 +77,28 @@ fn main() {
 
     let mut servers = vec![Peer::dynasti(), Peer::floor()];
     servers.extend(options.binaries.iter().map(|path| Peer::program(path)));
-    if !options.quick && !options.no_peers {
+    let others = !options.quick && !options.no_peers;
+    if others {
         servers.extend(Peer::installed());
     }
+    let file_servers = FileServer::all(&servers, others);
     let mut scale = if options.quick { Scale::quick() } else { Scale::full() };
     if let Some(rounds) = options.rounds {
         scale = scale.with_rounds(rounds);
     }
 
-    let report = Bench::new(servers, scale, options.only).run();
-    println!("{}\n\n{}", plan::machine(), report.table());
+    let (report, about_files) = Bench::new(servers, file_servers, scale, options.only).run();
+    println!("{}", plan::machine());
+    for report in [&report, &about_files].into_iter().filter(|report| !report.is_empty()) {
+        println!("\n{}", report.table());
+    }
     if let Some(path) = options.svg {
         if let Err(error) = std::fs::write(&path, svg::draw(&report, &plan::machine())) {
             eprintln!("writing {}: {error}", path.display());
             exit(1);
         }
     }
-    exit(i32::from(report.is_wrong()));
+    exit(i32::from(report.is_wrong() || about_files.is_wrong()));
 }
 
 fn parse(arguments: Vec<String>) -> Result<Options, String> {

@@ -117,6 +117,13 @@ impl Peer {
         command.args(["--web", "127.0.0.1:0"]);
         Ok(command)
     }
+
+    /// The same, with so many MiB for files.
+    pub(crate) fn command_with_files(&self, mebibytes: &str) -> Result<Command> {
+        let mut command = self.command_with_page()?;
+        command.args(["--files", mebibytes]);
+        Ok(command)
+    }
 }
 
 /// The program of that name that the shell would run.
@@ -124,6 +131,7 @@ pub(crate) fn find(program: &str) -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(program)).find(|path| path.is_file())
 }
 
-fn free_port() -> std::io::Result<u16> {
+/// A port of 127.0.0.1 that nobody has.
+pub(crate) fn free_port() -> std::io::Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }

@@ -9,6 +9,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::beside::{self, Rooms};
 use crate::fault::{Fault, Result};
+use crate::files::{self, File, FileServer, Shelf};
 use crate::instructions::{self, Count};
 use crate::peers::Peer;
 use crate::process::Process;
@@ -27,6 +28,7 @@ pub(crate) enum Kind {
     Latency,
     Stopped,
     Pages,
+    Files,
     Instructions,
 }
 
@@ -42,9 +44,10 @@ impl FromStr for Kind {
             "latency" => Self::Latency,
             "stopped" => Self::Stopped,
             "pages" => Self::Pages,
+            "files" => Self::Files,
             "instructions" => Self::Instructions,
             _ => {
-                let known = "one, busy, rush, idle, latency, stopped, pages, instructions";
+                let known = "one, busy, rush, idle, latency, stopped, pages, files, instructions";
                 return Err(format!("{name}: no such workload; {known}"));
             }
         })
@@ -66,6 +69,8 @@ pub(crate) struct Scale {
     /// How long system calls are counted.
     counted: Duration,
     idling: Duration,
+    /// How many times in a round a file is sent, and fetched.
+    transfers: usize,
     /// Whether instructions are counted, even if nobody asks for that alone.
     instructions: bool,
     /// When there must be no more rounds, so that all is done in three minutes on a slow machine too.
@@ -77,6 +82,7 @@ pub(crate) struct Scale {
 struct Budget {
     small: Duration,
     pages: Duration,
+    files: Duration,
     rush: Duration,
     huge: Duration,
     large: Duration,
@@ -86,8 +92,9 @@ struct Budget {
 
 impl Budget {
     fn full() -> Self {
-        let [small, pages, rush, huge, large, instructions] = [54, 63, 76, 115, 146, 166].map(Duration::from_secs);
-        Self { small, pages, rush, huge, large, instructions }
+        let [small, pages, files, rush, huge, large, instructions] =
+            [51, 60, 67, 79, 116, 146, 166].map(Duration::from_secs);
+        Self { small, pages, files, rush, huge, large, instructions }
     }
 }
 
@@ -110,6 +117,7 @@ impl Scale {
             latency: Duration::from_secs(2),
             counted: Duration::from_millis(250),
             idling: Duration::from_secs(2),
+            transfers: 3,
             instructions: true,
             budget: Some(Budget::full()),
         }
@@ -127,6 +135,7 @@ impl Scale {
             latency: Duration::from_secs(1),
             counted: Duration::from_millis(100),
             idling: Duration::from_millis(500),
+            transfers: 1,
             instructions: false,
             ..Self::full()
         }
@@ -200,26 +209,32 @@ fn idle_name(clients: usize) -> String {
 /// The benchmark as it runs.
 pub(crate) struct Bench {
     servers: Vec<Peer>,
+    /// Those who take part where it is about files.
+    file_servers: Vec<FileServer>,
     scale: Scale,
     /// Nothing: all of them.
     only: Vec<Kind>,
     report: Report,
+    /// What is found of files, in columns of its own.
+    about_files: Report,
     begun: Instant,
     /// When the present part has had its time.
     until: Option<Instant>,
 }
 
 impl Bench {
-    /// What compares `servers`, one of which is the floor.
-    pub(crate) fn new(servers: Vec<Peer>, scale: Scale, only: Vec<Kind>) -> Self {
+    /// What compares `servers`, one of which is the floor, and `file_servers`, of which dynasti is the first.
+    pub(crate) fn new(servers: Vec<Peer>, file_servers: Vec<FileServer>, scale: Scale, only: Vec<Kind>) -> Self {
         let floor = servers.iter().position(Peer::is_floor).unwrap_or(0);
         let judged = servers.iter().map(|server| server.is_ours() || server.is_floor()).collect();
         let report = Report::new(servers.iter().map(|server| server.name.clone()).collect(), judged, floor);
-        Self { servers, scale, only, report, begun: Instant::now(), until: None }
+        let judged = file_servers.iter().map(|server| server.peer(&servers).is_some()).collect();
+        let about_files = Report::new(file_servers.iter().map(|server| server.name.clone()).collect(), judged, 0);
+        Self { servers, file_servers, scale, only, report, about_files, begun: Instant::now(), until: None }
     }
 
-    /// Runs all of it, saying on standard error how far it is.
-    pub(crate) fn run(mut self) -> Report {
+    /// Runs all of it, saying on standard error how far it is. Returns what was found of rooms, and of files.
+    pub(crate) fn run(mut self) -> (Report, Report) {
         let descriptors = raise_descriptor_limit();
         let counter = syscalls::available();
         if counter.is_none() {
@@ -235,6 +250,8 @@ impl Bench {
         self.together(nobody, small, &in_small, counter);
         self.until = budget.map(|budget| self.begun + budget.pages);
         self.pages(small);
+        self.until = budget.map(|budget| self.begun + budget.files);
+        self.files();
         self.until = budget.map(|budget| self.begun + budget.rush);
         self.rushes(large);
         self.until = budget.map(|budget| self.begun + budget.huge);
@@ -258,7 +275,7 @@ impl Bench {
         order.extend(BESIDE.map(|(talk, _)| instructions_beside_name(talk, small)));
         self.report.arrange(&order);
         eprintln!("{:4} s  done", self.begun.elapsed().as_secs());
-        self.report
+        (self.report, self.about_files)
     }
 
     /// Runs `jobs` in rooms of `clients`, one room for each server, which all stay open to the end. Rooms that are
@@ -412,6 +429,46 @@ impl Bench {
         }
     }
 
+    /// Has each server that keeps files take one and give it, and looks at what that does to a room.
+    fn files(&mut self) {
+        if !self.wants(Kind::Files) {
+            return;
+        }
+        let file = match File::new() {
+            Ok(file) => file,
+            Err(fault) => return self.about_files.fail(files::RATES, 0, fault),
+        };
+        let mut shelves: Vec<Option<Shelf>> = Vec::new();
+        for server in 0..self.file_servers.len() {
+            let shelf = self.file_servers[server].start(&self.servers, &file);
+            shelves.push(shelf.map_err(|fault| self.about_files.fail(files::RATES, server, fault)).ok());
+        }
+        for round in 0..self.scale.rounds {
+            if round > 0 && self.is_over() {
+                continue;
+            }
+            self.progress(Some(round), files::RATES);
+            for server in in_turn(shelves.len(), round) {
+                let Some(shelf) = &mut shelves[server] else { continue };
+                let found = shelf.rates(self.scale.transfers);
+                if found.is_err() {
+                    shelves[server] = None;
+                }
+                done(&mut self.about_files, files::RATES, server, round, found);
+            }
+            eprintln!();
+        }
+        drop(shelves);
+        self.progress(None, files::BESIDE);
+        for (number, server) in self.file_servers.iter().enumerate() {
+            if let Some(peer) = server.peer(&self.servers) {
+                let found = files::latency(peer, &file, self.scale.latency);
+                done(&mut self.about_files, files::BESIDE, number, 0, found);
+            }
+        }
+        eprintln!();
+    }
+
     fn rushes(&mut self, clients: usize) {
         if !self.wants(Kind::Rush) {
             return;
@@ -501,10 +558,8 @@ impl Bench {
         self.only.is_empty() || self.only.contains(&kind)
     }
 
-    /// The servers, in turn from the first and from the last, so that none always comes after the same.
     fn order(&self, round: usize) -> Vec<usize> {
-        let servers = 0..self.servers.len();
-        if round % 2 == 0 { servers.collect() } else { servers.rev().collect() }
+        in_turn(self.servers.len(), round)
     }
 
     fn progress(&self, round: Option<usize>, what: &str) {
@@ -513,17 +568,27 @@ impl Bench {
     }
 
     fn done(&mut self, workload: &str, server: usize, round: usize, found: Result<Figures>) {
-        let name = &self.servers[server].name;
-        match found {
-            Ok(figures) => {
-                let head = figures.first().map_or(String::new(), |(figure, value)| figure.text(*value));
-                eprint!("  {name} {head}");
-                self.report.record(workload, server, round, &figures);
-            }
-            Err(fault) => {
-                eprint!("  {name} {}", fault.word());
-                self.report.fail(workload, server, fault);
-            }
+        done(&mut self.report, workload, server, round, found);
+    }
+}
+
+/// So many servers, in turn from the first and from the last, so that none always comes after the same.
+fn in_turn(servers: usize, round: usize) -> Vec<usize> {
+    if round % 2 == 0 { (0..servers).collect() } else { (0..servers).rev().collect() }
+}
+
+/// Says what was found, and takes it down.
+fn done(report: &mut Report, workload: &str, server: usize, round: usize, found: Result<Figures>) {
+    let name = &report.servers()[server];
+    match found {
+        Ok(figures) => {
+            let head = figures.first().map_or(String::new(), |(figure, value)| figure.text(*value));
+            eprint!("  {name} {head}");
+            report.record(workload, server, round, &figures);
+        }
+        Err(fault) => {
+            eprint!("  {name} {}", fault.word());
+            report.fail(workload, server, fault);
         }
     }
 }

@@ -28,7 +28,16 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts `command` and waits until it has said where it listens: the first `127.0.0.1:PORT` behind `listening on`.
-    pub(crate) fn start(mut command: Command) -> Result<Self> {
+    pub(crate) fn start(command: Command) -> Result<Self> {
+        Self::start_and_find(command, listening_on)
+    }
+
+    /// Starts `command`, which speaks HTTP, and waits until it has said where: the first `http://127.0.0.1:PORT`.
+    pub(crate) fn start_web(command: Command) -> Result<Self> {
+        Self::start_and_find(command, opened_at)
+    }
+
+    fn start_and_find(mut command: Command, find: fn(&str) -> Option<SocketAddrV4>) -> Result<Self> {
         static STARTED: AtomicU32 = AtomicU32::new(0);
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("load-{}-{number}.log", std::process::id()));
@@ -40,14 +49,13 @@ impl Process {
         let child = command.stdin(Stdio::null()).stdout(output).stderr(errors).spawn();
         let child = child.map_err(|error| Fault::unable(format!("starting {name}"), error))?;
         let mut process = Self { child, log, address: SocketAddrV4::new([127, 0, 0, 1].into(), 0) };
-        process.address = process.said(listening_on).map_err(|why| Fault::unable(format!("starting {name}"), why))?;
+        process.address = process.said(find).map_err(|why| Fault::unable(format!("starting {name}"), why))?;
         Ok(process)
     }
 
-    /// Where its page is: the first `http://127.0.0.1:PORT/` behind `Or open: `.
+    /// Where its page is: the first `http://127.0.0.1:PORT`.
     pub(crate) fn page(&mut self) -> Result<SocketAddrV4> {
-        let open = |line: &str| line.strip_prefix("Or open: http://")?.strip_suffix("/\n")?.parse().ok();
-        self.said(open).map_err(|why| Fault::unable("finding the page", why))
+        self.said(opened_at).map_err(|why| Fault::unable("finding the page", why))
     }
 
     /// Waits until it has said a line in which `find` finds where it listens.
@@ -134,4 +142,10 @@ fn listening_on(line: &str) -> Option<SocketAddrV4> {
     let line = line.strip_suffix('\n')?;
     let at = line.to_ascii_lowercase().find("listening on ")?;
     line[at + "listening on ".len()..].trim().parse().ok()
+}
+
+fn opened_at(line: &str) -> Option<SocketAddrV4> {
+    let (_, address) = line.strip_suffix('\n')?.split_once("http://")?;
+    let end = address.find(|char: char| !matches!(char, '0'..='9' | '.' | ':')).unwrap_or(address.len());
+    address[..end].parse().ok()
 }

@@ -25,6 +25,14 @@ pub(crate) enum Figure {
     PageInstructions,
     /// The same by a client of `nc`.
     NcInstructions,
+    /// Megabytes a second that a server takes.
+    Upload,
+    /// The server's processor time for each of them, in microseconds.
+    UploadCpu,
+    /// Megabytes a second that a server gives.
+    Download,
+    /// The server's processor time for each of them, in microseconds.
+    DownloadCpu,
     /// Seconds until everybody was told of everybody.
     Rush,
     /// The server's processor time for that, in seconds.
@@ -65,6 +73,10 @@ impl Figure {
             Self::NcCpu => "to nc, µs",
             Self::PageInstructions => "per delivery to a page",
             Self::NcInstructions => "to nc",
+            Self::Upload => "upload, MB/s",
+            Self::UploadCpu => "server's CPU per MB taken, µs",
+            Self::Download => "download, MB/s",
+            Self::DownloadCpu => "server's CPU per MB given, µs",
             Self::Rush => "seconds",
             Self::RushCpu => "server's CPU, seconds",
             Self::Empty => "resident before anyone came, MiB",
@@ -92,13 +104,18 @@ impl Figure {
                 | Self::RateLeft
                 | Self::CostThen
                 | Self::Silence
+                | Self::Upload
+                | Self::UploadCpu
+                | Self::Download
+                | Self::DownloadCpu
         )
     }
 
     /// The number as people read it: three digits that count, thousands apart.
     pub(crate) fn text(self, value: f64) -> String {
         match self {
-            Self::Deliveries | Self::PerClient => thousands(value),
+            Self::Deliveries | Self::PerClient | Self::Upload | Self::Download => thousands(value),
+            Self::UploadCpu | Self::DownloadCpu => thousands(value),
             Self::RateLeft | Self::CostThen => format!("{value:.0}"),
             Self::PageRatio => times(value),
             Self::Instructions | Self::PageInstructions | Self::NcInstructions if value >= 99.95 => thousands(value),
@@ -242,6 +259,11 @@ impl Report {
             (beside.1 > 0.0).then(|| value / beside.1)
         });
         median(ratios.collect())
+    }
+
+    /// Whether nothing was found, good or bad.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.faults.is_empty()
     }
 
     /// The table, in Markdown that is also legible as it is.

@@ -166,6 +166,16 @@ fn a_body_is_whole_wherever_it_is_split() {
 }
 
 #[test]
+fn a_body_may_go_elsewhere_as_it_comes() {
+    let mut body = Body::new(Framing::Length(10));
+    assert_eq!(body.next(&mut &b"body"[..]), Ok(Some(&b"body"[..])));
+    body.came(5);
+    assert!(!body.is_done());
+    body.came(1);
+    assert!(body.is_done());
+}
+
+#[test]
 fn chunks_that_can_be_read_in_two_ways_are_refused() {
     for text in [
         "4\nbody\r\n0\r\n\r\n",
