@@ -94,7 +94,9 @@ fn jpeg(bytes: &[u8]) -> Option<(u32, u32)> {
             continue;
         }
         let length = number(bytes.get(at + 2..at + 4)?) as usize;
-        let segment = bytes.get(at + 4..)?;
+        let rest = bytes.get(at + 4..)?;
+        // What a segment says ends with it: whoever makes a file of many of them cannot have each read as the whole file.
+        let segment = &rest[..rest.len().min(length.checked_sub(2)?)];
         match marker {
             0xc0..=0xcf if !matches!(marker, 0xc4 | 0xc8 | 0xcc) => {
                 let (height, width) = (number(segment.get(1..3)?), number(segment.get(3..5)?));
@@ -104,9 +106,6 @@ fn jpeg(bytes: &[u8]) -> Option<(u32, u32)> {
             0xd9 | 0xda => return None,
             0xe1 => turned |= segment.strip_prefix(b"Exif\0\0").and_then(orientation).is_some_and(|value| value >= 5),
             _ => {}
-        }
-        if length < 2 {
-            return None;
         }
         at += 2 + length;
     }
@@ -200,6 +199,28 @@ mod tests {
             assert_eq!((Kind::of(bytes), Kind::of(bytes).dimensions(bytes)), (Kind::Other, None));
         }
         assert_eq!(Kind::of(b"\0\0\0\x20ftypisom\0\0\x02\0").media_type(), "video/mp4");
+    }
+
+    #[test]
+    fn a_segment_says_nothing_beyond_its_end() {
+        // The directory that it points to, with the picture's orientation, follows it.
+        let exif = b"Exif\0\0II*\0\x08\0\0\0";
+        let directory = b"\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0";
+        let frame = [0xff, 0xc0, 0, 17, 8, 0, 200, 1, 44, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        for (length, size) in [(exif.len() + directory.len(), (200, 300)), (exif.len(), (300, 200))] {
+            let length = u8::try_from(length + 2).expect("it is short");
+            let mut bytes = [b"\xff\xd8\xff\xe1\0".as_slice(), &[length], exif].concat();
+            if size == (200, 300) {
+                bytes.extend_from_slice(directory);
+                bytes.extend_from_slice(&frame);
+            } else {
+                // As another segment.
+                bytes.extend_from_slice(&[0xff, 0xe2, 0, directory.len() as u8 + 2]);
+                bytes.extend_from_slice(directory);
+                bytes.extend_from_slice(&frame);
+            }
+            assert_eq!(Kind::Jpeg.dimensions(&bytes), Some(size));
+        }
     }
 
     #[test]

@@ -36,7 +36,7 @@ const STAYS: Duration = Duration::from_secs(60 * 60);
 const CODE_FOR: Duration = Duration::from_secs(10 * 60);
 
 /// How many codes one member may have, and how many there are in all. When there are more, the oldest is forgotten.
-const MAX_CODES_OF_ONE: usize = 8;
+const MAX_CODES_OF_ONE: usize = 4;
 const MAX_CODES: usize = 4096;
 
 /// How many uploads of one member may be under way. A page sends one after the other.
@@ -44,6 +44,9 @@ const MAX_UPLOADS_OF_ONE: usize = 4;
 
 /// How many files there are at most, however small. What is known of each besides its bytes takes some 500 bytes.
 const MAX_FILES: usize = 1000;
+
+/// How many of them one member may have shared. When there are more, the oldest of that member is forgotten.
+const MAX_FILES_OF_ONE: usize = 100;
 
 /// How many files something is known of, forgotten ones included: as many as a reader may be behind, and more.
 const MAX_KNOWN: usize = 4096;
@@ -123,6 +126,8 @@ pub struct Shared {
     pub name: FileName,
     /// Who shares it.
     pub by: Name,
+    /// Their number, whatever they are called later.
+    author: Id,
     /// Until when it stays.
     pub until: Instant,
     /// What is in it.
@@ -332,12 +337,16 @@ impl Files {
         let bytes = Arc::new(std::mem::replace(&mut upload.bytes, empty));
         let kind = Kind::of(&bytes);
         let about = About { kind, size: bytes.len() as u64, dimensions: kind.dimensions(&bytes) };
-        let shared = Shared { id, name, by, until: now + STAYS, about, bytes };
+        let shared = Shared { id, name, by, author: upload.by, until: now + STAYS, about, bytes };
         let mut shelf = lock(&self.shelf);
         shelf.codes.retain(|code| Some(code.code) != upload.code);
-        if shelf.files.len() >= MAX_FILES {
-            shelf.files.pop_front();
-        }
+        let of_one = shelf.files.iter().filter(|file| file.author == upload.by).count();
+        let oldest = match (of_one >= MAX_FILES_OF_ONE, shelf.files.len() >= MAX_FILES) {
+            (true, _) => shelf.files.iter().position(|file| file.author == upload.by),
+            (false, true) => Some(0),
+            (false, false) => None,
+        };
+        oldest.map(|oldest| shelf.files.remove(oldest));
         if shelf.known.len() >= MAX_KNOWN {
             shelf.known.pop_front();
         }

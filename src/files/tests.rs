@@ -140,9 +140,22 @@ fn a_code_is_good_once_and_for_ten_minutes() {
 fn of_many_codes_the_oldest_of_the_same_member_is_forgotten() {
     let (files, now) = (files(MIB), Instant::now());
     let other = files.invite(id(2), now).expect("there are random numbers");
-    let codes: Vec<Token> = (0..9).map(|_| files.invite(id(1), now).expect("there are random numbers")).collect();
+    let codes: Vec<Token> = (0..5).map(|_| files.invite(id(1), now).expect("there are random numbers")).collect();
     assert_eq!(files.begin_with(codes[0], 1, now).err(), Some(Refused::BadCode));
     assert!(files.begin_with(codes[1], 1, now).is_ok() && files.begin_with(other, 1, now).is_ok());
+}
+
+#[test]
+fn who_shares_many_files_forgets_none_of_others() {
+    let (files, now) = (files(MIB), Instant::now());
+    let other = files.begin(id(2), 0).expect("there is room");
+    let by = Name::parse("Bob").expect("it is one");
+    files.finish(other, FileName::of("of Bob"), by, now).expect("it is whole");
+    for n in 0..150 {
+        share(&files, &n.to_string(), 0, now).expect("there is room");
+    }
+    let names = names(&files, now);
+    assert_eq!((names.len(), names[0].as_str(), names[1].as_str()), (101, "of Bob", "50"));
 }
 
 #[test]

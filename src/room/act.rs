@@ -474,7 +474,7 @@ mod tests {
         let file = FileName::of("x.png");
         let link = FileLink { origin: ([127, 0, 0, 1], 4080).into(), id: Token::from(1), name: &file };
         let before = block_on(tried.room.stats());
-        let share = || block_on(tried.room.share(ann.id(), 5, &link));
+        let share = || block_on(tried.room.share(ann.id(), 5, &link, Manner::Typed)).0;
         assert_eq!(share(), Ok(()));
         let shared = format!("Ann shares x.png (5 B): {link}\n");
         assert_eq!((bob.hears(), cid.hears()), (String::new(), shared.clone()));
@@ -487,9 +487,9 @@ mod tests {
         block_on(tried.room.leave(ann.id(), None, Message::bye()));
         assert_eq!(share(), Err(NotHeard::Gone));
         assert!(ann.hears().starts_with(&shared));
-        assert_eq!(block_on(tried.room.share(bob.id(), 5, &link)), Ok(()));
+        assert_eq!(block_on(tried.room.share(bob.id(), 5, &link, Manner::Typed)).0, Ok(()));
         block_on(tried.room.close());
-        assert_eq!(block_on(tried.room.share(cid.id(), 5, &link)), Err(NotHeard::Gone));
+        assert_eq!(block_on(tried.room.share(cid.id(), 5, &link, Manner::Typed)).0, Err(NotHeard::Gone));
     }
 
     #[test]

@@ -209,8 +209,14 @@ impl Room {
     ///
     /// # Errors
     /// When nobody hears the member.
-    pub async fn share(&self, id: Id, size: u64, link: &FileLink<'_>) -> Result<(), NotHeard> {
-        self.admitted(Manner::Typed, |state, now| state.share(id, size, link, now)).await.0
+    pub async fn share(
+        &self,
+        id: Id,
+        size: u64,
+        link: &FileLink<'_>,
+        manner: Manner,
+    ) -> (Result<(), NotHeard>, Duration) {
+        self.admitted(manner, |state, now| state.share(id, size, link, now)).await
     }
 
     /// Returns the name of a member who is heard.

@@ -5,6 +5,8 @@
 use std::fmt;
 use std::net::SocketAddr;
 
+use unicode_width::UnicodeWidthStr;
+
 use super::line;
 use crate::token::Token;
 
@@ -31,7 +33,7 @@ impl FileName {
         // A dot in front hides a file, and a sign that only a shell knows the meaning of is of no use there.
         let name = words.join(" ").replace([':', '\0'], "_");
         let name = cut(name.trim_start_matches(['.', '-', '~', ' ']));
-        FileName(if name.is_empty() { "file".into() } else { name })
+        FileName(if name.width() == 0 { "file".into() } else { name })
     }
 
     /// Returns the text, which is clean.
@@ -170,6 +172,7 @@ mod tests {
             ("\x1b]0;title\x07x", "x"),
             ("a\u{a0}\u{3000} b", "a b"),
             ("nul\0l", "null"),
+            ("\u{200b}\u{2060}", "file"),
         ] {
             assert_eq!(named(called), name, "{called:?}");
         }

@@ -126,9 +126,8 @@ fn prompt(line: &str) -> Option<Spoken<'_>> {
 fn shared(line: &str) -> Option<Spoken<'_>> {
     let (head, link) = line.rsplit_once("): ")?;
     let (head, size) = head.rsplit_once(" (")?;
-    // Both names may hold this word.
-    let (who, file) =
-        head.match_indices(" shares ").map(|(at, word)| (&head[..at], &head[at + word.len()..])).next()?;
+    // No member's name holds this word; a file's may.
+    let (who, file) = head.split_once(" shares ")?;
     let is_link = link.starts_with("http://") && link.contains("/files/") && !link.contains(' ');
     (is_name(who) && is_link).then_some(Spoken::Shared(who, file, size, link))
 }

@@ -54,23 +54,41 @@ const SILENT: Duration = Duration::from_secs(60);
 /// How much of a file is read or written in one turn.
 const TRANSFER: usize = 128 * 1024;
 
-/// What the system may hold of a file on either way; it doubles the buffers.
-const TRANSFER_BUFFERS: Buffers = Buffers { unsent: 256 * 1024, send: 256 * 1024, receive: 256 * 1024 };
+/// What the system may hold of a file that is fetched, and of one that is sent; it doubles the buffers.
+const FETCHING: Buffers = Buffers { unsent: 256 * 1024, send: 256 * 1024, ..BUFFERS };
+const SENDING: Buffers = Buffers { receive: 256 * 1024, ..BUFFERS };
 
-/// How many files at once have such buffers: 32 MiB of the contract's 64. All others have those of any connection, which
+/// How many files at once have such buffers: 16 MiB of the contract's 64. All others have those of any connection, which
 /// carry some megabytes a second, too.
-const MAX_FAST: usize = 64;
+const MAX_FAST: usize = 32;
 
-/// How many bytes a second a file makes at the least, or else it ends: who takes less, or sends less, would hold memory
-/// for hours. It is what a reader of the room has to take to be waited for.
+/// How many bytes a second a file makes after the first `SILENT`, or else it ends: who takes less, or sends less, would
+/// hold memory for hours. It is what a reader of the room has to take to be waited for.
 const SLOWEST: usize = 16 * 1024;
 
-/// How long so many bytes of a file may take in all.
-pub(super) fn transfer_within(bytes: usize) -> Duration {
-    SILENT + Duration::from_secs((bytes / SLOWEST) as u64)
+/// How far a file is on its way.
+struct Progress {
+    begun: Instant,
+    last: Instant,
+    bytes: usize,
 }
 
-/// A file is on its way, and the system may hold much of it until this is dropped.
+impl Progress {
+    fn begin(now: Instant) -> Progress {
+        Progress { begun: now, last: now, bytes: 0 }
+    }
+
+    fn add(&mut self, bytes: usize, now: Instant) {
+        (self.last, self.bytes) = (now, self.bytes + bytes);
+    }
+
+    /// Returns when there must be more.
+    fn deadline(&self) -> Instant {
+        (self.last + SILENT).min(self.begun + SILENT + Duration::from_secs((self.bytes / SLOWEST) as u64))
+    }
+}
+
+/// The system may hold much of a file until this is dropped.
 struct Fast {
     stream: Arc<Async<TcpStream>>,
     _one: Arc<()>,
@@ -78,18 +96,23 @@ struct Fast {
 
 impl Fast {
     /// `fast` is what each that is under way holds.
-    fn begin(stream: &Arc<Async<TcpStream>>, fast: &Arc<()>) -> Option<Fast> {
+    fn begin(stream: &Arc<Async<TcpStream>>, buffers: Buffers, fast: &Arc<()>) -> Option<Fast> {
         let one = Arc::clone(fast);
         // If this fails, it takes longer. The context holds one of these itself, in place of this one.
-        (Arc::strong_count(fast) - 1 <= MAX_FAST && set_buffers(stream.get_ref(), TRANSFER_BUFFERS).is_ok())
+        (Arc::strong_count(fast) - 1 <= MAX_FAST && set_buffers(stream.get_ref(), buffers).is_ok())
             .then(|| Fast { stream: Arc::clone(stream), _one: one })
+    }
+
+    /// Lets the system hold little again: what comes next on this connection may be an event stream.
+    fn slow_down(&self) {
+        // If this fails, the connection is broken.
+        let _ = set_buffers(self.stream.get_ref(), BUFFERS);
     }
 }
 
 impl Drop for Fast {
     fn drop(&mut self) {
-        // What comes next on this connection may be an event stream, for which the system is to hold little.
-        let _ = set_buffers(self.stream.get_ref(), BUFFERS);
+        self.slow_down();
     }
 }
 
@@ -193,9 +216,11 @@ async fn requests(mut wire: Wire, context: &Context) -> End {
         match Box::pin(answers::answer(&mut wire, &head, &mut body, context)).await {
             Outcome::Stream(session, after) => return End::Stream(session, after),
             Outcome::File(answer, bytes, part) => {
-                let sent = wire.send(&answer, &bytes[part], head.keeps_alive, &context.fast).await;
-                if !sent || !head.keeps_alive {
-                    return End::Answered;
+                let keeps_alive = head.keeps_alive && body.is_done();
+                let sent = wire.send(&answer, &bytes[part], keeps_alive, &context.fast).await;
+                if !sent || !keeps_alive {
+                    // Not as after other answers, with a reset a moment later: whoever reads slowly has the rest unread.
+                    return End::Gone;
                 }
             }
             Outcome::Answer(answer) => {
@@ -272,19 +297,19 @@ impl Wire {
         }
     }
 
-    /// Reads an upload's bytes as they come, up to `deadline` at the latest.
+    /// Reads an upload's bytes as they come.
     pub(super) async fn receive(
         &mut self,
         head: &Head,
         body: &mut Body,
         upload: &mut Upload,
-        deadline: Instant,
         fast: &Arc<()>,
     ) -> Result<(), NotReceived> {
         if head.expects_continue && self.input.is_empty() && !body.is_done() {
             self.write(b"HTTP/1.1 100 Continue\r\n\r\n").await.map_err(|_| NotReceived::Lost)?;
         }
-        let _fast = Fast::begin(&self.stream, fast);
+        let _fast = Fast::begin(&self.stream, SENDING, fast);
+        let mut progress = Progress::begin(Instant::now());
         // What came with the head.
         let mut input = &self.input[..];
         while let Some(piece) = body.next(&mut input).map_err(|_| NotReceived::Lost)? {
@@ -292,21 +317,20 @@ impl Wire {
         }
         let used = self.input.len() - input.len();
         self.input.drain(..used);
-        let mut silent_at = Instant::now() + SILENT;
         while !body.is_done() {
-            if Instant::now() >= deadline.min(silent_at) {
+            if Instant::now() >= progress.deadline() {
                 return Err(NotReceived::Lost);
             }
             match upload.add_from(self.stream.get_ref(), TRANSFER).map_err(NotReceived::Refused)? {
                 Ok(0) => return Err(NotReceived::Lost),
                 Ok(read) => {
                     body.came(read);
-                    silent_at = Instant::now() + SILENT;
+                    progress.add(read, Instant::now());
                     // Who sends without a pause is always ready to be read. The others have their turn, too.
                     future::yield_now().await;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.readable(deadline.min(silent_at)).await.map_err(|_| NotReceived::Lost)?;
+                    self.readable(progress.deadline()).await.map_err(|_| NotReceived::Lost)?;
                 }
                 Err(_) => return Err(NotReceived::Lost),
             }
@@ -316,19 +340,37 @@ impl Wire {
 
     /// Writes an answer with a part of a file for its body. Returns whether that was done.
     async fn send(&mut self, answer: &Answer, bytes: &[u8], keeps_alive: bool, fast: &Arc<()>) -> bool {
-        let deadline = Instant::now() + transfer_within(bytes.len());
-        let _fast = Fast::begin(&self.stream, fast);
-        if self.write(&answer.head(keeps_alive)).await.is_err() {
-            return false;
-        }
+        let fast = Fast::begin(&self.stream, FETCHING, fast);
+        let mut progress = Progress::begin(Instant::now());
+        let mut written = self.write(&answer.head(keeps_alive)).await;
         for piece in bytes.chunks(TRANSFER) {
-            if Instant::now() >= deadline || self.write_within(piece, SILENT).await.is_err() {
-                return false;
+            let left = progress.deadline().saturating_duration_since(Instant::now());
+            let writing = async {
+                written?;
+                within(left, self.write_within(piece, SILENT)).await.ok_or(io::ErrorKind::TimedOut)?
+            };
+            written = writing.await;
+            if written.is_err() {
+                break;
             }
+            progress.add(piece.len(), Instant::now());
             // Who takes all at once is always ready. The others have their turn, too.
             future::yield_now().await;
         }
-        true
+        // The system holds much still, which counts until it has gone out: a socket that is closed keeps it, too.
+        if let (Some(fast), Ok(())) = (&fast, &written) {
+            fast.slow_down();
+            written = match within(SILENT, writable(&self.stream)).await {
+                Some(writable) => writable,
+                None => Err(io::ErrorKind::TimedOut.into()),
+            };
+        }
+        if written.is_err() {
+            // With a linger time of zero, close(2) resets, and what is unsent is gone. This fails on no socket that is
+            // open.
+            let _ = sockopt::set_socket_linger(self.stream.get_ref(), Some(Duration::ZERO));
+        }
+        written.is_ok()
     }
 
     /// Returns whether the client has broken the connection off. That it has no more to send is no sign of that.

@@ -2,20 +2,29 @@
 //!
 //! What is kept, and for how long, is [`crate::files`]'s.
 
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use futures_lite::FutureExt;
+use smol::Timer;
+
+use super::Context;
 use super::answers::{self, Asked, FORBIDDEN, NOT_FOUND, Outcome, TOO_LARGE, TOO_MANY, UNAVAILABLE, gone, lost, says};
-use super::connection::{NotReceived, transfer_within};
+use super::connection::NotReceived;
 use super::http::{Answer, Framing, Status, decoded_path, in_query};
+use super::sessions::Session;
 use crate::access::admission;
 use crate::files::kind::Kind;
 use crate::files::range::{Asked as Part, asked};
 use crate::files::{Files, Refused, Upload};
-use crate::room::NotHeard;
+use crate::room::{Manner, NotHeard};
 use crate::text::file::{FileLink, FileName, encoded};
 use crate::text::message::Message;
 use crate::token::Token;
+
+/// How often it is looked whether the member who sends a file is still heard.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 const CREATED: Status = (201, "Created");
 
@@ -32,34 +41,60 @@ impl Asked<'_> {
         let files = self.files()?;
         let name = in_query(&self.head.query, "name").unwrap_or_default();
         let upload = files.begin(session.id, self.length()?).map_err(refused)?;
-        self.take(&files, upload, &FileName::of(&name)).await
+        self.take(&files, upload, &FileName::of(&name), Some(&session)).await
     }
 
     /// Whoever has a code shares a file.
     pub(super) async fn send(self, code: Token, name: &str) -> Result<Answer, Answer> {
+        is_banned(self.context, self.wire.from.ip())?;
         self.may_guess()?;
         let files = self.files()?;
         let upload = files.begin_with(code, self.length()?, Instant::now());
         let upload = upload.inspect_err(|why| self.guessed(*why == Refused::BadCode)).map_err(refused)?;
-        self.take(&files, upload, &FileName::of(&decoded_path(name))).await
+        // Its member's pace has counted the request for the code.
+        self.take(&files, upload, &FileName::of(&decoded_path(name)), None).await
     }
 
     /// Takes a file, and lets everybody hear of it.
-    async fn take(self, files: &Arc<Files>, mut upload: Upload, name: &FileName) -> Result<Answer, Answer> {
-        let (room, by, length) = (&self.context.room, upload.by, self.length()?);
+    async fn take(
+        self,
+        files: &Arc<Files>,
+        mut upload: Upload,
+        name: &FileName,
+        session: Option<&Session>,
+    ) -> Result<Answer, Answer> {
+        let Asked { wire, head, body, context } = self;
+        let (room, by, from) = (&context.room, upload.by, wire.from.ip());
         room.is_heard(by).await.map_err(not_heard)?;
-        let deadline = Instant::now() + transfer_within(usize::try_from(length).unwrap_or(usize::MAX));
-        let received = self.wire.receive(self.head, self.body, &mut upload, deadline, &self.context.fast).await;
-        received.map_err(|why| match why {
-            NotReceived::Refused(why) => refused(why),
-            NotReceived::Lost => lost(),
-        })?;
+        let received = async {
+            let received = wire.receive(head, body, &mut upload, &context.fast).await;
+            received.map_err(|why| match why {
+                NotReceived::Refused(why) => refused(why),
+                NotReceived::Lost => lost(),
+            })
+        };
+        let ended = async {
+            loop {
+                Timer::after(LOOK_EVERY).await;
+                room.is_heard(by).await.map_err(not_heard)?;
+                is_banned(context, from)?;
+            }
+        };
+        received.or(ended).await?;
+        let manner = match session {
+            Some(session) => paced(session).await,
+            None => Manner::Typed,
+        };
         // Whoever has left meanwhile, or is not heard any more, shares nothing. And the name may be another.
         let by_name = room.is_heard(by).await.map_err(not_heard)?;
         let shared = files.finish(upload, name.clone(), by_name, Instant::now()).map_err(refused)?;
-        let local = self.wire.stream.get_ref().local_addr().map_err(|_| lost())?;
+        let local = wire.stream.get_ref().local_addr().map_err(|_| lost())?;
         let link = FileLink { origin: files.origin().for_whoever_reached(local), id: shared.id, name };
-        if let Err(why) = room.share(by, shared.about.size, &link).await {
+        let (heard, waited) = room.share(by, shared.about.size, &link, manner).await;
+        if let Some(session) = session {
+            session.saying.lock().await.talk.sending.waited(waited);
+        }
+        if let Err(why) = heard {
             let _ = files.forget(&shared.id.to_string());
             return Err(not_heard(why));
         }
@@ -68,10 +103,14 @@ impl Asked<'_> {
 
     /// Answers with a file, or a part of it.
     pub(super) fn fetch(self, id: Token) -> Result<Outcome, Answer> {
-        self.may_guess()?;
-        let file = self.files().ok().and_then(|files| files.find(id, Instant::now()));
-        self.guessed(file.is_none());
-        let file = file.ok_or_else(|| Answer::text(NOT_FOUND, "There is no such file, or not any more.\n"))?;
+        is_banned(self.context, self.wire.from.ip())?;
+        let files = self.files()?;
+        let Some(file) = files.find(id, Instant::now()) else {
+            self.may_guess()?;
+            // Who asks for a file that was there does not guess.
+            self.guessed(files.about(id).is_none());
+            return Err(Answer::text(NOT_FOUND, "There is no such file, or not any more.\n"));
+        };
         let (tag, length) = (format!("\"{id}\""), file.bytes.len());
         // A part of another version is of no use, and there is one version alone.
         let range =
@@ -104,10 +143,7 @@ impl Asked<'_> {
 
     /// Checks that nobody at this address has guessed too often.
     fn may_guess(&self) -> Result<(), Answer> {
-        let from = self.wire.from.ip();
-        let banned = self.context.admission.refused(from).filter(|why| matches!(why, admission::Refused::Banned(_)));
-        banned.map_or(Ok(()), |why| Err(answers::refused(&why)))?;
-        match self.context.guesses.wait(from, GUESSES) {
+        match self.context.guesses.wait(self.wire.from.ip(), GUESSES) {
             None => Ok(()),
             Some(_) => Err(Answer::text(TOO_MANY, "Too many wrong addresses.\n").with("Retry-After", "1")),
         }
@@ -132,6 +168,24 @@ impl Asked<'_> {
             _ => Err(Answer::text((411, "Length Required"), "A file is sent with its length (Content-Length).\n")),
         }
     }
+}
+
+/// Checks that the operator lets this address do something.
+fn is_banned(context: &Context, from: IpAddr) -> Result<(), Answer> {
+    let banned = context.admission.refused(from).filter(|why| matches!(why, admission::Refused::Banned(_)));
+    banned.map_or(Ok(()), |why| Err(answers::refused(&why)))
+}
+
+/// Waits until a session may say one line more. Returns how it sends.
+async fn paced(session: &Session) -> Manner {
+    let mut saying = session.saying.lock().await;
+    while let Some(wait) = saying.talk.pace.wait(Instant::now()) {
+        Timer::after(wait).await;
+    }
+    saying.talk.pace.spend(true, 0);
+    let now = saying.talk.pace.now();
+    saying.talk.sending.sent(1, 0, now);
+    saying.talk.sending.manner()
 }
 
 /// A file is not taken.

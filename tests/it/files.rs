@@ -374,3 +374,59 @@ fn nc_sends_a_file_and_wget_saves_it() {
     assert!(saved.expect("wget runs").success());
     assert_eq!(std::fs::read(scratch.path("saved")).expect("it is saved"), bytes);
 }
+
+/// A hundred pictures in a row are paced as lines are.
+#[test]
+fn who_shares_without_end_is_paced() {
+    let (server, browser) = Server::with_page(&["--rate", "100"]);
+    let mut bob = server.join("Bob");
+    let ann = browser.joins("Ann");
+    bob.hears("Ann has joined the chat.");
+    let request =
+        format!("POST /sessions/{}/files?name=x HTTP/1.1\r\nHost: pi\r\nContent-Length: 0\r\n\r\n", ann.token);
+    let mut flood = browser.dial();
+    let begun = std::time::Instant::now();
+    flood.sends(request.repeat(300));
+    for _ in 0..300 {
+        bob.hears_one("a file", |line| line.starts_with("Ann shares x (0 B): "));
+    }
+    // Two hundred at once, and then a hundred a second.
+    assert!(begun.elapsed().as_millis() > 900, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn what_stands_in_the_body_of_a_request_for_a_file_is_no_request() {
+    let (server, browser) = Server::with_page(&[]);
+    let [mut ann, mut bob] = server.room(["Ann", "Bob"]);
+    let path = shares(&browser, &mut ann, "x", b"x");
+    bob.hears_one("a file", |line| line.starts_with("Ann shares x"));
+    let body = "POST /say?name=smuggled HTTP/1.1\r\nHost: pi\r\nContent-Length: 2\r\n\r\nhi";
+    let mut smuggler = browser.dial();
+    smuggler.sends(format!("GET {path} HTTP/1.1\r\nHost: pi\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
+    assert_eq!(smuggler.is_answered(true).status, 200);
+    smuggler.hears_the_end();
+    ann.says("sentinel");
+    bob.hears_nothing_before("Ann: sentinel");
+}
+
+#[test]
+fn nobody_is_called_as_if_somebody_shared_something() {
+    let (server, browser) = Server::with_page(&[]);
+    let mut ann = server.guest();
+    ann.says("Ann shares x");
+    ann.hears_one("that it is refused", |line| line.starts_with("Name \"Ann shares x\" can't be used: "));
+    assert_eq!(browser.asks("POST /say?name=Ann%20shares%20y", "x (1 B): http://pi/files/x/y").status, 409);
+}
+
+#[test]
+fn an_upload_ends_when_its_member_does() {
+    let (mut server, browser) = Server::with_page(&["--files", "1"]);
+    let [mut ann, mut bob] = server.room(["Ann", "Bob"]);
+    let path = may_send(&mut ann);
+    let mut upload = browser.dial();
+    upload.sends(format!("PUT {path}x HTTP/1.1\r\nHost: pi\r\nContent-Length: {MIB}\r\n\r\nsome"));
+    server.operator("/kick Ann");
+    bob.hears("Ann has left the chat (kicked).");
+    assert_eq!(upload.is_answered(true).status, 404);
+    shares(&browser, &mut bob, "x", &vec![7; MIB]);
+}

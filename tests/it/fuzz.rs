@@ -471,7 +471,7 @@ fn whatever_a_file_is_called_and_holds_its_name_and_its_event_are_whole() {
         let text = name.as_str();
         assert!((1..=100).contains(&text.chars().count()) && !text.contains(['/', '\\', ':', '\n', '\t']), "{text:?}");
         assert!(!text.starts_with('.') && text == clean(text) && FileName::of(text) == name, "{text:?}");
-        let by = Name::parse("Ann shares x").expect("a name");
+        let by = Name::parse("Ann Lee").expect("a name");
         let link = FileLink { origin: ([127, 0, 0, 1], 4080).into(), id, name: &name };
         let line = Message::shared(&by, 5, &link);
         let line = line.texts().next().expect("a line");

@@ -83,7 +83,7 @@ impl<'a> Ahead<'a> {
             let end = direct.map_or(u64::MAX, |direct| direct.position);
             let before = *walk;
             if let Some((entry, text, lines)) = walk.entry(reader.listener, end) {
-                return Some(Piece::of(entry, text, lines, before));
+                return Some(Piece::of(entry, text, lines, (before, walk.position())));
             }
             // What stands before the direct message may not be published yet.
             if walk.position() < end {

@@ -72,14 +72,25 @@ pub struct Piece<'a> {
     pub text: &'a [u8],
     /// How many they are.
     lines: u64,
-    /// Where it stands in the log.
+    /// See [`Piece::position`].
+    position: Option<u64>,
+    /// A look at the log from which it is the next that is for this reader.
     walk: Option<Walk<'a>>,
 }
 
 impl<'a> Piece<'a> {
-    fn of(entry: &Entry, text: &'a [u8], lines: u64, walk: Walk<'a>) -> Piece<'a> {
+    /// An entry, with a look from before it, which may have passed others before it, and the position of its end.
+    fn of(entry: &Entry, text: &'a [u8], lines: u64, (walk, end): (Walk<'a>, u64)) -> Piece<'a> {
         let actor = if let Kind::Done(name) | Kind::Shared(name) = entry.kind { name } else { 0 };
-        Piece { at: entry.at, actor, last: false, text, lines, walk: Some(walk) }
+        Piece {
+            at: entry.at,
+            actor,
+            last: false,
+            text,
+            lines,
+            position: Some(end - text.len() as u64),
+            walk: Some(walk),
+        }
     }
 
     /// How many lines it has.
@@ -90,12 +101,12 @@ impl<'a> Piece<'a> {
     /// What is for one reader alone.
     pub fn own(at: SystemTime, text: &'a [u8], last: bool) -> Piece<'a> {
         let lines = text.iter().filter(|byte| **byte == b'\n').count() as u64;
-        Piece { at, actor: 0, last, text, lines, walk: None }
+        Piece { at, actor: 0, last, text, lines, position: None, walk: None }
     }
 
-    /// The position in the log of its first byte. None where it is for this reader alone.
+    /// The position in the log of its first byte, the same for all readers. None where it is for this reader alone.
     pub fn position(&self) -> Option<u64> {
-        self.walk.map(|walk| walk.position())
+        self.position
     }
 
     /// Where it stands in the log, from where it can be read again. None where it is for this reader alone.
@@ -293,7 +304,7 @@ impl Reader {
         while lines > 0 {
             let before = walk;
             let Some((entry, text, its)) = walk.entry(self.listener, u64::MAX) else { return };
-            let piece = Piece::of(entry, text, its, before);
+            let piece = Piece::of(entry, text, its, (before, walk.position()));
             lines = lines.saturating_sub(its);
             if !each(piece) {
                 return;

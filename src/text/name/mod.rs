@@ -34,6 +34,9 @@ const RESERVED: [&str; 8] = ["server", "system", "operator", "admin", "dynasti",
 /// The words of the server's own notices about somebody, as keys.
 const NOTICES: [&str; 3] = ["has joined the chat", "has left the chat", "is now known as"];
 
+/// What stands behind a name when its holder shares a file, as a key. No name ends so, nor goes on after it.
+const SHARES: &str = " shares";
+
 /// The words that lines of the server's own output begin with, as keys. `NAME: TEXT` is on the operator's terminal too.
 const OUTPUT: [&str; 5] = ["join with", "server listening", "or open", "this is", "shutting down"];
 
@@ -97,7 +100,10 @@ impl Name {
         if RESERVED.contains(&&*key.0) {
             return Err(Refusal::Reserved);
         }
-        if NOTICES.iter().any(|words| key.0.contains(words)) || OUTPUT.iter().any(|words| key.0.starts_with(words)) {
+        if key.0.contains(SHARES)
+            || NOTICES.iter().any(|words| key.0.contains(words))
+            || OUTPUT.iter().any(|words| key.0.starts_with(words))
+        {
             return Err(Refusal::Notice);
         }
         Ok(Self { typed: name.into() })

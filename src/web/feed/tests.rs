@@ -167,3 +167,55 @@ fn an_event_s_time_is_when_it_was_said_and_not_when_it_is_read() {
     let said = times.last().expect("it was said");
     assert!(*said >= before && *said < after);
 }
+
+/// What is told of a line is made once for all, and each hears what is for them all the same: not what they said, and not
+/// whom they ignore.
+#[test]
+fn sessions_that_hear_different_lines_are_told_of_their_own() {
+    let (room, _) = Room::new(warnings().0, Options::default());
+    let common = Arc::new(Common::new(None));
+    let join = |name: &str| {
+        let reader = block_on(room.enter(([127, 0, 0, 1], 1).into(), Message::default())).expect("it is open");
+        block_on(room.join(reader.id(), &Name::parse(name).expect("it is one"))).expect("it is free");
+        Feed::new(reader, Arc::clone(&common))
+    };
+    let mut feeds = ["Ann", "Bob", "Cid", "Dan"].map(join);
+    let ids = feeds.each_ref().map(|feed| feed.reader.id());
+    block_on(room.act(ids[3], &line("/ignore Bob"), Manner::Typed));
+    let mut random = Rng::with_seed(3);
+    let mut texts = [(); 4].map(|()| String::new());
+    let mut expected = [(); 4].map(|()| Vec::new());
+    for n in 0..300 {
+        let (author, text) = (random.usize(..4), n.to_string());
+        let mut said = Message::default();
+        let name = Name::parse(["Ann", "Bob", "Cid", "Dan"][author]).expect("it is one");
+        said.say(&name, &line(&text));
+        feeds.iter().for_each(|feed| feed.reader.pause());
+        block_on(room.say(ids[author], said, Manner::Typed));
+        room.publish_now();
+        for (reader, expected) in expected.iter_mut().enumerate() {
+            if reader != author && (reader, author) != (3, 1) {
+                expected.push(format!("\"text\":\"{name}: {text}\""));
+            }
+        }
+        // Some read at once, and some later.
+        for (feed, texts) in feeds.iter_mut().zip(&mut texts).filter(|_| random.bool()) {
+            texts.push_str(&String::from_utf8(block_on(feed.read(&room)).1.bytes).expect("events are text"));
+        }
+    }
+    for ((mut feed, mut texts), expected) in feeds.into_iter().zip(texts).zip(expected) {
+        while feed.last() > 0 {
+            let events = block_on(feed.read(&room)).1.bytes;
+            if events.is_empty() {
+                break;
+            }
+            texts.push_str(&String::from_utf8(events).expect("events are text"));
+        }
+        let said: Vec<&str> = texts.split_terminator("\n\n").filter(|event| event.contains("event: said")).collect();
+        assert_eq!(said.len(), expected.len());
+        said.iter().zip(expected).for_each(|(event, text)| assert!(event.contains(&text), "{event} is not {text}"));
+        // Again, from what is remembered.
+        let again = feed.after(feed.last() - 5);
+        assert!(texts.ends_with(&String::from_utf8(again.bytes).expect("events are text")));
+    }
+}
