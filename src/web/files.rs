@@ -7,13 +7,13 @@ use std::time::Instant;
 
 use super::answers::{self, Asked, FORBIDDEN, NOT_FOUND, Outcome, TOO_LARGE, TOO_MANY, UNAVAILABLE, gone, lost, says};
 use super::connection::{NotReceived, transfer_within};
-use super::http::{Answer, Framing, Status, decoded_path, in_query};
+use super::http::{Answer, Framing, Status, in_query};
 use crate::access::admission;
 use crate::files::kind::Kind;
 use crate::files::range::{Asked as Part, asked};
 use crate::files::{Files, Refused, Upload};
 use crate::room::NotHeard;
-use crate::text::file::{FileLink, FileName, encoded};
+use crate::text::file::{FileLink, FileName, decoded, encoded};
 use crate::text::message::Message;
 use crate::token::Token;
 
@@ -41,7 +41,7 @@ impl Asked<'_> {
         let files = self.files()?;
         let upload = files.begin_with(code, self.length()?, Instant::now());
         let upload = upload.inspect_err(|why| self.guessed(*why == Refused::BadCode)).map_err(refused)?;
-        self.take(&files, upload, &FileName::of(&decoded_path(name))).await
+        self.take(&files, upload, &FileName::of(&decoded(name))).await
     }
 
     /// Takes a file, and lets everybody hear of it.
