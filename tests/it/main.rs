@@ -22,6 +22,8 @@ mod history;
 mod holders;
 mod imitation;
 mod join;
+#[cfg(feature = "web")]
+mod join_files;
 mod lines;
 mod names;
 mod operator;
