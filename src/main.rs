@@ -54,7 +54,8 @@ fn main() -> ExitCode {
     match args::parse(std::env::args_os().skip(1)) {
         Ok(Command::Serve(options)) => serve(options),
         Ok(Command::Join(join)) => {
-            let options = Options { address: join.address, name: join.name, retry: join.retry };
+            let home = std::env::var_os("HOME").filter(|home| !home.is_empty()).map(Into::into);
+            let options = Options { address: join.address, name: join.name, retry: join.retry, home };
             match join::join(&options, !join.no_bell) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(why) => {

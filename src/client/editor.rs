@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 use super::clusters::clusters;
 use super::keys::Key;
-use super::names::{Completions, Names};
+use super::names::{Complete, Completions};
 use crate::text::line;
 
 /// The longest text that can be typed, in bytes. It is far more than the server accepts, so that a pasted line that is
@@ -83,15 +83,15 @@ impl Editor {
         self.recall.push_back(text.to_owned());
     }
 
-    /// Does what one key asks for. Tab completes commands and these `names`.
-    pub(crate) fn press(&mut self, key: Key, names: &Names) -> Outcome {
+    /// Does what one key asks for. Tab completes what is `known`.
+    pub(crate) fn press(&mut self, key: Key, known: &dyn Complete) -> Outcome {
         let killing = std::mem::take(&mut self.killing);
         let completing = self.completing.take();
         match key {
             Key::Char(c) => return self.insert(c),
             Key::Pasted('\n') | Key::Enter => return Outcome::Line(self.finish()),
             Key::Pasted(c) => return self.insert(c),
-            Key::Tab => return self.complete(completing, names),
+            Key::Tab => return self.complete(completing, known),
             Key::Left => self.cursor = self.previous(),
             Key::Right => self.cursor = self.next(),
             Key::Home => self.cursor = 0,
@@ -250,29 +250,32 @@ impl Editor {
 
     /// Completes the word before the cursor. The first Tab replaces what was typed by the first candidate, and each
     /// further Tab by the next one. After the last candidate comes what was typed.
-    fn complete(&mut self, under_way: Option<Completing>, names: &Names) -> Outcome {
+    fn complete(&mut self, under_way: Option<Completing>, known: &dyn Complete) -> Outcome {
         let Some(mut completing) = under_way.or_else(|| {
-            let completions = names.completions(&self.text[..self.cursor])?;
+            let completions = known.completions(&self.text[..self.cursor])?;
             let typed = self.text[completions.start..self.cursor].to_owned();
             Some(Completing { completions, typed, next: 0 })
         }) else {
             return Outcome::Refused;
         };
-        let Completions { start, candidates } = &completing.completions;
+        let Completions { start, candidates, goes_on } = &completing.completions;
         let word = candidates.get(completing.next).unwrap_or(&completing.typed);
         if *start + word.len() + self.text.len() - self.cursor > MAX_TEXT {
             return Outcome::Refused;
         }
         self.text.replace_range(*start..self.cursor, word);
         self.cursor = start + word.len();
-        completing.next = (completing.next + 1) % (candidates.len() + 1);
-        self.completing = Some(completing);
+        if !goes_on {
+            completing.next = (completing.next + 1) % (candidates.len() + 1);
+            self.completing = Some(completing);
+        }
         Outcome::Edited
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::names::Names;
     use super::*;
 
     /// Presses what a terminal would send for `keys`, and shows the line with `|` where the cursor is.
@@ -422,6 +425,26 @@ mod tests {
         let mut heard = Names::default();
         names.iter().for_each(|name| heard.hear(name));
         heard
+    }
+
+    /// Completes every line to what it is and one letter more, as far as three.
+    struct OneMore;
+
+    impl Complete for OneMore {
+        fn completions(&self, before: &str) -> Option<Completions> {
+            let candidates = vec![format!("{before}x")];
+            (before.len() < 3).then_some(Completions { start: 0, candidates, goes_on: true })
+        }
+    }
+
+    #[test]
+    fn what_is_completed_in_part_goes_on_from_there() {
+        let mut editor = Editor::default();
+        for text in ["x|", "xx|", "xxx|"] {
+            assert_eq!(editor.press(Key::Tab, &OneMore), Outcome::Edited);
+            assert_eq!(shown(&editor), text);
+        }
+        assert_eq!(editor.press(Key::Tab, &OneMore), Outcome::Refused);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_channel::{Receiver, Sender};
 use futures_lite::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, FutureExt};
@@ -16,6 +16,9 @@ const READ: usize = 16 * 1024;
 /// How long an input may pause once the output is closed. A program that writes pauses for less; a person, or a pipe that
 /// is open for nothing, does not.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// How often it is printed how far a file has come, where it cannot be shown in one place.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 
 /// Passes the input on in whole lines, a last one without its end included, and closes the channel after it. When
 /// `unheard` closes, the output is closed, and the input ends at its next pause.
@@ -68,6 +71,7 @@ pub(crate) async fn hear(
     mut reports: impl AsyncWrite + Unpin,
     unheard: Sender<Infallible>,
 ) {
+    let mut told = None::<Instant>;
     while let Ok(event) = events.recv().await {
         match event {
             Event::Notice(words) => {
@@ -80,6 +84,14 @@ pub(crate) async fn hear(
                 }
             }
             Event::Standing(_) => {}
+            Event::Progress(words) if words.is_empty() => told = None,
+            Event::Progress(words) => {
+                // A small file comes without a word.
+                if told.get_or_insert_with(Instant::now).elapsed() >= TELL_EVERY {
+                    told = Some(Instant::now());
+                    let _ = print(&mut reports, &[words]).await;
+                }
+            }
         }
     }
 }

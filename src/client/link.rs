@@ -27,6 +27,8 @@ pub(crate) enum Event {
     Lines(Vec<String>),
     /// The client's standing has changed.
     Standing(Standing),
+    /// How far the files have come that are under way. It is empty when none is.
+    Progress(String),
 }
 
 /// What the server does with what is said now.
@@ -473,7 +475,7 @@ mod tests {
     fn nobody_is_dialled_for_who_has_left() {
         let unused = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
         let address = unused.expect("a free port").to_string().parse().expect("a host");
-        let options = Options { address, name: None, retry: true };
+        let options = Options { address, retry: true, ..Options::default() };
         let (_say, to_say) = async_channel::bounded(1);
         let (show, events) = async_channel::bounded(100);
         let link = Link::new(&options, true, to_say, show).run();

@@ -1,44 +1,62 @@
 //! `dynasti join`: a client that is nicer than `nc`.
 //!
 //! ```text
-//! terminal: keys → editor ─┐                    ┌─ joining ← lines ← server
-//!                          talk ←─ channels ─→ link
-//! window ← screen ← paint ─┘                    └─ dial → server
-//! pipes:   filter ←──────────── channels ─────→ link
+//! terminal: keys → editor ─┐                             ┌─ joining ← lines ← server
+//!                          talk ← channels → desk ←→ link
+//! window ← screen ← paint ─┘                  │          └─ dial → server
+//! files:                     disk ←→ sending, fetching ← exchange → server, by HTTP
+//! pipes:   filter ←──────────── channels ─────────→ link
 //! ```
+//!
+//! The desk is there for a person. What comes through a pipe was perhaps written by others: it is only passed on, and can
+//! neither read a file nor make one.
 //!
 //! Knows the server's sentences, from `text`, and nothing of the server's inside. It opens no terminal and handles no
 //! signals: terminal, pipes and signals are passed in.
 
 mod address;
 mod clusters;
+mod desk;
 mod dial;
 mod editor;
 #[cfg(test)]
 #[path = "../../tests/it/emulator.rs"]
 mod emulator;
+mod exchange;
+mod fetching;
 mod filter;
+mod http;
 mod joining;
 mod keys;
+mod known;
 mod link;
 mod names;
+mod own;
 mod paint;
+mod paths;
 mod screen;
+mod sending;
 mod talk;
 mod terminal;
 
+use std::cell::RefCell;
 use std::fmt;
 use std::fs::File;
 use std::io;
+use std::path::PathBuf;
 use std::pin::pin;
+use std::rc::Rc;
 use std::time::Duration;
 
+use async_channel::{Receiver, Sender};
 use futures_lite::{AsyncRead, AsyncWrite, FutureExt, Stream, future};
 
 pub use address::{Address, DEFAULT_PORT};
 pub use dial::Unreachable;
 
-use link::Link;
+use desk::Desk;
+use known::Known;
+use link::{Event, Link};
 use paint::Painter;
 use talk::{End, Talk};
 use terminal::Terminal;
@@ -64,6 +82,8 @@ pub struct Options {
     pub name: Option<String>,
     /// Whether to reconnect when the server is lost or cannot be reached.
     pub retry: bool,
+    /// What `~` stands for in a path that a person types.
+    pub home: Option<PathBuf>,
 }
 
 /// Why joining failed, or ended although nobody wanted that. Displayed, it is a sentence for the person.
@@ -123,9 +143,11 @@ where
     let terminal = Terminal::new(seat.tty).map_err(JoinError::Terminal)?;
     let (outgoing, to_say) = async_channel::bounded(WAITING_LINES);
     let (show, events) = async_channel::bounded(WAITING_EVENTS);
-    let mut link = pin!(Link::new(options, true, to_say, show).run());
+    let known = Rc::default();
+    let mut link = pin!(link_with_desk(options, to_say, show, Rc::clone(&known)));
     let painter = Painter { colours: seat.colours };
-    let talk = Talk::new(terminal, seat.wakes, (outgoing, events), painter, seat.bell);
+    let files = (known, options.home.clone());
+    let talk = Talk::new(terminal, seat.wakes, (outgoing, events), files, painter, seat.bell);
     let stopped = async {
         seat.stop.await;
         Ok(End::Left { connected: true })
@@ -158,6 +180,20 @@ where
             }
         }
     }
+}
+
+/// Runs the link, and a desk between it and the person who is at the other end of these channels.
+async fn link_with_desk(
+    options: &Options,
+    said: Receiver<Vec<u8>>,
+    show: Sender<Event>,
+    known: Rc<RefCell<Known>>,
+) -> Result<(), JoinError> {
+    let (outgoing, to_say) = async_channel::bounded(1);
+    // What belongs together, as a line and what comes of it, is to arrive together.
+    let (told, heard) = async_channel::bounded(WAITING_EVENTS);
+    let desk = Desk::new(show, known, options.home.clone()).run(said, outgoing, heard);
+    future::zip(Link::new(options, true, to_say, told).run(), desk).await.0
 }
 
 /// What a client without a terminal reads and writes.
@@ -203,7 +239,12 @@ where
         close.close();
         future::pending().await
     };
-    let link = Link::new(options, person, to_say, show).run();
+    let link = async {
+        match person {
+            true => link_with_desk(options, to_say, show, Rc::default()).await,
+            false => Link::new(options, false, to_say, show).run().await,
+        }
+    };
     let heard = async { future::zip(link, filter::hear(events, output, reports, close.clone())).await.0 };
     heard.or(said).or(noticed).await
 }

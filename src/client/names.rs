@@ -2,8 +2,9 @@
 //!
 //! Knows nothing of keys or of the server's lines.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
+use super::own;
 use crate::text::command;
 use crate::text::name::MAX_NAME;
 
@@ -20,8 +21,16 @@ pub(crate) struct Names(VecDeque<String>);
 pub(crate) struct Completions {
     /// Where that word begins, in bytes.
     pub(crate) start: usize,
-    /// The words that can replace it, at least one, each with a space after it so that typing can go on.
+    /// The words that can replace it, at least one, each with a space after it if it is whole, so that typing can go on.
     pub(crate) candidates: Vec<String>,
+    /// Whether that is only a part of what can be completed: the next Tab goes on from there.
+    pub(crate) goes_on: bool,
+}
+
+/// Whatever knows what can be completed.
+pub(crate) trait Complete {
+    /// Returns what `before`, the text before the cursor, can be completed to.
+    fn completions(&self, before: &str) -> Option<Completions>;
 }
 
 impl Names {
@@ -51,14 +60,18 @@ impl Names {
         let known = self.0.iter().filter(|name| text.strip_prefix(name.as_str()).is_some_and(begins_outside_a_word));
         known.max_by_key(|name| name.len()).map(String::as_str)
     }
+}
 
-    /// Returns what `before`, the text before the cursor, can be completed to. Its first word is completed to a command
-    /// if it begins with `/`. Otherwise the longest end of it that is the beginning of a name is completed to that
-    /// name.
-    pub(crate) fn completions(&self, before: &str) -> Option<Completions> {
+impl Complete for Names {
+    /// The first word is completed to a command if it begins with `/`. Otherwise the longest end of the text that is the
+    /// beginning of a name is completed to that name.
+    fn completions(&self, before: &str) -> Option<Completions> {
         if let Some(typed) = before.strip_prefix('/').filter(|typed| !typed.contains(' ')) {
-            let commands = command::usages().map(|usage| usage.name).filter(|name| name.starts_with(typed));
-            return found(0, commands.map(|name| format!("/{name}")));
+            let mut commands: Vec<&str> = command::usages().chain(own::usages()).map(|usage| usage.name).collect();
+            // Both the server and the client have /send.
+            let mut seen = HashSet::new();
+            commands.retain(|name| name.starts_with(typed) && seen.insert(*name));
+            return found(0, commands.iter().map(|name| format!("/{name}")));
         }
         let word_starts = before.char_indices().map(|(at, _)| at).filter(|&at| ends_outside_a_word(&before[..at]));
         word_starts.filter(|&start| before[start..].chars().count() <= MAX_NAME).find_map(|start| {
@@ -72,7 +85,7 @@ impl Names {
 /// Returns completions, unless there are none.
 fn found(start: usize, candidates: impl Iterator<Item = String>) -> Option<Completions> {
     let candidates: Vec<String> = candidates.map(|candidate| candidate + " ").collect();
-    (!candidates.is_empty()).then_some(Completions { start, candidates })
+    (!candidates.is_empty()).then_some(Completions { start, candidates, goes_on: false })
 }
 
 /// Returns where `name` is in `text` as a whole word, in bytes. Upper and lower case count as the same.
@@ -143,6 +156,8 @@ mod tests {
     fn commands_complete_as_the_first_word() {
         assert_eq!(completions(&["Ann"], "/w"), Some((0, "/who ".into())));
         assert_eq!(completions(&["Ann"], "/m"), Some((0, "/msg /me ".into())));
+        assert_eq!(completions(&["Ann"], "/s"), Some((0, "/send ".into())));
+        assert_eq!(completions(&["Ann"], "/g"), Some((0, "/get ".into())));
         assert_eq!(completions(&["Ann"], "/x"), None);
         assert_eq!(completions(&["Ann"], "hi /w"), None);
     }

@@ -1,4 +1,5 @@
-//! The window: the typed line is on its bottom rows, and the conversation scrolls above it.
+//! The window: the typed line is on its bottom rows, and the conversation scrolls above it. Between them there may be a row
+//! that says what is under way.
 //!
 //! Pure: what is to be shown goes in, the bytes for the terminal come out. Knows nothing of keys, colours or who says
 //! what. It uses what every terminal since the VT100 understands (and CHA, ECMA-48 8.3.9). It never uses the alternate
@@ -12,16 +13,21 @@ const PROMPT: &str = "> ";
 /// In a narrower window there is no prompt, because it would fill much of it.
 const MIN_COLUMNS_FOR_PROMPT: usize = 10;
 
+/// In a window of fewer rows nothing stands above the typed line.
+const MIN_ROWS_FOR_STATUS: usize = 3;
+
 /// What is known of the terminal: its size, and where the cursor is in what was drawn last.
 #[derive(Debug)]
 pub(crate) struct Screen {
     columns: usize,
     rows: usize,
+    /// What is under way. Empty if nothing is.
+    status: String,
     drawn: Option<Drawn>,
     output: String,
 }
 
-/// The typed line as it is drawn in the window.
+/// The status and the typed line as they are drawn in the window.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Drawn {
     /// How many columns of each row are filled.
@@ -49,7 +55,13 @@ struct Row {
 impl Screen {
     /// Makes a window of this size. The cursor must be at the start of an empty row.
     pub(crate) fn new(columns: usize, rows: usize) -> Screen {
-        Screen { columns: columns.max(1), rows: rows.max(1), drawn: None, output: String::new() }
+        let (columns, rows) = (columns.max(1), rows.max(1));
+        Screen { columns, rows, status: String::new(), drawn: None, output: String::new() }
+    }
+
+    /// Says what is under way, on a row above the typed line from when that is drawn again.
+    pub(crate) fn set_status(&mut self, status: &str) {
+        status.clone_into(&mut self.status);
     }
 
     /// Returns the bytes for the terminal since the last time.
@@ -72,8 +84,11 @@ impl Screen {
     pub(crate) fn draw(&mut self, text: &str, cursor: usize) {
         self.erase();
         let layout = lay_out(text, cursor, self.columns);
-        let hidden = (layout.row + 1).saturating_sub(self.rows);
-        let rows = &layout.rows[hidden..layout.rows.len().min(hidden + self.rows)];
+        let status = self.status_row();
+        let space = self.rows - status.iter().len();
+        let hidden = (layout.row + 1).saturating_sub(space);
+        let typed = &layout.rows[hidden..layout.rows.len().min(hidden + space)];
+        let rows: Vec<&Row> = status.iter().chain(typed).collect();
         // The terminal must not wrap here, because a character may be wider than expected.
         self.output.push_str("\x1b[?7l");
         for (at, row) in rows.iter().enumerate() {
@@ -81,7 +96,7 @@ impl Screen {
             self.output.push_str(&row.text);
         }
         self.output.push_str("\x1b[?7h");
-        let row = layout.row - hidden;
+        let row = layout.row - hidden + status.iter().len();
         self.up(rows.len() - 1 - row);
         self.output.push_str(&to_column(layout.column));
         let widths = rows.iter().map(|row| row.width).collect();
@@ -128,6 +143,22 @@ impl Screen {
             let row = broken + drawn.column / self.columns;
             *drawn = Drawn { widths: vec![0; row + 1], row, column: drawn.column % self.columns };
         }
+    }
+
+    /// Returns what is under way, as much of it as fits into a row.
+    fn status_row(&self) -> Option<Row> {
+        if self.status.is_empty() || self.rows < MIN_ROWS_FOR_STATUS {
+            return None;
+        }
+        let mut layout = Layout { rows: vec![Row::default()], ..Layout::default() };
+        for cluster in clusters(&self.status) {
+            layout.make_room(width(cluster), self.columns);
+            if layout.rows.len() > 1 {
+                break;
+            }
+            layout.push(cluster, self.columns);
+        }
+        layout.rows.into_iter().next()
     }
 
     /// Moves the cursor up.
@@ -295,6 +326,21 @@ mod tests {
         pair.draw(text, 20).shows("> aaaaaaaa\nbbbbbbbbbb\ncccccccccc", (2, 2));
         pair.say("more", "short", 5);
         assert_eq!(pair.terminal.everything(), "said\nmore\n> short");
+    }
+
+    #[test]
+    fn what_is_under_way_stands_above_what_is_typed() {
+        let mut pair = Pair::new(10, 4);
+        pair.say("hi", "half", 4).screen.set_status("漢字: 50 % of 2 MB");
+        pair.draw("half", 2).shows("hi\n漢字: 50 %\n> half", (2, 4));
+        pair.say("more", "half a line", 11).shows("more\n漢字: 50 %\n> half a l\nine", (3, 3));
+        // The typed line gives way.
+        pair.draw(&"x".repeat(40), 40).shows("漢字: 50 %\nxxxxxxxxxx\nxxxxxxxxxx\nxx", (3, 2));
+        pair.draw("half", 4).resize(5, 4).draw("half", 4).shows("漢字:\nhalf", (1, 4));
+        pair.resize(10, 2).draw("half", 4);
+        pair.screen.set_status("");
+        pair.resize(10, 4).draw("half", 4);
+        assert_eq!(pair.terminal.everything(), "hi\nmore\n> half");
     }
 
     #[test]

@@ -1,27 +1,39 @@
 //! A person at a terminal: keys and lines go in, a window comes out, until the person leaves or the server is lost.
 //! Connects the editor, the screen and the link. Knows nothing of sockets.
 
+use std::cell::RefCell;
 use std::io;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
 
 use async_channel::{Receiver, RecvError, Sender, TrySendError};
 use futures_lite::{FutureExt, Stream, StreamExt};
+use smol::unblock;
 
 use super::editor::{Editor, Outcome};
-use super::keys::Keys;
+use super::keys::{Key, Keys};
+use super::known::Known;
 use super::link::{Event, Standing};
-use super::names::{Names, mention};
+use super::names::{Complete, Completions, Names, mention};
+use super::own;
 use super::paint::Painter;
+use super::paths;
 use super::screen::Screen;
 use super::terminal::Terminal;
 use crate::text::command::{self, Command};
 use crate::text::line;
 use crate::text::spoken::{Spoken, names_in};
+use crate::within::within;
 
 /// Bytes that are read from the terminal at once. A paste comes in pieces of this size.
 const READ: usize = 4096;
 
 /// How many events are shown before the window is drawn again, so that a busy room does not cost hundreds of drawings.
 const EVENTS_AT_ONCE: usize = 256;
+
+/// How long a directory may take to be read when a path is completed. Nothing else is done meanwhile.
+const LOOKS_FOR: Duration = Duration::from_secs(1);
 
 /// How the conversation ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -54,7 +66,29 @@ pub(crate) struct Talk<W> {
     editor: Editor,
     screen: Screen,
     names: Names,
+    /// The files that were heard of.
+    known: Rc<RefCell<Known>>,
+    /// The person's own directory.
+    home: Option<PathBuf>,
     standing: Standing,
+}
+
+/// All that Tab completes: commands and names, numbers of files, and paths.
+struct Completable<'a> {
+    names: &'a Names,
+    files: &'a Known,
+    /// What the path before the cursor can be completed to, if there is one.
+    paths: Option<Completions>,
+}
+
+impl Complete for Completable<'_> {
+    fn completions(&self, before: &str) -> Option<Completions> {
+        match (own::path_in(before), own::id_in(before)) {
+            (Some(_), _) => self.paths.clone(),
+            (None, Some(at)) => self.files.completions(&before[at..], at),
+            (None, None) => self.names.completions(before),
+        }
+    }
 }
 
 impl<W: Stream<Item = ()> + Unpin> Talk<W> {
@@ -63,6 +97,7 @@ impl<W: Stream<Item = ()> + Unpin> Talk<W> {
         terminal: Terminal,
         wakes: W,
         (outgoing, events): (Sender<Vec<u8>>, Receiver<Event>),
+        (known, home): (Rc<RefCell<Known>>, Option<PathBuf>),
         painter: Painter,
         bell: bool,
     ) -> Talk<W> {
@@ -78,6 +113,8 @@ impl<W: Stream<Item = ()> + Unpin> Talk<W> {
             editor: Editor::default(),
             screen: Screen::new(columns, rows),
             names: Names::default(),
+            known,
+            home,
             standing: Standing::Away,
         }
     }
@@ -95,7 +132,7 @@ impl<W: Stream<Item = ()> + Unpin> Talk<W> {
                 Happening::Typed(Ok(0)) | Happening::Typed(Err(_)) => return Ok(self.leaving()),
                 Happening::Typed(Ok(read)) => {
                     for key in self.keys.decode(&buffer[..read]) {
-                        match self.editor.press(key, &self.names) {
+                        match self.press(key).await {
                             Outcome::Edited => {}
                             Outcome::Refused => self.screen.ring(),
                             Outcome::Line(text) => self.say(text),
@@ -137,6 +174,22 @@ impl<W: Stream<Item = ()> + Unpin> Talk<W> {
         woken.race(typed.race(told)).await
     }
 
+    /// Does what one key asks the editor for.
+    async fn press(&mut self, key: Key) -> Outcome {
+        let paths = if key == Key::Tab { self.paths().await } else { None };
+        let known = Completable { names: &self.names, files: &self.known.borrow(), paths };
+        self.editor.press(key, &known)
+    }
+
+    /// Returns what the path before the cursor can be completed to. A directory that cannot be read soon, because it is on
+    /// another machine that is gone, counts as empty.
+    async fn paths(&self) -> Option<Completions> {
+        let before = &self.editor.text()[..self.editor.cursor()];
+        let start = own::path_in(before)?;
+        let (typed, home) = (before[start..].to_owned(), self.home.clone());
+        within(LOOKS_FOR, unblock(move || paths::completions(&typed, start, home.as_deref()))).await?
+    }
+
     /// Returns how the conversation ends when the person leaves now.
     fn leaving(&self) -> End {
         End::Left { connected: self.standing != Standing::Away }
@@ -163,6 +216,7 @@ impl<W: Stream<Item = ()> + Unpin> Talk<W> {
 
     /// Ends the use of the window. A typed line stays visible, an empty one is erased.
     async fn end(&mut self) -> io::Result<()> {
+        self.screen.set_status("");
         if self.editor.text().is_empty() {
             self.screen.erase();
         } else {
@@ -203,6 +257,7 @@ impl<W: Stream<Item = ()> + Unpin> Talk<W> {
             Event::Notice(words) => self.screen.show(&self.painter.notice(&words)),
             Event::Lines(lines) => lines.iter().for_each(|line| self.hear(line)),
             Event::Standing(standing) => self.standing = standing,
+            Event::Progress(words) => self.screen.set_status(&words),
         }
     }
 

@@ -137,6 +137,26 @@ pub fn encoded(text: &str) -> String {
     })
 }
 
+/// Decodes what [`encoded`] makes, and what others have encoded in a path, where a plus is a plus. Invalid UTF-8 becomes
+/// U+FFFD.
+pub fn decoded(text: &str) -> String {
+    let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
+    while let Some((byte, after)) = rest.split_first() {
+        let code = after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
+        let code = code.filter(|hex| !hex.starts_with('+')).and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        match (byte, code) {
+            (b'%', Some(code)) => {
+                bytes.push(code);
+                rest = &after[2..];
+                continue;
+            }
+            _ => bytes.push(*byte),
+        }
+        rest = after;
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use fastrand::Rng;
@@ -220,6 +240,14 @@ mod tests {
         ] {
             assert_eq!(Bytes(bytes).to_string(), told);
         }
+    }
+
+    #[test]
+    fn what_is_encoded_is_decoded() {
+        for name in ["a b+c%20.txt", "\"é\" 📷", "%", "%zz", "%+1", ""] {
+            assert_eq!(decoded(&encoded(name)), name);
+        }
+        assert_eq!(decoded("a%2Fb%ff%+1%4"), "a/b\u{fffd}%+1%4");
     }
 
     #[test]

@@ -35,8 +35,12 @@ pub(crate) enum Spoken<'a> {
     Server(&'a str),
     /// Somebody shares a file: who, what it is called, how large it is, and where it is to be had.
     Shared(&'a str, &'a str, &'a str, &'a str),
+    /// The same, of a file that was shared before: an answer to us alone.
+    SharedBefore(&'a str, &'a str, &'a str, &'a str),
     /// Where we can send a file to.
     SendWith(&'a str),
+    /// We cannot send files, at least not now.
+    CannotSend,
     /// Somebody has come.
     Joined(&'a str),
     /// Somebody has gone.
@@ -62,7 +66,8 @@ impl<'a> Spoken<'a> {
         if let Some(answer) = line.strip_prefix("-- ") {
             return Spoken::read_answer(answer);
         }
-        prompt(line).or_else(|| shared(line)).or_else(|| said(line)).or_else(|| news(line)).unwrap_or(Spoken::Notice)
+        let shares = || shared(line).map(|(who, file, size, link)| Spoken::Shared(who, file, size, link));
+        prompt(line).or_else(shares).or_else(|| said(line)).or_else(|| news(line)).unwrap_or(Spoken::Notice)
     }
 
     /// Reads what was said to us alone. Only the server begins a line with dashes.
@@ -84,6 +89,19 @@ impl<'a> Spoken<'a> {
         }
         if let Some(link) = answer.strip_prefix("Send it with: curl -T FILE ") {
             return Spoken::SendWith(link);
+        }
+        const NO_FILES: [&str; 4] = [
+            "No files are shared here: ",
+            "The system has no random numbers yet.",
+            "The operator has muted you: ",
+            // A server that is older than the command.
+            "There is no /send.",
+        ];
+        if NO_FILES.iter().any(|words| answer.starts_with(words)) {
+            return Spoken::CannotSend;
+        }
+        if let Some((who, file, size, link)) = shared_before(answer) {
+            return Spoken::SharedBefore(who, file, size, link);
         }
         if let Some(action) = answer.strip_prefix("* ") {
             return Spoken::Emoted(action);
@@ -123,13 +141,29 @@ fn prompt(line: &str) -> Option<Spoken<'_>> {
 }
 
 /// Reads what somebody shares. The name of a file may hold anything but a colon, and an address has no space.
-fn shared(line: &str) -> Option<Spoken<'_>> {
+fn shared(line: &str) -> Option<(&str, &str, &str, &str)> {
     let (head, link) = line.rsplit_once("): ")?;
     let (head, size) = head.rsplit_once(" (")?;
+    read_shared(head, size, link)
+}
+
+/// Reads a row of the answer to `/files` or to `/history`.
+fn shared_before(answer: &str) -> Option<(&str, &str, &str, &str)> {
+    if let Some((_, line)) = answer.strip_prefix('[').and_then(|rest| rest.split_once(" ago] ")) {
+        return shared(line);
+    }
+    let (head, link) = answer.rsplit_once(": ")?;
+    let (head, _) = head.rsplit_once("), for another ")?;
+    let (head, size) = head.rsplit_once(" (")?;
+    read_shared(head, size, link)
+}
+
+/// Reads who shares which file, and checks that it can be so.
+fn read_shared<'a>(head: &'a str, size: &'a str, link: &'a str) -> Option<(&'a str, &'a str, &'a str, &'a str)> {
     // No member's name holds this word; a file's may.
     let (who, file) = head.split_once(" shares ")?;
     let is_link = link.starts_with("http://") && link.contains("/files/") && !link.contains(' ');
-    (is_name(who) && is_link).then_some(Spoken::Shared(who, file, size, link))
+    (is_name(who) && is_link).then_some((who, file, size, link))
 }
 
 /// Reads what somebody says or does.
@@ -179,6 +213,8 @@ mod tests {
     use crate::text::line::{Decoder, Input, Line};
     use crate::text::message::{Cause, Message};
 
+    const LINK: &str = "http://pi/files/1/a";
+
     #[test]
     fn every_kind_of_line() {
         for (line, spoken) in [
@@ -212,6 +248,22 @@ mod tests {
             ("-- The operator has ended your connection: spam", Spoken::SentAway),
             ("-- The operator has banned your address.", Spoken::SentAway),
             ("-- [3 min ago] Ann: what she said", Spoken::Notice),
+            ("Ann shares a (1).txt (2.3 MB): http://pi/files/1/a", Spoken::Shared("Ann", "a (1).txt", "2.3 MB", LINK)),
+            (
+                "Ann: x shares a (1 B): http://pi/files/1/a",
+                Spoken::Said("Ann", "x shares a (1 B): http://pi/files/1/a"),
+            ),
+            (
+                "-- Ann shares a (1).txt (2.3 MB), for another 59 min: http://pi/files/1/a",
+                Spoken::SharedBefore("Ann", "a (1).txt", "2.3 MB", LINK),
+            ),
+            (
+                "-- [3 min ago] Ann shares a (1).txt (2.3 MB): http://pi/files/1/a",
+                Spoken::SharedBefore("Ann", "a (1).txt", "2.3 MB", LINK),
+            ),
+            ("-- [3 min ago] Bob: Ann shares a (1 B): http://pi/files/1/a", Spoken::Notice),
+            ("-- * Ann shares a (1 B): http://pi/files/1/a", Spoken::Emoted("Ann shares a (1 B): http://pi/files/1/a")),
+            ("-- There is no /send. Try /help, or //send to say /send.", Spoken::CannotSend),
             ("nonsense", Spoken::Notice),
             ("", Spoken::Notice),
         ] {
@@ -343,7 +395,11 @@ mod tests {
             (Message::nobody_to_reply_to(), Spoken::Notice),
             (Message::that_is_you(), Spoken::Notice),
             (Message::ignoring_too_many(9), Spoken::Notice),
-            (Message::muted(), Spoken::Notice),
+            (Message::muted(), Spoken::CannotSend),
+            (Message::keeps_no_files(), Spoken::CannotSend),
+            (Message::no_page_for_files(), Spoken::CannotSend),
+            (Message::no_random_numbers(), Spoken::CannotSend),
+            (Message::no_files(), Spoken::Notice),
             (Message::unmuted(), Spoken::Notice),
             (Message::nothing_to_recall(), Spoken::Notice),
             (Message::line_too_long(), Spoken::Notice),

@@ -12,14 +12,14 @@ use smol::Timer;
 use super::Context;
 use super::answers::{self, Asked, FORBIDDEN, NOT_FOUND, Outcome, TOO_LARGE, TOO_MANY, UNAVAILABLE, gone, lost, says};
 use super::connection::NotReceived;
-use super::http::{Answer, Framing, Status, decoded_path, in_query};
+use super::http::{Answer, Framing, Status, in_query};
 use super::sessions::Session;
 use crate::access::admission;
 use crate::files::kind::Kind;
 use crate::files::range::{Asked as Part, asked};
 use crate::files::{Files, Refused, Upload};
 use crate::room::{Manner, NotHeard};
-use crate::text::file::{FileLink, FileName, encoded};
+use crate::text::file::{FileLink, FileName, decoded, encoded};
 use crate::text::message::Message;
 use crate::token::Token;
 
@@ -52,7 +52,7 @@ impl Asked<'_> {
         let upload = files.begin_with(code, self.length()?, Instant::now());
         let upload = upload.inspect_err(|why| self.guessed(*why == Refused::BadCode)).map_err(refused)?;
         // Its member's pace has counted the request for the code.
-        self.take(&files, upload, &FileName::of(&decoded_path(name)), None).await
+        self.take(&files, upload, &FileName::of(&decoded(name)), None).await
     }
 
     /// Takes a file, and lets everybody hear of it.

@@ -8,6 +8,8 @@ use std::borrow::Cow;
 use std::fmt::Write;
 use std::mem;
 
+use crate::text::file;
+
 /// The longest head that is read, in bytes: the contract's 8 KiB.
 pub(super) const MAX_HEAD: usize = 8 * 1024;
 
@@ -382,26 +384,7 @@ impl Answer {
 
 /// Reads what a form has percent-encoded; a plus is a space. Invalid UTF-8 becomes U+FFFD.
 pub fn decoded(text: &str) -> String {
-    decoded_path(&text.replace('+', " "))
-}
-
-/// Reads what a path has percent-encoded, in which a plus is a plus.
-pub fn decoded_path(text: &str) -> String {
-    let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
-    while let Some((byte, after)) = rest.split_first() {
-        let code = after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
-        let code = code.filter(|hex| !hex.starts_with('+')).and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        match (byte, code) {
-            (b'%', Some(code)) => {
-                bytes.push(code);
-                rest = &after[2..];
-                continue;
-            }
-            _ => bytes.push(*byte),
-        }
-        rest = after;
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    file::decoded(&text.replace('+', " "))
 }
 
 /// Returns the value of a name in a query, decoded.

@@ -9,7 +9,7 @@ use std::process::Command;
 
 const GREETING: &str = "Hi! Welcome to Dynasti. What's your name?";
 
-fn welcome(name: &str) -> String {
+pub(crate) fn welcome(name: &str) -> String {
     format!("Welcome, {name}! You can now chat. Type messages and press Enter.")
 }
 
@@ -211,19 +211,19 @@ fn all_addresses_are_tried_that_the_system_knows() {
 }
 
 /// A server of our own making, for what a good one does not do.
-struct Impostor(TcpListener);
+pub(crate) struct Impostor(TcpListener);
 
 impl Impostor {
-    fn new() -> Impostor {
+    pub(crate) fn new() -> Impostor {
         Impostor(TcpListener::bind("127.0.0.1:0").expect("a free port"))
     }
 
-    fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.0.local_addr().expect("it is bound")
     }
 
     /// Takes the next connection, greets it and is told a name.
-    fn greets(&self, name: &str) -> Guest {
+    pub(crate) fn greets(&self, name: &str) -> Guest {
         let (stream, _) = self.0.accept().expect("a connection");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout is to be had");
         let mut guest = Guest(BufReader::new(stream));
@@ -234,15 +234,15 @@ impl Impostor {
 }
 
 /// A client of an impostor's.
-struct Guest(BufReader<TcpStream>);
+pub(crate) struct Guest(BufReader<TcpStream>);
 
 impl Guest {
-    fn is_told(&mut self, text: &str) {
+    pub(crate) fn is_told(&mut self, text: &str) {
         self.0.get_mut().write_all(format!("{text}\n").as_bytes()).expect("the client listens");
     }
 
     /// The next line, empty at the end.
-    fn says(&mut self) -> String {
+    pub(crate) fn says(&mut self) -> String {
         let mut line = String::new();
         self.0.read_line(&mut line).expect("the client says UTF-8");
         line.trim_end().to_owned()

@@ -24,6 +24,8 @@ mod history;
 mod holders;
 mod imitation;
 mod join;
+#[cfg(feature = "web")]
+mod join_files;
 mod lines;
 mod names;
 mod operator;
