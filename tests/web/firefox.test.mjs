@@ -1,10 +1,14 @@
-// Firefox, Debian's own, by WebDriver BiDi: it joins, talks, and comes back after a cut.
+// Firefox, Debian's own, by WebDriver BiDi: it joins, talks, shares a picture, and comes back after a cut.
 
 import assert from 'node:assert/strict';
 import puppeteer from 'puppeteer-core';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { HOST } from './chromium.mjs';
 import { play, until } from './harness.mjs';
+import { png } from './picture.mjs';
 
 const QUIET = {
   // Our name is this machine, and nothing else is to be reached: there is no proxy at this port.
@@ -103,5 +107,27 @@ test('Firefox joins, talks, comes back after a cut with each line once, and has 
   assert.deepEqual(all.filter((line) => line.startsWith('own')), ['own said hello from Firefox', 'own said so am I', 'own said back']);
   assert.deepEqual(all.filter((line) => !line.startsWith('own')), ['said hello', 'said in the dark']);
   assert.deepEqual(errors.filter((error) => !/NetworkError|interrupted|connection/i.test(error)), []);
+  await page.close();
+}));
+
+test('Firefox sends a picture and shows it', play(async (stage, t) => {
+  const scratch = await mkdtemp(join(tmpdir(), 'dynasti-'));
+  t.after(() => rm(scratch, { recursive: true }));
+  const path = join(scratch, 'the beach.png');
+  await writeFile(path, png(300, 200));
+  const bob = await stage.nc('Bob');
+  const page = await (await firefox()).newPage();
+  await page.goto(stage.origin);
+  await clicks(page, 'Your name');
+  await page.keyboard.type('Ann');
+  await clicks(page, 'Join');
+  await bob.hears('Ann has joined the chat.');
+  await until('Firefox shows Photo', () => page.$('::-p-aria([name="Photo"])'));
+  await (await page.$('input[accept="image/*"]')).uploadFile(path);
+  assert.match(await bob.next('the picture'), /^Ann shares the beach\.png \(.*\): http:/);
+  const image = await until('Firefox has the picture', () => page.$('.own img[alt="the beach.png"]'));
+  await until('it is loaded', () => image.evaluate(({ naturalWidth }) => naturalWidth === 300));
+  assert.deepEqual(await image.evaluate(({ width, height }) => [width, height]), [300, 200]);
+  await until('nothing is on its way', async () => (await page.$$('#uploads li')).length === 0);
   await page.close();
 }));

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { findings } from './axe.mjs';
 import { DESK, PHONE, SMALL_PHONE, play } from './harness.mjs';
+import { png } from './picture.mjs';
 
 const PLACES = [
   ['a phone in light', { ...PHONE, colorScheme: 'light' }],
@@ -34,6 +35,25 @@ async function everyKind(stage, ann, bob) {
   }
 }
 
+/** Shares a picture and a video and a file, and leaves one that is lost and two that wait. */
+async function everyFile(visitor, name) {
+  for (const [button, file] of [
+    [visitor.photo, { name: 'picture.png', buffer: png(900, 600) }],
+    [visitor.photo, { name: 'tall.png', buffer: png(3, 900) }],
+    [visitor.file, { name: 'clip.mp4', buffer: Buffer.from('\0\0\0\x18ftypisom\0\0\0\0') }],
+    [visitor.file, { name, buffer: Buffer.from('hello') }],
+  ]) {
+    await visitor.shares(button, file);
+    await visitor.readsAfterOwn(/^own file /);
+  }
+  visitor.expects(/net::ERR_/);
+  const fails = [true, false];
+  await visitor.page.route('**/files?*', (route) => (fails.shift() ? route.abort() : undefined));
+  await visitor.shares(visitor.file, { name, buffer: Buffer.from('lost') });
+  await visitor.isTold('Connection lost.');
+  await visitor.shares(visitor.file, { name, buffer: Buffer.from('slow') }, { name: 'waits.txt', buffer: Buffer.from('waits') });
+}
+
 const hasNone = async (visitor, where) => assert.deepEqual(await findings(visitor.page), [], where);
 
 for (const [place, settings] of PLACES) {
@@ -58,6 +78,8 @@ for (const [place, settings] of PLACES) {
       await hasNone(ann, `the panel of ${button}`);
       await ann.closesPanel();
     }
+    await everyFile(ann, 'a file.pdf');
+    await hasNone(ann, 'the chat with files');
     stage.wire.cut();
     await ann.writes('in the dark');
     await ann.hasStatus(/./);
@@ -109,6 +131,10 @@ test('At 320 pixels nothing scrolls sideways, however long the words and the nam
     assert.deepEqual(await tooWide(visitor), [], `the panel of ${button}`);
     await visitor.closesPanel();
   }
+  await everyFile(visitor, 'W'.repeat(90));
+  assert.deepEqual(await tooWide(visitor), [], 'the chat with files');
+  const { height } = await visitor.log.boundingBox();
+  assert.ok(height > 150, `files on their way leave the chat its place: ${height} pixels`);
   stage.wire.cut();
   await visitor.hasStatus(/./);
   assert.deepEqual(await tooWide(visitor), [], 'the chat without a connection');
@@ -121,8 +147,12 @@ test('Fields have 16 pixels or more, so that no phone zooms in, and Send is larg
   await visitor.joins('Ann');
   assert.ok((await size(visitor.message)) >= 16);
   assert.equal(await visitor.message.getAttribute('enterkeyhint'), 'send');
-  const box = await visitor.send.boundingBox();
-  assert.ok(box.width >= 40 && box.height >= 40, JSON.stringify(box));
+  for (const [button, width] of [[visitor.send, 40], [visitor.photo, 36], [visitor.file, 36]]) {
+    const box = await button.boundingBox();
+    assert.ok(box.width >= width && box.height >= 40, JSON.stringify(box));
+  }
+  const field = await visitor.message.boundingBox();
+  assert.ok(field.width >= 130, `the field is ${field.width} pixels wide`);
 }));
 
 test('Who wants no motion sees none', play(async (stage) => {

@@ -64,6 +64,41 @@ test('What we did ourselves, or whispered, is a line of our own', () => {
   assert.deepEqual([answer.kind, Boolean(answer.own), answer.words], ['note', false, '2 here: Ann, Bob']);
 });
 
+const shared = (name, more, me) => line('file', {
+  text: `Bob shares ${name} (2.3 MB): http://pi:4080${more.path}`, from: 'Bob', name, kind: 'image/png', size: 2345678, ...more,
+}, me);
+const PATH = `/files/${'0af'.repeat(11).slice(1)}/x`;
+
+test('A file is shown by its name and its size, in the server\'s words', () => {
+  const file = shared('x (1).png', { path: PATH, width: 3, height: 2 });
+  assert.deepEqual([file.name, file.words, file.counts, Boolean(file.own)], ['Bob', 'x (1).png', true, false]);
+  assert.deepEqual(file.file, { path: PATH, kind: 'image/png', width: 3, height: 2, size: '(2.3\u00a0MB)' });
+  assert.equal(shared('for Ann.png', { path: PATH }).mention, true);
+  const own = shared('Bob.png', { path: PATH }, 'Bob');
+  assert.deepEqual([own.own, Boolean(own.counts), Boolean(own.mention)], [true, false, false]);
+});
+
+test('A file that is not at this server, or not any more, is its line; and no other path is taken for a file', () => {
+  for (const more of [
+    { path: PATH, kind: undefined },
+    { path: undefined },
+    { path: `//evil.example${PATH}` },
+    { path: `http://evil.example${PATH}` },
+    { path: `javascript:${PATH}` },
+    { path: '/files/0af/x' },
+    { path: '/sessions/x' },
+  ]) {
+    const { file, words } = shared('x.png', more);
+    assert.equal(file, undefined, more.path);
+    assert.equal(words, `shares x.png (2.3 MB): http://pi:4080${more.path}`);
+  }
+});
+
+test('A file that is too large is told how much there may be as the server\'s options count', () => {
+  assert.equal(app.refusalOf('33554432 bytes at most.\n'), 'Too large: 32 MiB at most.');
+  assert.equal(app.refusalOf('-- The operator has muted you.\n'), 'The operator has muted you.');
+});
+
 test('A kind that is not known yet is shown as a note, and no event breaks the page', () => {
   assert.equal(line('surprise', { text: 'something new' }).kind, 'note');
   for (const kind of ['said', 'action', 'private', 'server', 'news', 'note', 'bye', 'file', 'welcome', 'surprise']) {

@@ -5,8 +5,11 @@ import assert from 'node:assert/strict';
 import { mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { DESK, PHONE, play } from './harness.mjs';
+import { png } from './picture.mjs';
 
 const TO = new URL('./screenshots/', import.meta.url);
+
+const PICTURE = 'the view from the workshop.png';
 
 /** Who says what; a page's lines are typed at that page. */
 const TALK = [
@@ -17,9 +20,19 @@ const TALK = [
   ['Jonas', '/me waves from the workshop'],
   ['Mei Lin', 'The slides for tonight are here: http://192.168.1.20/slides.pdf'],
   ['operator', 'The Wi-Fi restarts at 11:00, you will be back within a minute.'],
+  ['Jonas', PICTURE],
   ['Mei Lin', 'Ann, could you bring the projector?'],
   ['Ann', 'Sure, it\'s already in my bag.'],
 ];
+
+/** Shares the picture by a code, as curl does. */
+async function sharesPicture(client) {
+  client.says('/send');
+  let line;
+  do line = await client.next('the address to send to');
+  while (!line.startsWith('-- Send it with: curl -T FILE '));
+  await fetch(line.split(' ').at(-1) + encodeURIComponent(PICTURE), { method: 'PUT', body: png(640, 360) });
+}
 
 /** Plays the conversation as Ann reads it, and makes it half past ten. */
 async function converse(stage, settings) {
@@ -31,11 +44,13 @@ async function converse(stage, settings) {
     if (who === 'Ann') {
       await ann.says(words);
     } else {
-      if (who === 'operator') stage.server.operator(words);
+      if (words === PICTURE) await sharesPicture(people[who]);
+      else if (who === 'operator') stage.server.operator(words);
       else people[who].says(words);
       await ann.reads(/./);
     }
   }
+  await ann.until('the picture has come', () => ann.log.locator('img').evaluate((image) => image.naturalWidth === 640));
   await ann.page.evaluate(() => {
     document.activeElement?.blur();
     for (const [n, time] of [...document.querySelectorAll('[role=log] time')].entries()) {
@@ -55,7 +70,7 @@ async function picture(visitor, file, options = {}) {
 }
 
 // A phone as high as its newest lines, with none cut at the top.
-const SHORT_PHONE = { ...PHONE, viewport: { width: 375, height: 636 } };
+const SHORT_PHONE = { ...PHONE, viewport: { width: 375, height: 582 } };
 
 for (const colorScheme of ['light', 'dark']) {
   test(`A picture of a phone in ${colorScheme} is taken`, play(async (stage) => {
@@ -65,6 +80,6 @@ for (const colorScheme of ['light', 'dark']) {
 }
 
 test('A picture of a desk, with who is here, is taken', play(async (stage) => {
-  const ann = await converse(stage, { ...DESK, viewport: { width: 900, height: 640 } });
+  const ann = await converse(stage, { ...DESK, viewport: { width: 900, height: 605 } });
   await picture(ann, 'desktop.png');
 }));

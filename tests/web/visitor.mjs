@@ -6,7 +6,12 @@ import { HOST } from './chromium.mjs';
 import { until } from './patience.mjs';
 
 /** Whom the page may ask for what: nothing else is requested in any test. */
-const ASKED_FOR = [/^\/$/, /^\/(app\.js|style\.css|invite\.svg|who|sessions)$/, /^\/sessions\/[0-9a-f]{32}(\/(events|lines))?$/];
+const ASKED_FOR = [
+  /^\/$/,
+  /^\/(app\.js|style\.css|invite\.svg|who|sessions)$/,
+  /^\/sessions\/[0-9a-f]{32}(\/(events|lines|files))?$/,
+  /^\/files\/[0-9a-f]{32}\/[^/]+$/,
+];
 
 /** What Chromium itself says of a request that failed; a test that makes one fail says so, by `expects`. */
 const FAILED_REQUEST = /^Failed to load resource: /;
@@ -43,6 +48,9 @@ export class Visitor {
     this.sendAgain = page.getByRole('button', { name: 'Send again' });
     this.discard = page.getByRole('button', { name: 'Discard' });
     this.joinAgain = page.getByRole('button', { name: 'Join again' });
+    this.photo = page.getByRole('button', { name: 'Photo', exact: true });
+    this.file = page.getByRole('button', { name: 'File', exact: true });
+    this.uploads = page.getByRole('list', { name: 'Files on their way' }).getByRole('listitem');
     this.fresh = page.getByRole('button', { name: /^\d+\+? new$/ });
   }
 
@@ -108,18 +116,35 @@ export class Visitor {
     await this.reads(`own said ${words}`);
   }
 
+  /** Presses Photo or File, and chooses these: each `{ name, buffer }`. */
+  async shares(button, ...files) {
+    for (const { name } of files) this.#story.tell(this.name, 'shares', name);
+    const [chooser] = await Promise.all([this.page.waitForEvent('filechooser'), this.presses(button)]);
+    await chooser.setFiles(files.map((file) => ({ mimeType: 'application/octet-stream', ...file })));
+    return chooser;
+  }
+
+  /** Waits until nothing is on its way any more. */
+  async hasSentAll() {
+    await this.until(`all files of ${this.name} are sent`, async () => (await this.uploads.count()) === 0);
+  }
+
   // ---- reading
 
   /**
    * The lines of the chat from this one on, each as one string: whether it is `own`, `unsent`, a `mention`, its kind, and
-   * then `Name: words`, or the words alone where the line is our own, and for what nobody said the whole text. Whether the
-   * welcome is shown is left to the page: it is no line here.
+   * then `Name: words`, or the words alone where the line is our own, and for what nobody said the whole text. A picture
+   * reads as its name in brackets. Whether the welcome is shown is left to the page: it is no line here.
    */
   lines(from = 0) {
     return this.page.evaluate((first) => {
-      const said = ['said', 'action', 'private'];
+      const said = ['said', 'action', 'private', 'file'];
       return [...document.querySelectorAll('[role=log] .line')].map((line) => {
-        const part = (selector) => line.querySelector(selector)?.textContent.trim();
+        const part = (selector) => {
+          const found = line.querySelector(selector)?.cloneNode(true);
+          for (const image of found?.querySelectorAll('img') ?? []) image.replaceWith(`[${image.alt}]`);
+          return found?.textContent.replaceAll('\u00a0', ' ').trim();
+        };
         const { kind } = line.dataset;
         const marks = ['own', 'unsent', 'mention'].filter((mark) => line.classList.contains(mark));
         const whole = line.cloneNode(true);

@@ -1,26 +1,22 @@
 // The page of a dynasti room: joins by a name, shows what is said, sends what is typed.
 //
-// Two halves. The first is pure: text and numbers in, text and numbers out; node imports and tests it. The second has the
-// DOM, the network and the clock, and starts only where there is a document.
+// The first half is pure, and tested by node. The second has the DOM, the network and the clock, and starts only where
+// there is a document.
 //
-// The page must work on plain HTTP at an IP address, so it does without everything that browsers keep for HTTPS: the
-// clipboard, notifications, Web Locks, crypto.randomUUID. Whatever anybody typed reaches the DOM as text only.
+// The page must work on plain HTTP at an IP address, without what browsers keep for HTTPS: the clipboard, notifications,
+// Web Locks, crypto.randomUUID. Whatever anybody typed reaches the DOM as text only.
 
-// ---------------------------------------------------------------------------------------------------------------------
-// 1. Pure
+// ===== 1. Pure
 
 const MOST_LINES = 1000;
 
 // --- Events
 
-/**
- * Reads a text/event-stream that comes in pieces. We do not use EventSource: it hides the status of the answer, and so
- * cannot tell a session that is gone (404) from a server that is. Only as much is read as our server writes.
- */
+/** Reads a text/event-stream in pieces. EventSource cannot tell a session that is gone (404) from a server that is. */
 export class EventReader {
   #rest = '';
 
-  /** Takes a piece of the stream and returns the events that it completes. */
+  /** Returns the events that a piece completes. */
   read(piece) {
     const events = (this.#rest + piece).split('\n\n');
     this.#rest = events.pop();
@@ -50,13 +46,13 @@ export function lineOf(kind, data, me) {
   // How to send a line is said to those at `nc`, and a phone may have no Enter.
   if (kind === 'welcome') return { ...line, kind: 'news', words: text.replace(' Type messages and press Enter.', '') };
   if (kind === 'server') line.name = text.slice(0, -line.words.length - 2); // `[SERVER]`, or `[SERVER@pi2]`
-  if (kind === 'file') line.words = text.slice(line.name.length + 1);
+  if (kind === 'file') Object.assign(line, fileOf(text.slice(line.name.length + 1), data), line.name === me && { own: true });
   if (kind === 'bye') line.words = withoutDashes(text);
   if (!SPOKEN.includes(kind)) return { ...line, kind: ['news', 'bye'].includes(kind) ? kind : 'note' };
-  return { ...line, counts: true, mention: mentions(line.words, me) };
+  return line.own ? line : { ...line, counts: true, mention: mentions(line.words, me) };
 }
 
-/** Reads an answer to us alone. What we have done or whispered comes back as one: that is a line of our own. */
+/** Reads an answer to us alone. What we did or whispered comes back as one: it is a line of our own. */
 function noteOf(line, me) {
   const words = withoutDashes(line.words);
   const [, to, whispered] = /^To (.*?) \(private\): (.*)/s.exec(words) ?? [];
@@ -65,17 +61,24 @@ function noteOf(line, me) {
   return { ...line, words };
 }
 
-/** The server's answers begin with dashes, several lines of them each with its own. */
+/** Returns what a line of a file has of its own. Without a kind, it is another server's, or forgotten. */
+function fileOf(words, { name, path, kind, width, height }) {
+  if (!kind || !/^\/files\/[0-9a-f]{32}\//.test(path)) return { words };
+  const size = words.slice(`shares ${name} `.length).split(':')[0].replace(' ', '\u00a0'); // not at the end of a line
+  return { words: name, file: { path, kind, width, height, size } };
+}
+
+/** Each line of the server's answers begins with dashes. */
 function withoutDashes(text) {
   return text.replace(/^-- /gm, '');
 }
 
-/** Returns the new name when an answer tells us that we have one, else null. */
+/** Returns our new name when an answer tells it, else null. */
 export function renamedTo(text) {
   return /^-- You are now known as (.+)\.$/.exec(text)?.[1] ?? null;
 }
 
-/** Returns whether a line goes on where the one before stopped, so that its name need not be shown again. */
+/** Returns whether a line goes on where the one before stopped: its name is not shown again. */
 export function goesOn(before, line) {
   if (before.kind !== line.kind || before.own !== line.own) return false;
   if (line.kind === 'news' || line.kind === 'note') return true;
@@ -86,13 +89,13 @@ export function goesOn(before, line) {
 
 const IN_WORD = '[\\p{L}\\p{N}_]';
 
-/** Returns whether `text` has `name` as a whole word. Upper and lower case count as the same. */
+/** Returns whether `text` has `name` as a whole word, in any case. */
 export function mentions(text, name) {
   const wanted = name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
   return name !== '' && new RegExp(`(?:^|(?!${IN_WORD}).)${wanted}(?!${IN_WORD})`, 'isu').test(text);
 }
 
-/** Returns the hue of a name, one of twelve, in degrees. Always the same for a name. */
+/** Returns the hue of a name, one of twelve, in degrees. */
 export function hueOf(name) {
   let hash = 0x811c9dc5; // FNV-1a
   for (const char of name.toLowerCase()) hash = Math.imul(hash ^ char.codePointAt(0), 0x01000193);
@@ -108,7 +111,6 @@ export class People {
     return this.#names.size;
   }
 
-  /** Who spoke last is who is answered. */
   get latestFirst() {
     return [...this.#names].reverse();
   }
@@ -144,10 +146,10 @@ export class People {
 
 // --- Addresses
 
-/** No two parts of this can match the same text, so that the time it takes grows with the text and no faster. */
+/** No two parts of this match the same text: the time it takes grows with the text and no faster. */
 const ADDRESS = /\b(?:https?:\/\/|www\.)[^\s<>"\u0060]+/giu;
 
-/** Cuts a text into pieces: `{ text }`, or `{ text, href }` for an address. Together they are the text. */
+/** Cuts a text into pieces: `{ text }`, or `{ text, href }` for an address. */
 export function pieces(text) {
   const found = [];
   let done = 0;
@@ -184,7 +186,7 @@ function hrefOf(address) {
   }
 }
 
-/** Returns whether an address is of no use to anybody else: it means the device that it is opened on. */
+/** Returns whether an address means the device that it is opened on, and so is of no use to others. */
 export function isLocal(host) {
   return /(^|\.)localhost$|^127\.[\d.]+$|^\[::1\]$/.test(host);
 }
@@ -195,8 +197,8 @@ const COMMANDS = ['/who', '/msg', '/reply', '/me', '/nick', '/history', '/ignore
 const LONGEST_NAME = 24;
 
 /**
- * Returns what `before`, the text before the cursor, can be completed to, or null: where the word starts, the words that
- * can stand there, and which of them does. Names have spaces: the longest end of the text that begins a name counts.
+ * Returns what the text before the cursor can be completed to, or null: where the word starts, the words that can stand
+ * there, and which of them does. Names have spaces: the longest end that begins a name counts.
  */
 export function completions(before, names) {
   if (/^\/\S*$/.test(before)) return found(0, COMMANDS.filter((command) => command.startsWith(before)));
@@ -216,21 +218,21 @@ function found(start, words) {
 
 // --- Time
 
-/** Returns the day of a time, here, in a form that only serves to compare. */
+/** Returns the day of a time, here, in a form to compare. */
 export function dayOf(at) {
   return new Date(at).toDateString();
 }
 
 /**
- * Returns how far the server's clock is ahead of ours, in ms. Our own lines are dated by its clock: a Raspberry Pi
- * without internet may be years off, and the days in the log would go to and fro. A little is only the way here.
+ * Returns how far the server's clock is ahead of ours, in ms, to date our own lines by: a Raspberry Pi without internet
+ * may be years off, and the days in the log would go to and fro. A little is only the way here.
  */
 export function skewOf(at, now) {
   const skew = new Date(at) - now;
   return Math.abs(skew) > 60_000 ? skew : 0;
 }
 
-/** Returns how long to wait before the next try to connect, in ms: 1, 2, 4, 8, 15, 15 ... s, or up to a fifth less. */
+/** Returns how many ms to wait before the next try to connect: 1, 2, 4, 8, 15, 15 ... s, or up to a fifth less. */
 export function pause(failures, random = Math.random()) {
   return Math.min(2 ** failures, 15) * 1000 * (1 - 0.2 * random);
 }
@@ -240,7 +242,7 @@ export function pause(failures, random = Math.random()) {
 const LONGEST_LINE = 4096; // bytes, at the server
 const LONGEST_BODY = 64 * 1024;
 
-/** Returns why a text cannot be sent, or nothing. Told before it is sent, it can still be mended. */
+/** Returns why a text cannot be sent, or nothing. */
 export function problemOf(body) {
   const bytes = (text) => new TextEncoder().encode(text).length;
   if (bytes(body) > LONGEST_BODY) return 'Too much at once: 64 KiB at most.';
@@ -248,43 +250,43 @@ export function problemOf(body) {
   return longest > LONGEST_LINE ? `Line too long: ${longest} bytes, and ${LONGEST_LINE} at most can be sent.` : '';
 }
 
-/** Returns what the room sees of a text that we have sent. What a command does, the server's answer shows. */
+/** Returns what the room sees of a text. What a command does, the server's answer shows. */
 export function saidOf(body) {
   const lines = body.split('\n').filter((line) => line.trim() && (!line.startsWith('/') || line.startsWith('//')));
   return lines.map((line) => line.replace(/^\/\//, '/')).join('\n');
 }
 
+/** Returns why a file is not taken. The server counts in bytes, its options in MiB. */
+export function refusalOf(text) {
+  return withoutDashes(text.trim()).replace(/^(\d+) bytes/, (_, bytes) => `Too large: ${bytes / 2 ** 20} MiB`);
+}
+
 // --- Tabs
 
-/**
- * A browser opens six connections to a host, and every stream takes one: with all taken, nobody could send. So four
- * tabs have a stream and the others look in now and then.
- */
+/** A browser opens six connections to a host. So four tabs have a stream, and the others look in now and then. */
 const MOST_STREAMS = 4;
 
-/** Returns which tabs must close their stream so that ours has room: those hidden the longest. Visible ones never. */
+/** Returns which tabs must close their stream for ours: those hidden the longest. Visible ones never. */
 export function tabsToClose(others) {
   const open = others.filter((tab) => tab.open);
   const hidden = open.filter((tab) => tab.hiddenSince).sort((a, b) => a.hiddenSince - b.hiddenSince);
   return hidden.slice(0, Math.max(0, open.length + 1 - MOST_STREAMS)).map((tab) => tab.id);
 }
 
-// ---------------------------------------------------------------------------------------------------------------------
-// 2. The page
+// ===== 2. The page
 
 const STREAM_SILENT = 35_000; // the server pings every 15 s
-const STREAM_STALE = 17_000; // a ping is late: reason enough to doubt when we wake up
+const STREAM_STALE = 17_000; // a ping is late: reason to doubt when we wake up
 const ANSWER_LATE = 20_000; // how long a stream may take to begin; Firefox tells of it only with the first byte
 const LOSS_SHOWN = 2_000; // a loss that is mended sooner is not worth a word
 const LOOK_IN = 45_000; // a session without a stream lives 120 s, and hidden tabs have slow timers
 const LOOKED_IN = 1_500;
-const LOST = 'Connection lost. Trying again ...';
 const STOPPED = 'Server is shutting down. Bye!';
 
 /** All elements that have an id, by it. */
 const ui = globalThis.document ? Object.fromEntries([...document.querySelectorAll('[id]')].map((el) => [el.id, el])) : {};
 
-/** Our place in the room. `here`: we are in it, or want to be in it again by ourselves. */
+/** Our place in the room. `here`: we are in it, or come back by ourselves. */
 let seat = { here: false, name: '', token: '', password: '', skew: 0 };
 const people = new People();
 let lastEvent = ''; // the id of the last event that is in the log
@@ -300,7 +302,7 @@ function on(target, names, listener) {
   for (const name of names.split(' ')) target.addEventListener(name, listener);
 }
 
-/** Waits, but no longer than until it is aborted. */
+/** Waits, or until it is aborted. */
 function sleep(ms, signal) {
   return new Promise((resolve) => {
     setTimeout(resolve, ms);
@@ -316,7 +318,7 @@ function now() {
   return new Date(Date.now() + seat.skew).toISOString();
 }
 
-// --- What is kept. localStorage: the name. sessionStorage, which is this tab's alone: all that a reload needs.
+// --- What is kept. localStorage: the name. sessionStorage, this tab's alone: what a reload needs.
 
 function keep(store, key, value) {
   try {
@@ -345,7 +347,7 @@ function keepAll() {
 
 let keepTimer = 0;
 
-/** Keeps the lines together with the last event that is among them: so nothing is missed or shown twice afterwards. */
+/** Keeps the lines together with the last event among them: so nothing is missed or shown twice. */
 function keepLines() {
   clearTimeout(keepTimer);
   keepTimer = 0;
@@ -357,7 +359,7 @@ function keepLinesSoon() {
   keepTimer ||= setTimeout(keepLines, 2_000);
 }
 
-/** Returns the newest lines that have so many characters: a browser gives us some 5 million. */
+/** Returns the newest lines, of so many characters: a browser gives us some 5 million. */
 function newestOf(lines, characters) {
   let first = lines.length;
   while (first > 0 && (characters -= lines[first - 1].words.length + 150) > 0) first--;
@@ -379,20 +381,38 @@ function nameElement(name, coloured = true) {
   return element;
 }
 
-function pieceElement({ text, href }) {
-  if (!href) return text;
-  return Object.assign(make('a', '', text), { href, rel: 'noopener noreferrer', target: '_blank' });
+function linkElement(href, content) {
+  return Object.assign(make('a', '', content), { href, rel: 'noopener noreferrer', target: '_blank' });
 }
 
 function wordsElement(line) {
+  if (line.file) return make('span', 'words', ...fileElements(line.words, line.file));
   const words = make('span', 'words');
   if (line.kind === 'action') words.append(nameElement(line.name), ' ');
   if (line.kind === 'news' && line.name && line.words.startsWith(line.name)) {
     words.append(nameElement(line.name, false), line.words.slice(line.name.length));
   } else {
-    words.append(...pieces(line.words).map(pieceElement));
+    words.append(...pieces(line.words).map(({ text, href }) => (href ? linkElement(href, text) : text)));
   }
   return words;
+}
+
+function fileElements(name, { path, kind, width, height, size }) {
+  const download = [Object.assign(make('a', '', name), { href: path, download: name }), ` ${size}`];
+  if (kind === 'video/mp4') {
+    const video = Object.assign(make('video', ''), { controls: true, preload: 'metadata', playsInline: true, src: path });
+    return [video, ...download];
+  }
+  if (!width) return download;
+  const scale = Math.min(1, 320 / width, 320 / height);
+  const image = Object.assign(new Image(width * scale, height * scale), { loading: 'lazy', draggable: false, alt: name, src: path });
+  image.style.aspectRatio = width / height; // whatever comes, its place stays as it is
+  const picture = linkElement(path, image);
+  on(image, 'error', () => {
+    picture.replaceWith(...download, ' could not be loaded');
+    log.stay();
+  });
+  return [picture];
 }
 
 function headElement(line) {
@@ -410,7 +430,7 @@ function lineElement(line, more) {
   return element;
 }
 
-/** What has been said, where the reader is in it, and what they have not read yet. */
+/** What has been said, where the reader is in it, and what is unread. */
 class Log {
   lines = []; // what is shown, without what waits
   #waiting = []; // what came since the last frame; a flood is shown in batches
@@ -426,7 +446,7 @@ class Log {
 
   start() {
     on(ui.log, 'scroll', () => this.#scrolled());
-    // The keyboard, a longer text, a turned phone: who is at the end stays there.
+    // The keyboard, a longer text, a turned phone: who is at the end stays.
     new ResizeObserver(() => this.stay()).observe(ui.log);
     on(ui.new, 'click', () => this.toUnread());
   }
@@ -464,7 +484,6 @@ class Log {
     this.#read();
   }
 
-  /** Says something about the log itself, between the lines. */
   divide(words) {
     this.flush();
     ui.unsent.before(make('div', 'divider', make('span', '', words)));
@@ -492,7 +511,7 @@ class Log {
     focusField(); // the button goes away, and the focus must not
   }
 
-  /** A screen reader is not told what we only catch up with: until nothing comes for a while, or 3 s have passed. */
+  /** A screen reader is not told what we catch up with: until nothing comes for a while, or 3 s have passed. */
   quiet() {
     this.#quietSince ||= Date.now();
     this.#tellReader(false);
@@ -500,7 +519,6 @@ class Log {
     this.#quietTimer = setTimeout(() => this.#caughtUp(), 400);
   }
 
-  /** The page is looked at, or not any more. */
   seen() {
     this.flush();
     this.#read();
@@ -530,7 +548,7 @@ class Log {
     this.lines.push(line);
   }
 
-  /** Puts the divider before the first line that comes while nobody reads. */
+  /** Puts the divider before the first line that nobody reads. */
   #markUnread(line, batch) {
     const reads = this.#atEnd && !document.hidden && !this.#missed;
     if (reads || !line.counts) return;
@@ -561,7 +579,7 @@ class Log {
     document.title = document.hidden && this.#unread ? `(${this.#unread}) dynasti` : 'dynasti';
   }
 
-  /** Takes the oldest lines away. The day above those that stay is the first element of all. */
+  /** Takes the oldest lines away. The day above those that stay comes first. */
   #trim() {
     const extra = this.lines.length - MOST_LINES;
     if (extra <= 0) return;
@@ -582,9 +600,8 @@ const log = new Log();
 // --- Writing
 
 /**
- * What was typed and is not accepted yet, in order: { body, key, at, held }. Each text keeps one key over all tries and
- * reloads, by which the server knows it again: however often it is sent, it is said once. What is held waits until the
- * reader says so.
+ * What was typed and is not accepted yet, in order: { body, key, at, held }. By its key the server knows a text again:
+ * however often it is sent, it is said once. What is held waits until the reader says so.
  */
 let unsent = [];
 const unsentElements = new Map(); // by item
@@ -596,7 +613,7 @@ function ownLine(words, at) {
   return { kind: 'said', own: true, name: seat.name, words, at };
 }
 
-/** Shows what is not accepted yet. A command only when that takes time: its answer will stand for it. */
+/** Shows what is not accepted yet. A command only when that takes time: its answer stands for it. */
 function showUnsent(item) {
   if (saidOf(item.body)) putUnsent(item);
   else setTimeout(() => putUnsent(item), 500);
@@ -633,7 +650,7 @@ function send() {
   deliver();
 }
 
-/** Sends what is unsent, one text after the other: the next only when the room has the one before. */
+/** Sends one text after the other: the next only when the room has the one before. */
 async function deliver() {
   if (delivering) return;
   delivering = true;
@@ -675,7 +692,7 @@ function refused(item, reason) {
   return true;
 }
 
-/** Asks what to do with what was typed for a room that is not there any more: said late, it may be out of place. */
+/** Asks what to do with what was typed for a room that is gone: said late, it may be out of place. */
 function showOffer() {
   const count = unsent.filter((item) => item.held).length;
   ui.offer.hidden = !count || !seat.here;
@@ -748,17 +765,124 @@ function completeName(event) {
   ui.message.setRangeText(cycle.words[cycle.at], cycle.start, selectionEnd, 'end');
 }
 
+// --- Files
+
+/** What is not sent yet, in order: { file, row, bar, words, again, stop, held }. */
+const uploads = new Set();
+let uploading = false;
+let dropTimer = 0;
+
+function share(files) {
+  for (const file of files) putUpload(file);
+  focusField();
+  upload();
+}
+
+function putUpload(file) {
+  const row = ui.upload.content.firstElementChild.cloneNode(true);
+  const [name, bar, words, again, cancel] = row.querySelectorAll('bdi, progress, p, button');
+  const item = { file, row, bar, words, again, stop: new AbortController() };
+  name.textContent = file.name;
+  for (const control of [bar, again, cancel]) control.setAttribute('aria-label', `${control.textContent} ${file.name}`);
+  on(again, 'click', () => (share([file]), removeUpload(item)));
+  on(cancel, 'click', () => (removeUpload(item), focusField()));
+  uploads.add(item);
+  ui.uploads.append(row);
+}
+
+function removeUpload(item) {
+  uploads.delete(item);
+  item.row.remove();
+  item.stop.abort();
+}
+
+function holdUpload(item, words, isHopeless = false) {
+  item.held = item.bar.hidden = true;
+  item.again.hidden = isHopeless;
+  item.words.textContent = words;
+  item.stop.abort();
+}
+
+/** Sends one file after the other. While the stream is lost, none is begun. */
+async function upload() {
+  if (uploading) return;
+  uploading = true;
+  for (let item; seat.token && !lossTimer && (item = [...uploads].find((one) => !one.held)); ) await uploadOne(item);
+  uploading = false;
+}
+
+async function uploadOne(item) {
+  const { token } = seat;
+  const name = new URLSearchParams({ name: item.file.name });
+  const { status, text, wait } = await ask(`/sessions/${token}/files?${name}`, item, sendFile);
+  if (status === 201) return removeUpload(item);
+  if (item.stop.signal.aborted) return;
+  if (isBusy(status)) {
+    item.words.textContent = 'No room yet. Trying again ...';
+    return sleep(wait, item.stop.signal);
+  }
+  if (status === 404 && !text.startsWith('--')) return sessionGone(token);
+  if (status) return holdUpload(item, refusalOf(text), status === 413);
+  const readable = await item.file.slice(0, 1).arrayBuffer().then(() => true, () => false);
+  // A refusal that comes while it is sent may go unread.
+  const doubt = item.file.size > 2 ** 20 ? ' Is it too large?' : '';
+  holdUpload(item, readable ? `Connection lost.${doubt}` : 'It cannot be read. Is it a folder?');
+  if (readable && stream?.open) lost();
+}
+
+function chosen({ target }) {
+  share(target.files);
+  target.value = ''; // so that it can be chosen again
+}
+
+/** Files can be dropped anywhere; else the browser would leave the page to show them. */
+function dragged(event) {
+  const { type, dataTransfer } = event;
+  if (!dataTransfer.types.includes('Files')) return;
+  event.preventDefault();
+  clearTimeout(dropTimer);
+  ui.drop.hidden = type === 'drop';
+  dropTimer = setTimeout(() => (ui.drop.hidden = true), 600); // nothing tells that they are gone
+  if (type === 'drop' && !ui.chat.hidden) share(dataTransfer.files);
+}
+
+/** Office programs add a picture to text that is copied: the text is meant. */
+function pasted(event) {
+  const { files, types } = event.clipboardData;
+  const isText = types.includes('text/plain') && types.includes('text/html');
+  if (isText || !files.length || ui.chat.hidden) return;
+  event.preventDefault();
+  share(files);
+}
+
 // --- Requests
 
-/** Asks the server something. Never fails: with no answer, the status is 0. `wait`: how many ms before asking again. */
-async function ask(address, options) {
+/** Asks the server. Never fails: with no answer, the status is 0. `wait`: how many ms before asking again. */
+async function ask(address, options, send = fetch) {
   try {
-    const answer = await fetch(address, { cache: 'no-store', ...options });
+    const answer = await send(address, { cache: 'no-store', ...options });
     const wait = Math.min(answer.headers.get('Retry-After') || 5, 60) * 1000;
     return { status: answer.status, text: await answer.text(), wait };
   } catch {
     return { status: 0, text: '' };
   }
+}
+
+/** Sends a file as fetch would, which does not tell how far it is. */
+function sendFile(address, { file, bar, stop }) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    on(request.upload, 'progress', ({ loaded, total }) => (bar.value = loaded / total));
+    on(request, 'load', () => {
+      const headers = { 'Retry-After': request.getResponseHeader('Retry-After') ?? '' };
+      resolve(new Response(request.response, { status: request.status, headers }));
+    });
+    on(request, 'error abort timeout', reject);
+    on(stop.signal, 'abort', () => request.abort());
+    request.open('POST', address);
+    request.timeout = 60_000 + file.size / 16; // ms; the server waits no longer
+    request.send(file);
+  });
 }
 
 /** Returns whether an answer is only about now: the same request may be taken later. */
@@ -784,7 +908,7 @@ async function askToJoin(name, password) {
   return answer;
 }
 
-/** Returns the server's words as this page shows them: where `nc` asks with a colon, the page has a field. */
+/** Returns the server's words as shown here: where `nc` asks with a colon, the page has a field. */
 function wordsOf(text) {
   return withoutDashes(text.trim().replace(/ (Choose a different name|Try again):/, '').replace(/:$/, '.'));
 }
@@ -823,7 +947,7 @@ function openStream() {
 }
 
 async function follow(mine, token) {
-  // Without it the server would go on after what it has sent, which may have been lost: the very first event, too.
+  // Without it the server would go on after what it has sent, and that may be lost.
   const address = `/sessions/${token}/events?after=${lastEvent || 0}`;
   const answer = await fetch(address, { cache: 'no-store', signal: mine.abort.signal });
   if (stream !== mine) return;
@@ -845,11 +969,12 @@ function opened(mine) {
   log.quiet();
   tellTabs();
   deliver();
+  upload();
   if (resting) setTimeout(() => resting && stream === mine && rest(), LOOKED_IN);
   else askWho();
 }
 
-/** Without a stream nothing is sent: what was on its way is tried again later, by the same key. */
+/** Without a stream no line is sent: what was on its way is tried again later, by the same key. */
 function closeStream() {
   clearTimeout(retryTimer);
   delivery?.abort();
@@ -864,7 +989,7 @@ function lost() {
 }
 
 function noticeLoss() {
-  lossTimer ||= setTimeout(() => showState(LOST), LOSS_SHOWN);
+  lossTimer ||= setTimeout(() => showState('Connection lost. Trying again ...'), LOSS_SHOWN);
 }
 
 function noticeNoLoss() {
@@ -895,7 +1020,7 @@ function watch() {
   openStream();
 }
 
-/** Somebody looks at the page (again): it must have a stream that lives. */
+/** Somebody looks at the page: it must have a stream that lives. */
 function wake() {
   if (!seat.here || !claimed) return;
   resting = false;
@@ -904,7 +1029,7 @@ function wake() {
   else if (Date.now() - stream.heard > STREAM_STALE) openStream();
 }
 
-/** Makes room for a tab that is looked at. Now and then we look in, so that our session lives on. */
+/** Makes room for a tab that is looked at. We look in now and then: our session lives on. */
 function rest() {
   resting = true;
   closeStream();
@@ -919,7 +1044,7 @@ function heard({ id, kind, data }) {
   if (kind === 'ping') return;
   if (kind === 'welcome') welcomed(data);
   if (kind === 'note') called(renamedTo(data.text));
-  if (kind === 'said') people.hear(data.from);
+  if (['said', 'file'].includes(kind)) people.hear(data.from);
   if (kind === 'news') tellNews(data);
   log.add(lineOf(kind, data, seat.name));
   keepLinesSoon();
@@ -938,7 +1063,6 @@ function welcomed({ from, at }) {
   showPeople();
 }
 
-/** Our name has changed. */
 function called(name) {
   if (!name) return;
   people.news(` is now known as ${name}.`, seat.name);
@@ -948,10 +1072,10 @@ function called(name) {
   showPeople();
 }
 
-/** Takes a seat that the server has given us. */
 function enter(token, name, password) {
   Object.assign(seat, { here: true, token, name, password });
   hold(true); // it was typed for the room that was
+  for (const item of uploads) if (!item.held) holdUpload(item, 'Not sent: you were out of the room.');
   lastEvent = '';
   if (log.lines.length) log.divide('You have joined again. What was said in between is not here.');
   keepAll();
@@ -961,7 +1085,7 @@ function enter(token, name, password) {
   makeRoom();
 }
 
-/** The server does not know our session any more: it was away too long, or the server is a new one. */
+/** The server does not know our session: it was away too long, or the server is a new one. */
 function sessionGone(token) {
   if (token !== seat.token) return; // we know already
   closeStream();
@@ -970,7 +1094,6 @@ function sessionGone(token) {
   rejoin();
 }
 
-/** Takes a session under the same name again. */
 async function rejoin() {
   const { status, text } = await askToJoin(seat.name, seat.password);
   if (!seat.here || status === BUSY) return;
@@ -1028,12 +1151,12 @@ function leave() {
   showJoining(seat.name);
 }
 
-/** Forgets the session and what was said in it. */
 function forget() {
   closeStream();
   noticeNoLoss();
   Object.assign(seat, { here: false, token: '', password: '' });
   unsent.forEach(removeUnsent);
+  uploads.forEach(removeUpload);
   lastEvent = '';
   log.clear();
   keepAll();
@@ -1079,7 +1202,7 @@ function tellTabs() {
   tell({ kind: 'state', tab: { id: thisTab, open: Boolean(stream), hiddenSince } });
 }
 
-/** Asks who has a stream, and then the longest hidden to close theirs. A frozen tab does not answer: it has none. */
+/** Asks who has a stream, then the longest hidden to close theirs. A frozen tab does not answer: it has none. */
 function makeRoom() {
   otherTabs.clear();
   tell({ kind: 'roll call' });
@@ -1094,7 +1217,7 @@ const TAB_MESSAGES = {
   ours: ({ to }) => to === thisTab && duplicated(),
 };
 
-/** A duplicated tab has a copy of what the other keeps. Two cannot share a session: the newer one takes its own. */
+/** A duplicated tab has a copy of what the other keeps. The newer one takes a session of its own. */
 function duplicated() {
   if (!seat.here) return;
   forget();
@@ -1155,7 +1278,6 @@ function goToSleep() {
   tellTabs();
 }
 
-/** Goes on after a reload, or asks for a name. */
 function resume() {
   const was = kept('sessionStorage', 'seat');
   if (!was?.here) {
@@ -1191,6 +1313,11 @@ function listen() {
   on(ui.message, 'keydown', typed);
   on(ui.message, 'blur pointerdown', () => (cycle = null));
   on(ui.message, 'input', edited);
+  on(ui.photo, 'click', () => ui.photos.click());
+  on(ui.file, 'click', () => ui.files.click());
+  for (const chooser of [ui.photos, ui.files]) on(chooser, 'change', chosen);
+  on(document, 'dragenter dragover drop', dragged);
+  on(document, 'paste', pasted);
   on(ui.unsent, 'animationend', () => log.stay()); // what is not sent yet has grown by saying so
   const buttons = { sendAgain, discard, again: joinAgain, leave, peopleButton: openPeople, inviteButton: openInvite, copy: copyAddress };
   for (const [id, press] of Object.entries(buttons)) on(ui[id], 'click', press);
