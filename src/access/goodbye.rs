@@ -6,6 +6,7 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
+use futures_lite::future;
 use rustix::net::sockopt;
 use smol::Async;
 
@@ -24,6 +25,9 @@ const LONG_MOMENT: Duration = Duration::from_secs(5);
 /// A peer that still sends more than this, in bytes, has not noticed that it was told goodbye.
 const ENOUGH: usize = 64 * 1024;
 
+/// The same for a peer that sends all that it has before it looks at an answer.
+const ALL: usize = 1024 * 1024 * 1024;
+
 /// How a peer that has not closed its side is made to notice the end.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Goodbye {
@@ -32,6 +36,9 @@ pub(crate) enum Goodbye {
     Proper,
     /// The same with a longer moment, for a peer that has much to read still.
     Patient,
+    /// The same, for a peer that may send much still before it reads what it was told, as Firefox does with a file.
+    #[cfg(feature = "web")]
+    Attentive,
     /// A plain close, without a reset.
     Hasty,
     /// A reset a moment after the last words, without a half-close: once ncat has seen a half-close, it notices nothing
@@ -53,8 +60,13 @@ pub(crate) async fn close(stream: &Async<TcpStream>, flushed: bool, peer_closed:
         return;
     }
     if flushed && (goodbye == Goodbye::Abrupt || stream.get_ref().shutdown(Shutdown::Write).is_ok()) {
-        let moment = if goodbye == Goodbye::Patient { LONG_MOMENT } else { MOMENT };
-        if let Some(Ok(())) = within(moment, drain(stream)).await {
+        let (moment, enough) = match goodbye {
+            Goodbye::Patient => (LONG_MOMENT, ENOUGH),
+            #[cfg(feature = "web")]
+            Goodbye::Attentive => (LONG_MOMENT, ALL),
+            _ => (MOMENT, ENOUGH),
+        };
+        if let Some(Ok(())) = within(moment, drain(stream, enough)).await {
             return;
         }
     }
@@ -72,13 +84,17 @@ pub(crate) fn is_the_peers(error: &io::Error) -> bool {
 ///
 /// # Errors
 /// When the peer goes on as if it had not been told goodbye.
-async fn drain(stream: &Async<TcpStream>) -> io::Result<()> {
+async fn drain(stream: &Async<TcpStream>, enough: usize) -> io::Result<()> {
     let mut drained = 0;
-    while drained < ENOUGH {
+    while drained < enough {
         readable(stream).await?;
         match read_some(stream.get_ref()) {
             Ok(0) => return Ok(()),
-            Ok(n) => drained += n,
+            Ok(n) => {
+                drained += n;
+                // Who sends without a pause is always ready to be read. The others have their turn, too.
+                future::yield_now().await;
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(error),
         }

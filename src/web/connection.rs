@@ -184,7 +184,7 @@ pub(super) async fn serve(stream: Arc<Async<TcpStream>>, from: SocketAddr, conte
     let end = Box::pin(requests.or(stopped)).await;
     match end {
         End::Gone => return,
-        End::Answered => {}
+        End::Answered(goodbye) => return Box::pin(goodbye::close(&stream, true, false, goodbye)).await,
         End::Stream(session, after) => Box::pin(stream::run(&stream, &session, context, after)).await,
     }
     Box::pin(goodbye::close(&stream, true, false, Goodbye::Proper)).await;
@@ -195,7 +195,7 @@ enum End {
     /// The client is gone, or has nothing more to ask.
     Gone,
     /// The last one is answered.
-    Answered,
+    Answered(Goodbye),
     /// From now on it is a stream of this session's events, after this one.
     Stream(Arc<Session>, Option<u64>),
 }
@@ -208,7 +208,7 @@ async fn requests(mut wire: Wire, context: &Context) -> End {
             Ok(Ok(head)) => head,
             Ok(Err(wrong)) => {
                 wire.answer(&answers::wrong(wrong), false, false).await;
-                return End::Answered;
+                return End::Answered(Goodbye::Proper);
             }
             Err(_) => return End::Gone,
         };
@@ -228,7 +228,7 @@ async fn requests(mut wire: Wire, context: &Context) -> End {
                 let keeps_alive = head.keeps_alive && body.is_done();
                 let answered = wire.answer(&answer, head.method == "HEAD", keeps_alive).await;
                 if !answered || !keeps_alive {
-                    return End::Answered;
+                    return End::Answered(if body.is_done() { Goodbye::Proper } else { Goodbye::Attentive });
                 }
             }
         }

@@ -191,7 +191,7 @@ async fn paced(session: &Session) -> Manner {
 /// A file is not taken.
 fn refused(why: Refused) -> Answer {
     match why {
-        Refused::TooLarge(most) => Answer::text(TOO_LARGE, format!("A file may have {most} bytes at most.\n")),
+        Refused::TooLarge(most) => Answer::text(TOO_LARGE, format!("{most} bytes at most.\n")),
         Refused::NoRoom => {
             Answer::text(UNAVAILABLE, "There is no room while other files are on their way. Try again.\n")
                 .with("Retry-After", TRY_AGAIN)

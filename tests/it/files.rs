@@ -430,3 +430,18 @@ fn an_upload_ends_when_its_member_does() {
     assert_eq!(upload.is_answered(true).status, 404);
     shares(&browser, &mut bob, "x", &vec![7; MIB]);
 }
+
+/// As Firefox does.
+#[test]
+fn who_sends_all_of_a_file_before_reading_still_hears_that_it_is_too_large() {
+    let (_server, browser) = Server::with_page(&["--files", "1"]);
+    let ann = browser.joins("Ann");
+    let bytes = vec![7; 20 * MIB];
+    let mut upload = browser.dial();
+    let (token, length) = (&ann.token, bytes.len());
+    upload
+        .sends(format!("POST /sessions/{token}/files?name=x HTTP/1.1\r\nHost: pi\r\nContent-Length: {length}\r\n\r\n"));
+    upload.sends(&bytes);
+    let answer = upload.is_answered(true);
+    assert_eq!((answer.status, answer.body.as_str()), (413, "1048576 bytes at most.\n"));
+}
