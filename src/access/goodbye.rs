@@ -26,6 +26,7 @@ const LONG_MOMENT: Duration = Duration::from_secs(5);
 const ENOUGH: usize = 64 * 1024;
 
 /// The same for a peer that sends all that it has before it looks at an answer.
+#[cfg(feature = "web")]
 const ALL: usize = 1024 * 1024 * 1024;
 
 /// How a peer that has not closed its side is made to notice the end.
