@@ -23,7 +23,7 @@ impl Token {
         Ok(Token(u128::from_ne_bytes(bytes)))
     }
 
-    /// Reads what [`Token::to_string`] writes.
+    /// Reads a token as it is displayed.
     pub fn read(text: &str) -> Option<Token> {
         let plain = text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         u128::from_str_radix(text, 16).ok().filter(|_| plain).map(Token)

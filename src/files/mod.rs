@@ -183,7 +183,7 @@ pub enum Refused {
     NoRandom,
 }
 
-/// A file that is on its way here. What has come is forgotten if this is dropped before [`Upload::finish`].
+/// A file that is on its way here. What has come is forgotten if this is dropped before [`Files::finish`].
 #[derive(Debug)]
 pub struct Upload {
     number: u64,
