@@ -21,8 +21,8 @@
 //! | [`address`] | what counts as one address | who may come in |
 //! | [`within`] | a timeout for any future | what the future does |
 //! | [`room`] | who hears it | sockets, and the wording of what clients hear |
-//! | [`access`] | what is common to all ways in: listening, admission, sessions, pace | any protocol |
 //! | [`files`] | what members share, in bounded memory | how it is sent and fetched |
+//! | [`access`] | what is common to all ways in: listening, admission, sessions, pace | any protocol |
 //! | [`server`] | how `nc` gets here, and the operator's console | the process |
 //! | `web` | how browsers get here, and scripts by HTTP | how `nc` gets here |
 //! | [`client`] | `dynasti join` | the room and the server |

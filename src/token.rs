@@ -13,12 +13,12 @@ impl Token {
     /// A new one.
     ///
     /// # Errors
-    /// When the system has no random numbers.
+    /// When the system has no random numbers yet, as early in its start. Nobody waits for them here.
     pub fn random() -> io::Result<Token> {
         let mut bytes = [0; 16];
         let mut filled = 0;
         while filled < bytes.len() {
-            filled += getrandom(&mut bytes[filled..], GetRandomFlags::empty())?;
+            filled += getrandom(&mut bytes[filled..], GetRandomFlags::NONBLOCK)?;
         }
         Ok(Token(u128::from_ne_bytes(bytes)))
     }

@@ -1,5 +1,5 @@
 //! What is common to all ways in: listening and accepting, who may come in, what a client's lines are taken for, and
-//! how fast they are taken.
+//! how fast they are taken; and what members are told of files.
 //!
 //! Knows sockets, and no protocol: what is read from them and written to them is `server`'s and `web`'s.
 

@@ -27,10 +27,10 @@ use super::http::Url;
 use super::known::{Known, Wanted};
 use super::link::{Event, Standing};
 use super::own::{self, Own};
-use super::paths::{expanded, meant, shown};
+use super::paths::{expanded, meant, shown, unquoted};
 use super::sending::Outbound;
 use crate::text::command::{self, Command, table};
-use crate::text::file::Bytes;
+use crate::text::file::ByteCount;
 use crate::text::spoken::Spoken;
 use crate::within::within;
 
@@ -311,12 +311,12 @@ impl Desk {
         let tell = async |news: News<'_>| match news {
             News::Come(come, whole) => self.progress(Way::In, || format!("{name}: {} fetched", part(come, whole))),
             News::Cut(why, come, pause) => {
-                let come = Bytes(come);
+                let come = ByteCount(come);
                 self.notice(format!("{name}: {why} {come} are here. Trying again in {pause} s.")).await;
             }
         };
         let fetched = fetching.fetch(wanted, &place, &tell).await?;
-        let (size, path) = (Bytes(fetched.length), shown(&fetched.path));
+        let (size, path) = (ByteCount(fetched.length), shown(&fetched.path));
         let renamed = fetched.path.file_name().is_none_or(|name| name.to_string_lossy() != fetched.name);
         let there_was = if renamed { ", beside the one that was there" } else { "" };
         Ok(format!("Fetched {} ({size}){there_was}: {path}", fetched.name))
@@ -324,9 +324,7 @@ impl Desk {
 
     /// Returns the path that a person means: as it is typed, or without the quotes that a shell would have removed.
     fn wanted_place(&self, typed: &str) -> PathBuf {
-        let trimmed = typed.trim_end();
-        let quoted = ['"', '\''].iter().find_map(|quote| trimmed.strip_prefix(*quote)?.strip_suffix(*quote));
-        expanded(quoted.unwrap_or(trimmed), self.home.as_deref())
+        expanded(unquoted(typed), self.home.as_deref())
     }
 
     // ---- what is shown
@@ -372,5 +370,5 @@ fn called(wanted: &Wanted) -> String {
 /// Returns how much of a file has come, as people read it.
 fn part(come: u64, whole: u64) -> String {
     let percent = (u128::from(come) * 100).checked_div(whole.into()).unwrap_or(100);
-    format!("{percent} % of {}", Bytes(whole))
+    format!("{percent} % of {}", ByteCount(whole))
 }

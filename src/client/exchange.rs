@@ -1,4 +1,5 @@
-//! One request and its answer on a connection of its own. Nothing waits for longer than [`SILENT`] without progress.
+//! One request and its answer on a connection of its own. Nothing waits for longer than [`SILENT`] without progress, but
+//! for the answer to a body whose end may still be on its way.
 //!
 //! Knows sockets and the form of an answer, and nothing of files or people.
 
@@ -17,6 +18,10 @@ use crate::within::within;
 
 /// How long the other side may take nothing, or send nothing: as long as the server waits for a client.
 const SILENT: Duration = Duration::from_secs(60);
+
+/// How long the answer to a body may take, once the system has taken all of that: it may hold some megabytes, and the link
+/// may be slow.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(300);
 
 /// How long a server may take to allow that a body is sent (RFC 9110, 10.1.1). One that says nothing gets it after that.
 const ALLOWED_WITHIN: Duration = Duration::from_secs(3);
@@ -100,12 +105,27 @@ impl Exchange {
                     break;
                 }
             }
-            Ok(None)
+            Ok::<_, E>(None)
         };
-        let answered = async { read_final(stream, input).await.map(Some).map_err(E::from) };
+        // Nothing comes before all is sent, unless it is refused: the sending has its own limit.
+        let answered = async {
+            loop {
+                if input.is_empty() {
+                    stream.readable().await.map_err(|_| Failure::Cut)?;
+                }
+                let head = read_head(stream, input).await?;
+                if head.status >= 200 {
+                    return Ok::<_, E>(Some(head));
+                }
+            }
+        };
         match sent.or(answered).await? {
             Some(head) => Ok(head),
-            None => Ok(read_final(stream, input).await?),
+            None => {
+                let comes = within(ANSWERED_WITHIN, stream.readable()).await.ok_or(Failure::Silent)?;
+                comes.map_err(|_| Failure::Cut)?;
+                Ok(read_final(stream, input).await?)
+            }
         }
     }
 

@@ -18,7 +18,7 @@ use super::exchange::{Exchange, Failure};
 use super::http::{self, Head, Rest};
 use super::known::Wanted;
 use super::paths::{numbered, shown};
-use crate::text::file::{Bytes, FileName};
+use crate::text::file::{ByteCount, FileName};
 
 /// The pauses before a file that was cut is asked for again, in seconds, as long as nothing more of it comes. A Wi-Fi that was
 /// lost for a moment is back by then.
@@ -136,8 +136,8 @@ impl Fetching {
     ) -> Result<Fetched, String> {
         let begun = self.unfinished.iter().position(|part| part.wanted.url == wanted.url && part.place == *place);
         let mut part = begun.map(|at| self.unfinished.remove(at));
-        if !part.as_ref().is_none_or(Part::is_there) {
-            part = None;
+        if let Some(begun) = part.take() {
+            part = unblock(move || begun.is_there().then_some(begun)).await;
         }
         let (mut pauses, mut most) = (PAUSES.iter(), 0);
         let why = loop {
@@ -162,7 +162,7 @@ impl Fetching {
     async fn give_up(&mut self, part: Option<Part>, why: String) -> String {
         match part {
             Some(part) if part.come > 0 && part.tag.is_some() => {
-                let (come, path) = (Bytes(part.come), shown(&part.path));
+                let (come, path) = (ByteCount(part.come), shown(&part.path));
                 if self.unfinished.len() == MAX_UNFINISHED {
                     self.unfinished.remove(0);
                 }
@@ -199,10 +199,10 @@ async fn attempt(
         }
         (200, _, begun) => {
             let length = head.length.ok_or_else(|| Ended::Over("the server does not say how large it is.".into()))?;
-            if let Some(told) = wanted.size.as_ref().filter(|told| **told != Bytes(length).to_string()) {
+            if let Some(told) = wanted.size.as_ref().filter(|told| **told != ByteCount(length).to_string()) {
                 return Err(Ended::Over(format!(
                     "it is said to have {told}, and the server would send {}.",
-                    Bytes(length)
+                    ByteCount(length)
                 )));
             }
             match begun {
@@ -226,8 +226,9 @@ async fn attempt(
 /// Gives a file that is whole its name.
 async fn finish(part: Part) -> Result<Fetched, String> {
     unblock(move || {
-        part.file.sync_data().and_then(|()| part.put_in_place()).map_err(|error| {
-            format!("it cannot be put where it belongs: {error}. It is whole, and in {}", shown(&part.path))
+        part.file.sync_data().and_then(|()| part.put_in_place()).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => format!("it is whole, but {} is not there any more.", shown(&part.path)),
+            _ => format!("it cannot be put where it belongs: {error}. It is whole, and in {}", shown(&part.path)),
         })
     })
     .await

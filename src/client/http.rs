@@ -207,7 +207,7 @@ fn part(value: &str) -> Option<(u64, u64)> {
     let (range, whole) = value.strip_prefix("bytes ")?.split_once('/')?;
     let (first, last) = range.split_once('-')?;
     let (first, last, whole) = (number(first)?, number(last)?, number(whole)?);
-    (first <= last && last + 1 == whole).then_some((first, whole))
+    (first <= last && last.checked_add(1) == Some(whole)).then_some((first, whole))
 }
 
 /// Reads what a file is called, if that is said in the form that can say everything (RFC 8187).

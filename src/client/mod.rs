@@ -190,7 +190,7 @@ async fn link_with_desk(
     known: Rc<RefCell<Known>>,
 ) -> Result<(), JoinError> {
     let (outgoing, to_say) = async_channel::bounded(1);
-    // What belongs together, as a line and what comes of it, is to arrive together.
+    // The link may be several events ahead of the desk, so that events that were sent together are shown together.
     let (told, heard) = async_channel::bounded(WAITING_EVENTS);
     let desk = Desk::new(show, known, options.home.clone()).run(said, outgoing, heard);
     future::zip(Link::new(options, true, to_say, told).run(), desk).await.0

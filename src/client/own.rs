@@ -13,7 +13,7 @@ pub(crate) enum Own<'a> {
     Get(&'a str, Option<&'a str>),
     /// The commands, those of the server besides.
     Help,
-    /// Something, but without what that takes. This is how it is typed.
+    /// A command without its argument. This is how it is typed.
     Misused(Usage),
 }
 

@@ -20,11 +20,16 @@ pub(crate) fn expanded(typed: &str, home: Option<&Path>) -> PathBuf {
     }
 }
 
+/// Returns a path without the space behind it and the quotes around it, which a shell would have removed.
+pub(crate) fn unquoted(typed: &str) -> &str {
+    let trimmed = typed.trim_end();
+    ['"', '\''].iter().find_map(|quote| trimmed.strip_prefix(*quote)?.strip_suffix(*quote)).unwrap_or(trimmed)
+}
+
 /// Returns the paths that somebody may mean. The first is what they typed. The others are what a shell, or a terminal that a
 /// file was dropped on, would have made of it: without a space behind it, in quotes, with backslashes.
 pub(crate) fn meant(typed: &str, home: Option<&Path>) -> Vec<PathBuf> {
-    let trimmed = typed.trim_end();
-    let quoted = ['"', '\''].iter().find_map(|quote| trimmed.strip_prefix(*quote)?.strip_suffix(*quote));
+    let (trimmed, quoted) = (typed.trim_end(), unquoted(typed));
     let mut escaped = false;
     let plain = trimmed.chars().filter(|char| {
         escaped = *char == '\\' && !escaped;
@@ -32,7 +37,7 @@ pub(crate) fn meant(typed: &str, home: Option<&Path>) -> Vec<PathBuf> {
     });
     let plain: String = plain.collect();
     let mut readings = vec![expanded(typed, home)];
-    for reading in [trimmed, quoted.unwrap_or(trimmed), &plain] {
+    for reading in [trimmed, quoted, &plain] {
         let path = expanded(reading, home);
         if !readings.contains(&path) {
             readings.push(path);

@@ -6,7 +6,8 @@
 //! a session ──────┘
 //! ```
 //!
-//! Pure: the time is passed in. Knows nothing of how a file is sent and fetched, and nothing of who hears of it.
+//! No sockets, and no clock: the time is passed in. There is a lock, because uploads run beside each other, and random
+//! numbers are the system's. Knows nothing of how a file is sent and fetched, and nothing of who hears of it.
 
 pub mod kind;
 pub mod range;
@@ -67,7 +68,8 @@ impl Origin {
         let ip = local.ip().to_canonical();
         // An address that needs its interface is of no use to others, nor is loopback.
         let is_local = matches!(ip, std::net::IpAddr::V6(v6) if v6.is_unicast_link_local()) || ip.is_loopback();
-        let everywhere = self.listener.ip().is_unspecified();
+        // At [::] IPv4 is served, too, but not the other way round.
+        let everywhere = self.listener.ip().is_unspecified() && (self.listener.is_ipv6() || ip.is_ipv4());
         if everywhere && !is_local { SocketAddr::new(ip, self.listener.port()) } else { self.shown }
     }
 }
@@ -393,8 +395,9 @@ impl Upload {
         let mut shelf = lock(&self.shelf);
         shelf.make_room(bytes, self.max)?;
         if self.bytes.bytes.capacity() == 0 {
-            // The system gives memory as it is written to. Growing would need twice as much.
-            self.bytes.bytes.reserve_exact(self.length);
+            // The system gives memory as it is written to, and may have less than there is to be for files. Growing would
+            // need twice as much.
+            self.bytes.bytes.try_reserve_exact(self.length).map_err(|_| Refused::NoRoom)?;
         }
         self.bytes.memory.fetch_add(bytes, Relaxed);
         shelf.uploads.iter_mut().filter(|upload| upload.number == self.number).for_each(|upload| upload.come += bytes);

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 /// What a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub enum Wanted {
     /// All of it.
     Whole,
     /// These bytes.
@@ -15,11 +15,11 @@ pub enum Asked {
 
 /// Reads the field of a request that asks for a part of a file of so many bytes. What is no single range of bytes asks for
 /// the whole, as the RFC allows.
-pub fn asked(field: Option<&str>, length: usize) -> Asked {
-    field.and_then(|field| part(field, length)).unwrap_or(Asked::Whole)
+pub fn wanted(field: Option<&str>, length: usize) -> Wanted {
+    field.and_then(|field| part(field, length)).unwrap_or(Wanted::Whole)
 }
 
-fn part(field: &str, length: usize) -> Option<Asked> {
+fn part(field: &str, length: usize) -> Option<Wanted> {
     let (unit, range) = field.split_once('=')?;
     if !unit.eq_ignore_ascii_case("bytes") {
         return None;
@@ -33,7 +33,7 @@ fn part(field: &str, length: usize) -> Option<Asked> {
         (None, Some(last)) => length.saturating_sub(last)..length,
         (None, None) => return None,
     };
-    Some(if part.start < part.end { Asked::Part(part) } else { Asked::Beyond })
+    Some(if part.start < part.end { Wanted::Part(part) } else { Wanted::Beyond })
 }
 
 /// Reads a position, which may be left out. One that is larger than any file counts as the largest number.
@@ -61,17 +61,17 @@ mod tests {
             ("Bytes= 0-4", 0..5),
             ("bytes=0-99999999999999999999999", 0..10),
         ] {
-            assert_eq!(asked(Some(field), 10), Asked::Part(expected), "{field}");
+            assert_eq!(wanted(Some(field), 10), Wanted::Part(expected), "{field}");
         }
     }
 
     #[test]
     fn what_lies_beyond_is_said_to() {
         for field in ["bytes=10-", "bytes=10-20", "bytes=-0", "bytes=99999999999999999999999-"] {
-            assert_eq!(asked(Some(field), 10), Asked::Beyond, "{field}");
+            assert_eq!(wanted(Some(field), 10), Wanted::Beyond, "{field}");
         }
-        assert_eq!(asked(Some("bytes=0-"), 0), Asked::Beyond);
-        assert_eq!(asked(Some("bytes=-5"), 0), Asked::Beyond);
+        assert_eq!(wanted(Some("bytes=0-"), 0), Wanted::Beyond);
+        assert_eq!(wanted(Some("bytes=-5"), 0), Wanted::Beyond);
     }
 
     #[test]
@@ -79,8 +79,8 @@ mod tests {
         for field in
             ["", "bytes", "bytes=", "bytes=-", "bytes=5-2", "bytes=0-1,3-4", "lines=0-1", "bytes=+1-2", "bytes=a-"]
         {
-            assert_eq!(asked(Some(field), 10), Asked::Whole, "{field}");
+            assert_eq!(wanted(Some(field), 10), Wanted::Whole, "{field}");
         }
-        assert_eq!(asked(None, 10), Asked::Whole);
+        assert_eq!(wanted(None, 10), Wanted::Whole);
     }
 }

@@ -192,6 +192,9 @@ fn the_address_is_the_one_that_a_client_has_reached_where_that_is_of_use() {
         let local = local.parse().expect(local);
         assert_eq!(everywhere.for_whoever_reached(local).to_string(), expected);
     }
+    let only_v4 = Origin { listener: ([0, 0, 0, 0], 4080).into(), shown };
+    assert_eq!(only_v4.for_whoever_reached("[2001:db8::1]:4000".parse().expect("an address")), shown);
+    assert_eq!(only_v4.for_whoever_reached(([10, 0, 0, 1], 4000).into()).to_string(), "10.0.0.1:4080");
     let here = Origin { listener: shown, shown };
     assert_eq!(here.for_whoever_reached(([10, 0, 0, 1], 4000).into()), shown);
 }

@@ -19,6 +19,7 @@ dynasti [serve] [OPTIONS]: serves the room; others join it with: nc HOST 4000
   --rate N             lines a second that one client may sustain; 0: any  [20]
   --history N          lines kept for /history                            [100]
   --replay N           of them sent to each newcomer                        [0]
+  --files MIB          memory for files that members share; 0: no files    [32]
   --guests             who gives no name gets one: Guest1, Guest2 ...     [ask]
   --password-file FILE who joins is asked for the password in it        [none]
   --transcript FILE    append public lines to FILE; reload history       [none]
@@ -280,6 +281,7 @@ mod tests {
             ("--rate", serve.rate as usize),
             ("--history", serve.history),
             ("--replay", serve.replay),
+            ("--files", serve.files),
         ] {
             let line = HELP.lines().find(|line| line.trim_start().starts_with(option)).unwrap_or_default();
             assert!(line.ends_with(&format!("[{default}]")), "{option}: {line}");

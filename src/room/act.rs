@@ -6,8 +6,7 @@ use std::num::NonZeroUsize;
 
 use super::log::{Id, Kind};
 use super::members::{Ignored, MAX_IGNORED, MAX_RENAMES};
-use super::state::NotHeard;
-use super::state::{Now, State};
+use super::state::{NotHeard, Now, State};
 use crate::text::command::{self, Command, addressees};
 use crate::text::file::FileLink;
 use crate::text::line::Line;

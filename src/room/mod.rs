@@ -223,7 +223,7 @@ impl Room {
     ///
     /// # Errors
     /// When nobody hears them.
-    pub async fn is_heard(&self, id: Id) -> Result<Name, NotHeard> {
+    pub async fn name_if_heard(&self, id: Id) -> Result<Name, NotHeard> {
         let state = self.state.read().await;
         let client = state.members.get(id).ok_or(NotHeard::Gone)?;
         let name = client.name.clone().ok_or(NotHeard::Gone)?;

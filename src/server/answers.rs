@@ -10,7 +10,7 @@ use crate::access::sharing::Sharing;
 use crate::files::Shared;
 use crate::room::{Presence, Stats};
 use crate::text::command::{order_usages, table};
-use crate::text::file::{Bytes, FileName};
+use crate::text::file::{ByteCount, FileName};
 use crate::text::message::{Message, Quoted};
 use crate::text::name::Name;
 use crate::text::time::{Remaining, Span};
@@ -88,7 +88,7 @@ pub(super) fn files(sharing: &Sharing, now: Instant) -> String {
         return "-- No files are shared now.".into();
     }
     lines(files.iter().map(|Shared { id, name, by, until, about, .. }| {
-        let (size, left) = (Bytes(about.size), Remaining(until.saturating_duration_since(now)));
+        let (size, left) = (ByteCount(about.size), Remaining(until.saturating_duration_since(now)));
         format!("-- {id}  {by} shares {name} ({size}), for another {left}")
     }))
 }

@@ -30,8 +30,9 @@ impl FileName {
         let called = line::clean(called);
         let last = called.rsplit(['/', '\\']).next().unwrap_or_default();
         let words: Vec<&str> = last.split_whitespace().collect();
-        // A dot in front hides a file, and a sign that only a shell knows the meaning of is of no use there.
-        let name = words.join(" ").replace([':', '\0'], "_");
+        // No colon: see the type.
+        let name = words.join(" ").replace(':', "_");
+        // A name that begins with a dot is hidden; one that begins with `-` or `~` means something else to a shell.
         let name = cut(name.trim_start_matches(['.', '-', '~', ' ']));
         FileName(if name.width() == 0 { "file".into() } else { name })
     }
@@ -69,9 +70,9 @@ fn cut(name: &str) -> String {
 
 /// A number of bytes, as people read it: `2.3 MB`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bytes(pub u64);
+pub struct ByteCount(pub u64);
 
-impl fmt::Display for Bytes {
+impl fmt::Display for ByteCount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0 < 1000 {
             return write!(f, "{} B", self.0);
@@ -238,7 +239,7 @@ mod tests {
             (999_999_999, "1.0 GB"),
             (u64::MAX, "18446744.1 TB"),
         ] {
-            assert_eq!(Bytes(bytes).to_string(), told);
+            assert_eq!(ByteCount(bytes).to_string(), told);
         }
     }
 

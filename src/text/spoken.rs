@@ -90,14 +90,14 @@ impl<'a> Spoken<'a> {
         if let Some(link) = answer.strip_prefix("Send it with: curl -T FILE ") {
             return Spoken::SendWith(link);
         }
-        const NO_FILES: [&str; 4] = [
+        const CANNOT_SEND: [&str; 4] = [
             "No files are shared here: ",
             "The system has no random numbers yet.",
             "The operator has muted you: ",
             // A server that is older than the command.
             "There is no /send.",
         ];
-        if NO_FILES.iter().any(|words| answer.starts_with(words)) {
+        if CANNOT_SEND.iter().any(|words| answer.starts_with(words)) {
             return Spoken::CannotSend;
         }
         if let Some((who, file, size, link)) = shared_before(answer) {

@@ -95,7 +95,7 @@ struct Fast {
 }
 
 impl Fast {
-    /// `fast` is what each that is under way holds.
+    /// `fast` is cloned by each that is under way, and its count is their number.
     fn begin(stream: &Arc<Async<TcpStream>>, buffers: Buffers, fast: &Arc<()>) -> Option<Fast> {
         let one = Arc::clone(fast);
         // If this fails, it takes longer. The context holds one of these itself, in place of this one.

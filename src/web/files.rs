@@ -16,7 +16,7 @@ use super::http::{Answer, Framing, Status, in_query};
 use super::sessions::Session;
 use crate::access::admission;
 use crate::files::kind::Kind;
-use crate::files::range::{Asked as Part, asked};
+use crate::files::range::{Wanted, wanted};
 use crate::files::{Files, Refused, Upload};
 use crate::room::{Manner, NotHeard};
 use crate::text::file::{FileLink, FileName, decoded, encoded};
@@ -46,11 +46,16 @@ impl Asked<'_> {
 
     /// Whoever has a code shares a file.
     pub(super) async fn send(self, code: Token, name: &str) -> Result<Answer, Answer> {
-        is_banned(self.context, self.wire.from.ip())?;
-        self.may_guess()?;
+        check_not_banned(self.context, self.wire.from.ip())?;
         let files = self.files()?;
-        let upload = files.begin_with(code, self.length()?, Instant::now());
-        let upload = upload.inspect_err(|why| self.guessed(*why == Refused::BadCode)).map_err(refused)?;
+        let upload = match files.begin_with(code, self.length()?, Instant::now()) {
+            Err(Refused::BadCode) => {
+                self.may_guess()?;
+                self.guessed(true);
+                return Err(refused(Refused::BadCode));
+            }
+            upload => upload.map_err(refused)?,
+        };
         // Its member's pace has counted the request for the code.
         self.take(&files, upload, &FileName::of(&decoded(name)), None).await
     }
@@ -65,7 +70,7 @@ impl Asked<'_> {
     ) -> Result<Answer, Answer> {
         let Asked { wire, head, body, context } = self;
         let (room, by, from) = (&context.room, upload.by, wire.from.ip());
-        room.is_heard(by).await.map_err(not_heard)?;
+        room.name_if_heard(by).await.map_err(not_heard)?;
         let received = async {
             let received = wire.receive(head, body, &mut upload, &context.fast).await;
             received.map_err(|why| match why {
@@ -76,8 +81,8 @@ impl Asked<'_> {
         let ended = async {
             loop {
                 Timer::after(LOOK_EVERY).await;
-                room.is_heard(by).await.map_err(not_heard)?;
-                is_banned(context, from)?;
+                room.name_if_heard(by).await.map_err(not_heard)?;
+                check_not_banned(context, from)?;
             }
         };
         received.or(ended).await?;
@@ -86,7 +91,7 @@ impl Asked<'_> {
             None => Manner::Typed,
         };
         // Whoever has left meanwhile, or is not heard any more, shares nothing. And the name may be another.
-        let by_name = room.is_heard(by).await.map_err(not_heard)?;
+        let by_name = room.name_if_heard(by).await.map_err(not_heard)?;
         let shared = files.finish(upload, name.clone(), by_name, Instant::now()).map_err(refused)?;
         let local = wire.stream.get_ref().local_addr().map_err(|_| lost())?;
         let link = FileLink { origin: files.origin().for_whoever_reached(local), id: shared.id, name };
@@ -103,7 +108,7 @@ impl Asked<'_> {
 
     /// Answers with a file, or a part of it.
     pub(super) fn fetch(self, id: Token) -> Result<Outcome, Answer> {
-        is_banned(self.context, self.wire.from.ip())?;
+        check_not_banned(self.context, self.wire.from.ip())?;
         let files = self.files()?;
         let Some(file) = files.find(id, Instant::now()) else {
             self.may_guess()?;
@@ -112,13 +117,13 @@ impl Asked<'_> {
             return Err(Answer::text(NOT_FOUND, "There is no such file, or not any more.\n"));
         };
         let (tag, length) = (format!("\"{id}\""), file.bytes.len());
-        // A part of another version is of no use, and there is one version alone.
-        let range =
-            self.head.range.as_deref().filter(|_| self.head.if_range.as_ref().is_none_or(|known| *known == tag));
-        let (status, part) = match asked(range, length) {
-            Part::Whole => ((200, "OK"), 0..length),
-            Part::Part(part) => ((206, "Partial Content"), part),
-            Part::Beyond => {
+        // RFC 9110, 14.2: only GET asks for parts. A part of another version is of no use, and there is one version alone.
+        let is_wanted = self.head.method == "GET" && self.head.if_range.as_ref().is_none_or(|known| *known == tag);
+        let range = self.head.range.as_deref().filter(|_| is_wanted);
+        let (status, part) = match wanted(range, length) {
+            Wanted::Whole => ((200, "OK"), 0..length),
+            Wanted::Part(part) => ((206, "Partial Content"), part),
+            Wanted::Beyond => {
                 let beyond = Answer::text((416, "Range Not Satisfiable"), format!("It has {length} bytes.\n"));
                 return Err(beyond.with("Content-Range", &format!("bytes */{length}")));
             }
@@ -171,7 +176,7 @@ impl Asked<'_> {
 }
 
 /// Checks that the operator lets this address do something.
-fn is_banned(context: &Context, from: IpAddr) -> Result<(), Answer> {
+fn check_not_banned(context: &Context, from: IpAddr) -> Result<(), Answer> {
     let banned = context.admission.refused(from).filter(|why| matches!(why, admission::Refused::Banned(_)));
     banned.map_or(Ok(()), |why| Err(answers::refused(&why)))
 }

@@ -4,6 +4,7 @@
 //! ```text
 //! connection: head, body ← http          stream: events (told) ← feed ← room
 //!      └─ answers ← route, origin, password      (one for each session at a time)
+//!           └─ files: uploads and downloads
 //! ```
 //!
 //! Whoever comes in here is a member like any other, and the room does not know how they came. Knows HTTP; knows

@@ -1,7 +1,7 @@
 //! The events of what was said lately, made once for all sessions: they differ in their numbers alone.
 //!
-//! Most sessions keep up, so they hear a line one right after the other, and it is enough to keep little. Knows nothing
-//! of sessions.
+//! Most sessions are up to date: all of them read the same line within a short time. So it is enough to keep the latest
+//! lines. Knows nothing of sessions.
 
 use std::collections::VecDeque;
 

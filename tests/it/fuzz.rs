@@ -495,7 +495,7 @@ fn whatever_a_file_is_called_and_holds_its_name_and_its_event_are_whole() {
 #[test]
 #[cfg(feature = "web")]
 fn a_range_is_within_the_file_whatever_is_asked() {
-    use dynasti::files::range::{Asked, asked};
+    use dynasti::files::range::{Wanted, wanted};
     fuzz("ranges", |random| {
         const PIECES: [&str; 13] = [
             "bytes",
@@ -514,7 +514,7 @@ fn a_range_is_within_the_file_whatever_is_asked() {
         ];
         let field: String = (0..random.usize(..8)).map(|_| random.pick(&PIECES)).collect();
         let length = random.usize(..12);
-        if let Asked::Part(part) = asked(Some(&field), length) {
+        if let Wanted::Part(part) = wanted(Some(&field), length) {
             assert!(part.start < part.end && part.end <= length, "{field:?} of {length}: {part:?}");
         }
     });

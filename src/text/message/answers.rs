@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthStr;
 use super::arriving::IF_THAT_IS_YOU;
 use super::{Message, Quoted};
 use crate::text::command::{Usage, table, usages};
-use crate::text::file::{Bytes, FileLink, SendLink};
+use crate::text::file::{ByteCount, FileLink, SendLink};
 use crate::text::line::{Line, MAX_LINE};
 use crate::text::name::{Name, Refusal};
 use crate::text::time::{Remaining, Span};
@@ -179,7 +179,7 @@ impl Message {
 
     /// Adds a file to the answer to `/files`: who shares it, how large it is, and how long it stays.
     pub fn file(&mut self, by: &Name, size: u64, left: Duration, link: &FileLink<'_>) {
-        let (name, size, left) = (link.name, Bytes(size), Remaining(left));
+        let (name, size, left) = (link.name, ByteCount(size), Remaining(left));
         self.push(format_args!("-- {by} shares {name} ({size}), for another {left}: {link}"));
     }
 

@@ -1,7 +1,7 @@
 //! What the members hear of each other, and of the operator.
 
 use super::{Cause, Message};
-use crate::text::file::{Bytes, FileLink};
+use crate::text::file::{ByteCount, FileLink};
 use crate::text::line::Line;
 use crate::text::name::Name;
 
@@ -41,7 +41,7 @@ impl Message {
 
     /// Says to everybody that somebody shares a file, and where it is.
     pub fn shared(by: &Name, size: u64, link: &FileLink<'_>) -> Message {
-        Message::line(format_args!("{by} shares {} ({}): {link}", link.name, Bytes(size)))
+        Message::line(format_args!("{by} shares {} ({}): {link}", link.name, ByteCount(size)))
     }
 
     /// Says what the operator says.

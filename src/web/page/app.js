@@ -193,7 +193,7 @@ export function isLocal(host) {
 
 // --- Completing
 
-const COMMANDS = ['/who', '/msg', '/reply', '/me', '/nick', '/history', '/ignore', '/help', '/quit'];
+const COMMANDS = ['/who', '/msg', '/reply', '/me', '/nick', '/history', '/ignore', '/send', '/files', '/help', '/quit'];
 const LONGEST_NAME = 24;
 
 /**
