@@ -17,6 +17,8 @@ use dynasti::access;
 use dynasti::access::admission::Admission;
 use dynasti::access::sharing::Sharing;
 use dynasti::client::Options;
+#[cfg(feature = "discovery")]
+use dynasti::discovery;
 use dynasti::files::{Files, Origin};
 use dynasti::room::transcript::{self, Transcript};
 use dynasti::room::{self, Room};
@@ -148,9 +150,14 @@ async fn run(executor: Arc<Executor<'static>>, options: Serve) -> Result<(), Str
             room.print(process::qr::code(&report::page(*address))).await;
         }
     }
+    #[cfg(feature = "discovery")]
+    let told = told(&options, &listeners, &pages);
     let sharing = sharing(&pages, options.files)?;
     let page = pages.first().and_then(|listener| listener.local_addr().ok()).map(|address| address.port());
-    let max_clients = fit_descriptors(options.max_clients, listeners.len() + pages.len(), &room);
+    let reserved = PER_LISTENER * (listeners.len() + pages.len()) as u64;
+    #[cfg(feature = "discovery")]
+    let reserved = reserved + told.as_ref().map_or(0, discovery::Options::descriptors) as u64;
+    let max_clients = fit_descriptors(options.max_clients, RESERVED + reserved, &room);
     let admission = Arc::new(Admission::new(max_clients, options.max_per_address).with_password(password));
 
     let (stop, stopped) = async_channel::bounded::<()>(1);
@@ -208,6 +215,30 @@ async fn run(executor: Arc<Executor<'static>>, options: Serve) -> Result<(), Str
         let browsers = web::run(&executor, pages, &room, (&admission, &holders), options, shutdown);
         async { future::try_zip(served, browsers).await.map(|_| ()) }
     };
+    #[cfg(feature = "discovery")]
+    let (tell, news) = async_channel::bounded(1);
+    #[cfg(feature = "discovery")]
+    let served = {
+        let shutdown = async {
+            let _ = stopped.recv().await;
+        };
+        let found = async {
+            if let Some(told) = told {
+                discovery::run(told, tell, shutdown).await;
+            }
+            Ok(())
+        };
+        let said = async {
+            while let Ok(news) = news.recv().await {
+                match news {
+                    discovery::News::Named(name) => room.print(report::named(&name)).await,
+                    discovery::News::Failed(error) => room.warn(report::not_found_by_name(&error)),
+                }
+            }
+            future::pending().await
+        };
+        async { future::try_zip(served, found.or(said)).await.map(|_| ()) }
+    };
     // A panic in one of these tasks goes on in this one: the server ends, and its supervisor starts it again.
     let mut tasks = vec![&mut warner, &mut printer, &mut signalled];
     tasks.extend(console.as_mut());
@@ -256,6 +287,21 @@ async fn notify_ready() -> Option<Arc<Manager>> {
     })
 }
 
+/// Returns what the network is told of this server, unless it is told nothing.
+#[cfg(feature = "discovery")]
+fn told(options: &Serve, listeners: &[TcpListener], pages: &[TcpListener]) -> Option<discovery::Options> {
+    let service = |kind, listeners: &[TcpListener]| {
+        let listening = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+        discovery::Service { kind, listening }
+    };
+    let services = vec![service(discovery::ROOM, listeners), service(discovery::PAGE, pages)];
+    let system = rustix::system::uname();
+    let machine = system.nodename().to_string_lossy();
+    let instance = machine.split('.').next().filter(|name| !name.is_empty()).unwrap_or("dynasti").to_owned();
+    let host = options.mdns.clone().unwrap_or_else(|| "dynasti".into());
+    (!options.no_mdns).then_some(discovery::Options { host, instance, services })
+}
+
 /// Returns whether files are shared: where there is a page, and memory for them.
 fn sharing(pages: &[TcpListener], mebibytes: usize) -> Result<Sharing, String> {
     let Some(page) = pages.first() else { return Ok(Sharing::NoPage) };
@@ -268,13 +314,13 @@ fn sharing(pages: &[TcpListener], mebibytes: usize) -> Result<Sharing, String> {
     Ok(Sharing::Here(Arc::new(Files::new(mebibytes * 1024 * 1024, Origin { listener, shown }))))
 }
 
-/// Raises the limit on descriptors as far as possible, and returns how many of the clients asked for fit under it.
-fn fit_descriptors(asked: usize, listeners: usize, room: &Room) -> usize {
+/// Raises the limit on descriptors as far as possible, and returns how many of the clients asked for fit under it beside
+/// those that are not for clients.
+fn fit_descriptors(asked: usize, reserved: u64, room: &Room) -> usize {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     // If it may not be raised, it stays as it is: the limit is read again below.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
     let Some(descriptors) = getrlimit(Resource::Nofile).current else { return asked };
-    let reserved = RESERVED + PER_LISTENER * listeners as u64;
     let fit = usize::try_from(descriptors.saturating_sub(reserved)).unwrap_or(usize::MAX).max(1);
     if asked > fit {
         room.warn(report::fewer_clients(asked, fit, descriptors));

@@ -65,6 +65,14 @@ fn reaches(ip: IpAddr, listening: SocketAddr) -> bool {
     }
 }
 
+/// The families by which an interface with these addresses is spoken on: those by which a listener is reached there.
+/// Returns for each whether it is IPv6.
+pub(crate) fn families(nets: &[Net], services: &[Service]) -> impl Iterator<Item = bool> {
+    let is_reached = |net: &&Net| services.iter().flat_map(|service| &service.listening).any(|at| reaches(net.ip, *at));
+    let reached: Vec<bool> = nets.iter().filter(is_reached).map(|net| net.ip.is_ipv6()).collect();
+    [false, true].into_iter().filter(move |v6| reached.contains(v6))
+}
+
 fn is_link_local(ip: IpAddr) -> bool {
     matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local())
 }

@@ -26,7 +26,7 @@ const BETWEEN_RENAMES: Duration = Duration::from_secs(60);
 const ECHOES: usize = 64;
 
 /// The most links that are spoken on. A machine with more is a router.
-const MAX_LINKS: usize = 32;
+pub(crate) const MAX_LINKS: usize = 32;
 
 /// An interface's number, and whether it is seen by IPv6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -86,12 +86,6 @@ impl Responder {
             known_as: None,
             dropped: 0,
         }
-    }
-
-    /// Whether anything can be told to a link whose interface has these addresses.
-    #[must_use]
-    pub fn can_tell(services: &[Service], nets: &[Net]) -> bool {
-        !Told::new(nets, services).addresses.is_empty()
     }
 
     /// These are the links from now on, with the addresses of their interfaces.

@@ -33,6 +33,24 @@ pub(crate) fn no_page(why: &str) -> String {
     format!("dynasti: there is no page for browsers: {why}")
 }
 
+/// The name is ours on this network.
+#[cfg(feature = "discovery")]
+pub(crate) fn named(name: &str) -> String {
+    format!("This is {name}.")
+}
+
+/// The server is not found by its name.
+#[cfg(feature = "discovery")]
+pub(crate) fn not_found_by_name(error: &io::Error) -> String {
+    let advice = match error.kind() {
+        ErrorKind::AddrInUse => ": another program has the port of multicast DNS, 5353, for itself alone",
+        _ => "",
+    };
+    format!(
+        "dynasti: cannot be found by name, only by address: {error}{advice} (--no-mdns does without a name and this warning)"
+    )
+}
+
 /// The server stops.
 pub(crate) fn shutting_down() -> String {
     "Shutting down server...".into()
@@ -112,6 +130,8 @@ mod tests {
         let from = SocketAddr::from(([192, 168, 1, 7], 50112));
         assert_eq!(listening(from), "Server listening on 192.168.1.7:50112");
         assert_eq!(join_with(from.ip(), 4000), "Join with: nc 192.168.1.7 4000");
+        #[cfg(feature = "discovery")]
+        assert_eq!(named("dynasti.local"), "This is dynasti.local.");
         assert_eq!(shutting_down(), "Shutting down server...");
         assert_eq!(status(5, 212), "5 here, 212 lines");
     }
