@@ -16,7 +16,7 @@ use async_signal::{Signal, Signals};
 use dynasti::access;
 use dynasti::access::admission::Admission;
 use dynasti::access::sharing::Sharing;
-use dynasti::client::Options;
+use dynasti::client::{Address, Options};
 #[cfg(feature = "discovery")]
 use dynasti::discovery;
 use dynasti::files::{Files, Origin};
@@ -55,8 +55,27 @@ const LAST_SIGN: Duration = Duration::from_millis(100);
 fn main() -> ExitCode {
     match args::parse(std::env::args_os().skip(1)) {
         Ok(Command::Serve(options)) => serve(options),
+        #[cfg(feature = "discovery")]
+        Ok(Command::Find(_)) => match process::find::find() {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::FAILURE,
+            Err(why) => {
+                complain(&why);
+                ExitCode::FAILURE
+            }
+        },
+        // `parse` says that there is no such command.
+        #[cfg(not(feature = "discovery"))]
+        Ok(Command::Find(_)) => ExitCode::FAILURE,
         Ok(Command::Join(join)) => {
-            let options = Options { address: join.address, name: join.name, retry: join.retry };
+            let address = match join.address.map_or_else(server, Ok) {
+                Ok(address) => address,
+                Err(why) => {
+                    complain(&why);
+                    return ExitCode::FAILURE;
+                }
+            };
+            let options = Options { address, name: join.name, retry: join.retry };
             match join::join(&options, !join.no_bell) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(why) => {
@@ -74,6 +93,21 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
     }
+}
+
+/// Returns the server to join when none was named: the one on this network, or that of this machine.
+fn server() -> Result<Address, String> {
+    #[cfg(feature = "discovery")]
+    {
+        let found = process::find::choose()?;
+        Ok(found.unwrap_or_else(|| {
+            let instead = Address::default();
+            complain(&report::none_found(&instead));
+            instead
+        }))
+    }
+    #[cfg(not(feature = "discovery"))]
+    Ok(Address::default())
 }
 
 /// Prints a line on standard error. If nobody can read it, that is no reason to stop.
@@ -314,8 +348,8 @@ fn sharing(pages: &[TcpListener], mebibytes: usize) -> Result<Sharing, String> {
     Ok(Sharing::Here(Arc::new(Files::new(mebibytes * 1024 * 1024, Origin { listener, shown }))))
 }
 
-/// Raises the limit on descriptors as far as possible, and returns how many of the clients asked for fit under it beside
-/// those that are not for clients.
+/// Raises the limit on descriptors as far as possible, and returns how many of the clients asked for fit under it, beside
+/// the reserved ones.
 fn fit_descriptors(asked: usize, reserved: u64, room: &Room) -> usize {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     // If it may not be raised, it stays as it is: the limit is read again below.

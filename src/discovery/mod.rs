@@ -6,9 +6,12 @@
 //!   └──────── packet ────┘
 //! ```
 //!
+//! The client's side is [`find`].
+//!
 //! Knows nothing of the room or of how anybody gets into it.
 
 mod dice;
+mod find;
 mod interfaces;
 mod link;
 mod names;
@@ -20,6 +23,7 @@ mod task;
 #[cfg(test)]
 mod tests;
 
+pub use find::{Found, find};
 pub use link::To;
 pub use packet::{MAX_PACKET, decode};
 pub use records::{Net, PAGE, ROOM, Service};

@@ -54,7 +54,18 @@ pub(crate) fn join(link: Key) -> io::Result<Async<UdpSocket>> {
     Async::new_nonblocking(socket)
 }
 
-/// Opens a socket that speaks to everybody on the link, from wherever. What comes next is `join`'s.
+/// Opens a socket that asks everybody on the link, and takes the answers that are for it alone.
+///
+/// # Errors
+/// When the system gives no socket, or the interface has gone.
+pub(crate) fn ask(link: Key) -> io::Result<Async<UdpSocket>> {
+    let socket = open(link)?;
+    let any: SocketAddr = if link.v6 { (Ipv6Addr::UNSPECIFIED, 0).into() } else { (Ipv4Addr::UNSPECIFIED, 0).into() };
+    rustix::net::bind(&socket, &any)?;
+    Async::new_nonblocking(socket)
+}
+
+/// Opens a socket that speaks to everybody on the link, and is not bound yet.
 fn open(link: Key) -> io::Result<UdpSocket> {
     let family = if link.v6 { AddressFamily::INET6 } else { AddressFamily::INET };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;

@@ -226,7 +226,7 @@ impl Task {
 }
 
 /// Waits until something can be read from one of these.
-async fn readable(sockets: &BTreeMap<Key, Async<UdpSocket>>) {
+pub(crate) async fn readable<K>(sockets: &BTreeMap<K, Async<UdpSocket>>) {
     poll_fn(|cx| {
         // Each is asked, so that each wakes the task.
         let ready = sockets.values().filter(|socket| socket.poll_readable(cx).is_ready()).count();

@@ -26,9 +26,10 @@ dynasti [serve] [OPTIONS]: serves the room; others join it with: nc HOST 4000
   --no-web, --no-mdns  no page for browsers; say nothing on the network
   --no-console         do not read standard input                     [read it]
 
-dynasti join [HOST[:PORT]] [OPTIONS]: joins a room             [localhost:4000]
+dynasti join [HOST[:PORT]] [OPTIONS]: joins a room    [found, or localhost]
   --name NAME          the name to answer the server with                 [ask]
   --retry, --no-bell   come back to a lost server; ring at no mention of you
+dynasti find: the servers on this network, one a line
 
 dynasti --version, -V: the version, and its commit; dynasti --help, -h: this
 ";
@@ -53,16 +54,24 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     Serve(Serve),
     Join(Join),
+    Find(Find),
 }
+
+/// Find the servers on this network, and print a line for each.
+#[derive(Debug, FromArgs)]
+#[argh(subcommand, name = "find")]
+#[argh(help_triggers("-h", "--help", "help"))]
+pub(crate) struct Find {}
 
 /// Join a room.
 #[derive(Debug, FromArgs)]
 #[argh(subcommand, name = "join")]
 #[argh(help_triggers("-h", "--help", "help"))]
 pub(crate) struct Join {
-    /// the server; a port other than 4000 after a colon, an IPv6 address then in brackets (default localhost)
-    #[argh(positional, arg_name = "HOST[:PORT]", default = "Address::default()")]
-    pub(crate) address: Address,
+    /// the server; a port other than 4000 after a colon, an IPv6 address then in brackets (default: the one that is
+    /// found on this network, or localhost)
+    #[argh(positional, arg_name = "HOST[:PORT]")]
+    pub(crate) address: Option<Address>,
 
     /// the name to answer the server with
     #[argh(option, arg_name = "NAME")]
@@ -197,6 +206,9 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, Ins
         }
         Some(Command::Serve(Serve { mdns: Some(_), .. })) if !cfg!(feature = "discovery") => {
             Err(wrong("--mdns is not part of this program: it was built without it."))
+        }
+        Some(Command::Find(_)) if !cfg!(feature = "discovery") => {
+            Err(wrong("find is not part of this program: it was built without it."))
         }
         Some(command) => Ok(command),
         None => parse(std::iter::once("serve".into())),

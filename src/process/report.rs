@@ -46,9 +46,32 @@ pub(crate) fn not_found_by_name(error: &io::Error) -> String {
         ErrorKind::AddrInUse => ": another program has the port of multicast DNS, 5353, for itself alone",
         _ => "",
     };
-    format!(
-        "dynasti: cannot be found by name, only by address: {error}{advice} (--no-mdns does without a name and this warning)"
-    )
+    format!("dynasti: found by address alone, not by name (--no-mdns: no name, no warning): {error}{advice}")
+}
+
+/// This network cannot be searched for servers.
+#[cfg(feature = "discovery")]
+pub(crate) fn cannot_search(error: &io::Error) -> String {
+    format!("dynasti: cannot search this network for servers: {error}")
+}
+
+/// What was asked for cannot be printed.
+#[cfg(feature = "discovery")]
+pub(crate) fn cannot_print(error: &io::Error) -> String {
+    format!("dynasti: cannot print what was found: {error}")
+}
+
+/// Nobody chooses among several servers.
+#[cfg(feature = "discovery")]
+pub(crate) fn several_found(servers: &[impl Display]) -> String {
+    let lines: String = servers.iter().map(|server| format!("\n{server}")).collect();
+    format!("dynasti: there are several servers on this network; name one, as in: dynasti join HOST{lines}")
+}
+
+/// There is no server on this network, so this machine is tried.
+#[cfg(feature = "discovery")]
+pub(crate) fn none_found(instead: impl Display) -> String {
+    format!("No server was found on this network (its name was asked for by multicast DNS). Trying {instead}.")
 }
 
 /// The server stops.
