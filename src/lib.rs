@@ -25,6 +25,7 @@
 //! | [`access`] | what is common to all ways in: listening, admission, sessions, pace | any protocol |
 //! | [`server`] | how `nc` gets here, and the operator's console | the process |
 //! | `web` | how browsers get here, and scripts by HTTP | how `nc` gets here |
+//! | `discovery` | how the server is found without an address: multicast DNS | the room, and how anybody gets into it |
 //! | [`client`] | `dynasti join` | the room and the server |
 //! | `main.rs` and `process/` | the process: arguments, signals, standard streams, exit status | what clients hear |
 //!
@@ -48,6 +49,8 @@
 pub mod access;
 pub mod address;
 pub mod client;
+#[cfg(feature = "discovery")]
+pub mod discovery;
 pub mod files;
 pub mod room;
 pub mod server;

@@ -16,7 +16,9 @@ use async_signal::{Signal, Signals};
 use dynasti::access;
 use dynasti::access::admission::Admission;
 use dynasti::access::sharing::Sharing;
-use dynasti::client::Options;
+use dynasti::client::{Address, Options};
+#[cfg(feature = "discovery")]
+use dynasti::discovery;
 use dynasti::files::{Files, Origin};
 use dynasti::room::transcript::{self, Transcript};
 use dynasti::room::{self, Room};
@@ -53,9 +55,28 @@ const LAST_SIGN: Duration = Duration::from_millis(100);
 fn main() -> ExitCode {
     match args::parse(std::env::args_os().skip(1)) {
         Ok(Command::Serve(options)) => serve(options),
+        #[cfg(feature = "discovery")]
+        Ok(Command::Find(_)) => match process::find::find() {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::FAILURE,
+            Err(why) => {
+                complain(&why);
+                ExitCode::FAILURE
+            }
+        },
+        // `parse` says that there is no such command.
+        #[cfg(not(feature = "discovery"))]
+        Ok(Command::Find(_)) => ExitCode::FAILURE,
         Ok(Command::Join(join)) => {
+            let address = match join.address.map_or_else(server, Ok) {
+                Ok(address) => address,
+                Err(why) => {
+                    complain(&why);
+                    return ExitCode::FAILURE;
+                }
+            };
             let home = std::env::var_os("HOME").filter(|home| !home.is_empty()).map(Into::into);
-            let options = Options { address: join.address, name: join.name, retry: join.retry, home };
+            let options = Options { address, name: join.name, retry: join.retry, home };
             match join::join(&options, !join.no_bell) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(why) => {
@@ -73,6 +94,21 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
     }
+}
+
+/// Returns the server to join when none was named: the one on this network, or that of this machine.
+fn server() -> Result<Address, String> {
+    #[cfg(feature = "discovery")]
+    {
+        let found = process::find::choose()?;
+        Ok(found.unwrap_or_else(|| {
+            let instead = Address::default();
+            complain(&report::none_found(&instead));
+            instead
+        }))
+    }
+    #[cfg(not(feature = "discovery"))]
+    Ok(Address::default())
 }
 
 /// Prints a line on standard error. If nobody can read it, that is no reason to stop.
@@ -149,9 +185,14 @@ async fn run(executor: Arc<Executor<'static>>, options: Serve) -> Result<(), Str
             room.print(process::qr::code(&report::page(*address))).await;
         }
     }
+    #[cfg(feature = "discovery")]
+    let told = told(&options, &listeners, &pages);
     let sharing = sharing(&pages, options.files)?;
     let page = pages.first().and_then(|listener| listener.local_addr().ok()).map(|address| address.port());
-    let max_clients = fit_descriptors(options.max_clients, listeners.len() + pages.len(), &room);
+    let reserved = PER_LISTENER * (listeners.len() + pages.len()) as u64;
+    #[cfg(feature = "discovery")]
+    let reserved = reserved + told.as_ref().map_or(0, discovery::Options::descriptors) as u64;
+    let max_clients = fit_descriptors(options.max_clients, RESERVED + reserved, &room);
     let admission = Arc::new(Admission::new(max_clients, options.max_per_address).with_password(password));
 
     let (stop, stopped) = async_channel::bounded::<()>(1);
@@ -209,6 +250,30 @@ async fn run(executor: Arc<Executor<'static>>, options: Serve) -> Result<(), Str
         let browsers = web::run(&executor, pages, &room, (&admission, &holders), options, shutdown);
         async { future::try_zip(served, browsers).await.map(|_| ()) }
     };
+    #[cfg(feature = "discovery")]
+    let (tell, news) = async_channel::bounded(1);
+    #[cfg(feature = "discovery")]
+    let served = {
+        let shutdown = async {
+            let _ = stopped.recv().await;
+        };
+        let found = async {
+            if let Some(told) = told {
+                discovery::run(told, tell, shutdown).await;
+            }
+            Ok(())
+        };
+        let said = async {
+            while let Ok(news) = news.recv().await {
+                match news {
+                    discovery::News::Named(name) => room.print(report::named(&name)).await,
+                    discovery::News::Failed(error) => room.warn(report::not_found_by_name(&error)),
+                }
+            }
+            future::pending().await
+        };
+        async { future::try_zip(served, found.or(said)).await.map(|_| ()) }
+    };
     // A panic in one of these tasks goes on in this one: the server ends, and its supervisor starts it again.
     let mut tasks = vec![&mut warner, &mut printer, &mut signalled];
     tasks.extend(console.as_mut());
@@ -257,6 +322,21 @@ async fn notify_ready() -> Option<Arc<Manager>> {
     })
 }
 
+/// Returns what the network is told of this server, unless it is told nothing.
+#[cfg(feature = "discovery")]
+fn told(options: &Serve, listeners: &[TcpListener], pages: &[TcpListener]) -> Option<discovery::Options> {
+    let service = |kind, listeners: &[TcpListener]| {
+        let listening = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+        discovery::Service { kind, listening }
+    };
+    let services = vec![service(discovery::ROOM, listeners), service(discovery::PAGE, pages)];
+    let system = rustix::system::uname();
+    let machine = system.nodename().to_string_lossy();
+    let instance = machine.split('.').next().filter(|name| !name.is_empty()).unwrap_or("dynasti").to_owned();
+    let host = options.mdns.clone().unwrap_or_else(|| "dynasti".into());
+    (!options.no_mdns).then_some(discovery::Options { host, instance, services })
+}
+
 /// Returns whether files are shared: where there is a page, and memory for them.
 fn sharing(pages: &[TcpListener], mebibytes: usize) -> Result<Sharing, String> {
     let Some(page) = pages.first() else { return Ok(Sharing::NoPage) };
@@ -269,13 +349,13 @@ fn sharing(pages: &[TcpListener], mebibytes: usize) -> Result<Sharing, String> {
     Ok(Sharing::Here(Arc::new(Files::new(mebibytes * 1024 * 1024, Origin { listener, shown }))))
 }
 
-/// Raises the limit on descriptors as far as possible, and returns how many of the clients asked for fit under it.
-fn fit_descriptors(asked: usize, listeners: usize, room: &Room) -> usize {
+/// Raises the limit on descriptors as far as possible, and returns how many of the clients asked for fit under it, beside
+/// the reserved ones.
+fn fit_descriptors(asked: usize, reserved: u64, room: &Room) -> usize {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     // If it may not be raised, it stays as it is: the limit is read again below.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
     let Some(descriptors) = getrlimit(Resource::Nofile).current else { return asked };
-    let reserved = RESERVED + PER_LISTENER * listeners as u64;
     let fit = usize::try_from(descriptors.saturating_sub(reserved)).unwrap_or(usize::MAX).max(1);
     if asked > fit {
         room.warn(report::fewer_clients(asked, fit, descriptors));

@@ -13,7 +13,6 @@ dynasti - the chat room for everyone on one network
 dynasti [serve] [OPTIONS]: serves the room; others join it with: nc HOST 4000
   --listen ADDR:PORT   where to listen; repeatable   [[::]:4000, both families]
   --web ADDR:PORT      where browsers join [[::]:4080, or none with --listen]
-  --no-web             no page                                         [a page]
   --max-clients N      clients at once                                   [1000]
   --max-per-address N  of them from one address; loopback is exempt        [32]
   --rate N             lines a second that one client may sustain; 0: any  [20]
@@ -23,16 +22,20 @@ dynasti [serve] [OPTIONS]: serves the room; others join it with: nc HOST 4000
   --guests             who gives no name gets one: Guest1, Guest2 ...     [ask]
   --password-file FILE who joins is asked for the password in it        [none]
   --transcript FILE    append public lines to FILE; reload history       [none]
+  --mdns NAME          be NAME.local on this network                   [dynasti]
+  --no-web, --no-mdns  no page for browsers; say nothing on the network
   --no-console         do not read standard input                     [read it]
 
-dynasti join [HOST[:PORT]] [OPTIONS]: joins a room             [localhost:4000]
+dynasti join [HOST[:PORT]] [OPTIONS]: joins a room    [found, or localhost]
   --name NAME          the name to answer the server with                 [ask]
-  --retry              come back when the server is lost                  [end]
-  --no-bell            do not ring when somebody says your name          [ring]
+  --retry, --no-bell   come back to a lost server; ring at no mention of you
+dynasti find: the servers on this network, one a line
 
-dynasti --version, -V: the version, and the commit it was made of
-dynasti --help, -h: this
+dynasti --version, -V: the version, and its commit; dynasti --help, -h: this
 ";
+
+/// The options that take nothing.
+const SWITCHES: [&str; 6] = ["--guests", "--no-console", "--no-web", "--no-mdns", "--retry", "--no-bell"];
 
 /// The chat room for everyone on one network. Without a command it serves.
 #[derive(Debug, FromArgs)]
@@ -51,16 +54,24 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     Serve(Serve),
     Join(Join),
+    Find(Find),
 }
+
+/// Find the servers on this network, and print a line for each.
+#[derive(Debug, FromArgs)]
+#[argh(subcommand, name = "find")]
+#[argh(help_triggers("-h", "--help", "help"))]
+pub(crate) struct Find {}
 
 /// Join a room.
 #[derive(Debug, FromArgs)]
 #[argh(subcommand, name = "join")]
 #[argh(help_triggers("-h", "--help", "help"))]
 pub(crate) struct Join {
-    /// the server; a port other than 4000 after a colon, an IPv6 address then in brackets (default localhost)
-    #[argh(positional, arg_name = "HOST[:PORT]", default = "Address::default()")]
-    pub(crate) address: Address,
+    /// the server; a port other than 4000 after a colon, an IPv6 address then in brackets (default: the one that is
+    /// found on this network, or localhost)
+    #[argh(positional, arg_name = "HOST[:PORT]")]
+    pub(crate) address: Option<Address>,
 
     /// the name to answer the server with
     #[argh(option, arg_name = "NAME")]
@@ -128,6 +139,14 @@ pub(crate) struct Serve {
     #[argh(option, arg_name = "FILE")]
     pub(crate) password_file: Option<PathBuf>,
 
+    /// be NAME.local on this network (default dynasti)
+    #[argh(option, arg_name = "NAME", from_str_fn(host_name))]
+    pub(crate) mdns: Option<String>,
+
+    /// say nothing on the network
+    #[argh(switch)]
+    pub(crate) no_mdns: bool,
+
     /// do not read standard input
     #[argh(switch)]
     pub(crate) no_console: bool,
@@ -155,7 +174,7 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, Ins
         // argh understands `--option value`. People also type `--option=value`.
         match arg.split_once('=') {
             Some((option, value)) if taken(option).is_some() => words.extend([option.to_string(), value.to_string()]),
-            Some((switch, _)) if ["--guests", "--no-console", "--no-web", "--retry", "--no-bell"].contains(&switch) => {
+            Some((switch, _)) if SWITCHES.contains(&switch) => {
                 return Err(wrong(&format!("{switch} takes no value.")));
             }
             _ => words.push(arg),
@@ -181,6 +200,15 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, Ins
         }
         Some(Command::Serve(Serve { ref web, .. })) if !web.is_empty() && !cfg!(feature = "web") => {
             Err(wrong("--web is not part of this program: it was built without it."))
+        }
+        Some(Command::Serve(Serve { no_mdns: true, mdns: Some(_), .. })) => {
+            Err(wrong("--mdns and --no-mdns exclude each other."))
+        }
+        Some(Command::Serve(Serve { mdns: Some(_), .. })) if !cfg!(feature = "discovery") => {
+            Err(wrong("--mdns is not part of this program: it was built without it."))
+        }
+        Some(Command::Find(_)) if !cfg!(feature = "discovery") => {
+            Err(wrong("find is not part of this program: it was built without it."))
         }
         Some(command) => Ok(command),
         None => parse(std::iter::once("serve".into())),
@@ -213,6 +241,16 @@ fn taken(option: &str) -> Option<&'static str> {
 /// Reads an address to listen on.
 fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "it takes ADDR:PORT, such as 0.0.0.0:4000 or [::]:4000".to_string())
+}
+
+/// Reads what a host can be called on the network.
+fn host_name(text: &str) -> Result<String, String> {
+    /// A label of DNS, 63 bytes, with room for the number that a name gets when it is somebody's.
+    const LONGEST: usize = 52;
+    let of_letters = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let is_one = (1..=LONGEST).contains(&text.len()) && of_letters && !text.starts_with('-') && !text.ends_with('-');
+    let why = || format!("it takes NAME, up to {LONGEST} letters, digits and hyphens, and is then NAME.local");
+    is_one.then(|| text.to_owned()).ok_or_else(why)
 }
 
 /// Reads a number that is not zero.
@@ -287,6 +325,19 @@ mod tests {
             assert!(line.ends_with(&format!("[{default}]")), "{option}: {line}");
         }
         assert!(serve.listen.is_empty() && serve.transcript.is_none() && !serve.no_console);
+    }
+
+    #[test]
+    fn a_name_on_the_network_is_one_that_a_host_can_have() {
+        let parsed = |word: &str| parse(["--mdns", word].iter().map(OsString::from));
+        for name in ["dynasti", "a", "pi-2", "7", "Chat"] {
+            let taken = matches!(parsed(name), Ok(Command::Serve(serve)) if serve.mdns.as_deref() == Some(name));
+            assert_eq!(taken, cfg!(feature = "discovery"), "{name}");
+        }
+        for name in ["", "-a", "a-", "a.local", "a b", "ü", "a_b", &"a".repeat(53)] {
+            assert!(parsed(name).is_err(), "{name}");
+        }
+        assert!(parse(["--mdns", "a", "--no-mdns"].iter().map(OsString::from)).is_err());
     }
 
     #[test]

@@ -4,6 +4,8 @@
 
 pub(crate) mod args;
 pub(crate) mod drive;
+#[cfg(feature = "discovery")]
+pub(crate) mod find;
 pub(crate) mod interfaces;
 pub(crate) mod join;
 pub(crate) mod notify;

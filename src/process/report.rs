@@ -33,6 +33,47 @@ pub(crate) fn no_page(why: &str) -> String {
     format!("dynasti: there is no page for browsers: {why}")
 }
 
+/// The name is ours on this network.
+#[cfg(feature = "discovery")]
+pub(crate) fn named(name: &str) -> String {
+    format!("This is {name}.")
+}
+
+/// The server is not found by its name.
+#[cfg(feature = "discovery")]
+pub(crate) fn not_found_by_name(error: &io::Error) -> String {
+    let advice = match error.kind() {
+        ErrorKind::AddrInUse => ": another program has the port of multicast DNS, 5353, for itself alone",
+        _ => "",
+    };
+    format!("dynasti: found by address alone, not by name (--no-mdns: no name, no warning): {error}{advice}")
+}
+
+/// This network cannot be searched for servers.
+#[cfg(feature = "discovery")]
+pub(crate) fn cannot_search(error: &io::Error) -> String {
+    format!("dynasti: cannot search this network for servers: {error}")
+}
+
+/// What was asked for cannot be printed.
+#[cfg(feature = "discovery")]
+pub(crate) fn cannot_print(error: &io::Error) -> String {
+    format!("dynasti: cannot print what was found: {error}")
+}
+
+/// Nobody chooses among several servers.
+#[cfg(feature = "discovery")]
+pub(crate) fn several_found(servers: &[impl Display]) -> String {
+    let lines: String = servers.iter().map(|server| format!("\n{server}")).collect();
+    format!("dynasti: there are several servers on this network; name one, as in: dynasti join HOST{lines}")
+}
+
+/// There is no server on this network, so this machine is tried.
+#[cfg(feature = "discovery")]
+pub(crate) fn none_found(instead: impl Display) -> String {
+    format!("No server was found on this network (its name was asked for by multicast DNS). Trying {instead}.")
+}
+
 /// The server stops.
 pub(crate) fn shutting_down() -> String {
     "Shutting down server...".into()
@@ -112,6 +153,8 @@ mod tests {
         let from = SocketAddr::from(([192, 168, 1, 7], 50112));
         assert_eq!(listening(from), "Server listening on 192.168.1.7:50112");
         assert_eq!(join_with(from.ip(), 4000), "Join with: nc 192.168.1.7 4000");
+        #[cfg(feature = "discovery")]
+        assert_eq!(named("dynasti.local"), "This is dynasti.local.");
         assert_eq!(shutting_down(), "Shutting down server...");
         assert_eq!(status(5, 212), "5 here, 212 lines");
     }

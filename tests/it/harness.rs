@@ -396,11 +396,15 @@ impl Server {
         Self::run(dynasti(&arguments), listeners)
     }
 
-    /// The whole argument list that `start` makes of these options.
+    /// The whole argument list that `start` makes of these options. A server that could be reached from the network says
+    /// nothing there: what a test sends stays on this machine.
     pub(crate) fn arguments<'a>(options: &[&'a str]) -> Vec<&'a str> {
         let mut arguments = vec!["serve"];
         if !options.contains(&"--listen") {
             arguments.extend(["--listen", "127.0.0.1:0"]);
+        }
+        if options.iter().any(|option| option.starts_with("0.0.0.0:") || option.starts_with("[::]:")) {
+            arguments.push("--no-mdns");
         }
         arguments.extend(options);
         arguments

@@ -1,0 +1,409 @@
+//! Finds the servers on this network, for who wants to join one.
+//!
+//! It asks as somebody who knows no multicast DNS (RFC 6762, section 5.1), because the answers then come to its own
+//! socket, whatever else listens on this machine: an Avahi or a server here would get unicast answers to their port. If
+//! nobody answers, it asks once more, and from the port of multicast DNS too: a firewall may let only that in.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
+
+use futures_lite::FutureExt;
+use simple_dns::rdata::RData;
+use simple_dns::{CLASS, Name, Packet, PacketFlag, QCLASS, QTYPE, Question, ResourceRecord, TYPE};
+use smol::{Async, Timer};
+
+use super::interfaces::interfaces;
+use super::link::PORT;
+use super::packet::{MAX_PACKET, decode, encode};
+use super::records::{PAGE, ROOM, name};
+use super::responder::Key;
+use super::socket::{ask, everybody, join};
+use super::task::readable;
+
+/// How long answers are waited for in all. Nobody waits longer for a command to say something.
+const PATIENCE: Duration = Duration::from_millis(1900);
+
+/// When it is asked again. RFC 6762, section 5.2.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// How long more answers are waited for when there is one, by who wants just one: those who share a question answer it
+/// within 120 ms, and Wi-Fi may keep a packet for as long.
+const SETTLING: Duration = Duration::from_millis(400);
+
+/// The most records that are remembered: of more servers than anybody chooses from. It bounds what a hostile machine
+/// can have remembered.
+const MAX_RECORDS: usize = 512;
+
+/// How many packets are taken from a socket before the clock is looked at again.
+const AT_ONCE: usize = 64;
+
+/// The most questions in a packet, all of which fit into one of an Ethernet.
+const MAX_QUESTIONS: usize = 8;
+
+/// A server on this network. Displayed, it is a line: its name and port, its address, and its page if it has one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Its name, which ends in `.local`.
+    pub name: String,
+    /// An address of it, IPv4 if there is one. A link-local one has its interface after a `%`.
+    pub address: String,
+    /// The port for `nc`.
+    pub port: u16,
+    /// The port of its page, if it has one.
+    pub page: Option<u16>,
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Found { name, address, port, page } = self;
+        write!(f, "{name}:{port}  {address}")?;
+        match page {
+            // No browser knows interfaces.
+            Some(page) if address.contains('%') => write!(f, "  http://{name}:{page}/"),
+            Some(page) if address.contains(':') => write!(f, "  http://[{address}]:{page}/"),
+            Some(page) => write!(f, "  http://{address}:{page}/"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What was heard so far.
+#[derive(Debug, Default)]
+struct Heard {
+    /// The records, and the interface that each came by.
+    records: Vec<(u32, ResourceRecord<'static>)>,
+}
+
+impl Heard {
+    /// Takes in a packet that came by this interface.
+    fn take(&mut self, index: u32, packet: &Packet<'_>) {
+        for record in packet.answers.iter().chain(&packet.additional_records) {
+            let is_wanted = matches!(record.rdata, RData::PTR(_) | RData::SRV(_) | RData::A(_) | RData::AAAA(_));
+            let is_there = |(at, known): &(u32, ResourceRecord<'_>)| {
+                *at == index && known.name == record.name && known.rdata == record.rdata
+            };
+            let is_full = self.records.len() >= MAX_RECORDS;
+            if is_wanted
+                && record.class == CLASS::IN
+                && record.ttl > 0
+                && !is_full
+                && !self.records.iter().any(is_there)
+            {
+                self.records.push((index, record.clone().into_owned()));
+            }
+        }
+    }
+
+    /// The data of this name.
+    fn of<'a>(&'a self, name: &'a Name<'_>) -> impl Iterator<Item = (u32, &'a RData<'static>)> {
+        self.records
+            .iter()
+            .filter(move |(_, record)| record.name == *name)
+            .map(|(index, record)| (*index, &record.rdata))
+    }
+
+    /// The instances of the service, each as a whole name.
+    fn instances(&self) -> Vec<Name<'static>> {
+        let mut instances: Vec<Name<'static>> = Vec::new();
+        for (_, data) in self.of(&service(ROOM)) {
+            if let RData::PTR(to) = data {
+                if !instances.contains(&to.0) {
+                    instances.push(to.0.clone());
+                }
+            }
+        }
+        instances
+    }
+
+    /// The host and the port of an instance.
+    fn server(&self, instance: &Name<'_>) -> Option<(&Name<'static>, u16)> {
+        self.records.iter().find_map(|(_, record)| match &record.rdata {
+            RData::SRV(srv) if record.name == *instance => Some((&srv.target, srv.port)),
+            _ => None,
+        })
+    }
+
+    /// The addresses of a host, the best one first, and the interface that each was told on.
+    fn addresses(&self, host: &Name<'_>) -> Vec<(IpAddr, u32)> {
+        let address = |(index, data): (u32, &RData<'static>)| match data {
+            RData::A(a) => Some((IpAddr::V4(Ipv4Addr::from(a.address)), index)),
+            RData::AAAA(aaaa) => Some((IpAddr::V6(Ipv6Addr::from(aaaa.address)), index)),
+            _ => None,
+        };
+        let mut addresses: Vec<(IpAddr, u32)> = self.of(host).filter_map(address).collect();
+        addresses.sort_by_key(|(ip, _)| (ip.is_ipv6(), is_link_local(*ip), *ip));
+        addresses
+    }
+
+    /// The servers of which all is known that is needed to join them.
+    fn found(&self, interfaces: &BTreeMap<u32, String>) -> Vec<Found> {
+        let mut servers = Vec::new();
+        for instance in self.instances() {
+            let Some((host, port)) = self.server(&instance) else { continue };
+            let (Some(shown), Some((ip, index))) = (shown(host), self.addresses(host).into_iter().next()) else {
+                continue;
+            };
+            let page = page_of(&instance).and_then(|page| self.server(&page)).filter(|(at, _)| *at == host);
+            let address = match interfaces.get(&index) {
+                Some(interface) if is_link_local(ip) => format!("{ip}%{interface}"),
+                _ => ip.to_string(),
+            };
+            let found = Found { name: shown, address, port, page: page.map(|(_, port)| port) };
+            if !servers.contains(&found) {
+                servers.push(found);
+            }
+        }
+        servers.sort_by(|one, other| (&one.name, one.port).cmp(&(&other.name, other.port)));
+        servers
+    }
+
+    /// What is to be asked next, to know all of those that are known of: where each is, and whether it has a page.
+    fn missing(&self) -> Vec<(Name<'static>, TYPE)> {
+        let mut missing = Vec::new();
+        for instance in self.instances() {
+            match self.server(&instance) {
+                None => missing.push((instance.clone(), TYPE::SRV)),
+                Some((host, _)) if self.addresses(host).is_empty() => {
+                    missing.extend([(host.clone(), TYPE::A), (host.clone(), TYPE::AAAA)]);
+                }
+                Some(_) => {}
+            }
+            let page = page_of(&instance).filter(|page| self.server(page).is_none());
+            missing.extend(page.map(|page| (page, TYPE::SRV)));
+        }
+        missing
+    }
+}
+
+fn is_link_local(ip: IpAddr) -> bool {
+    matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local())
+}
+
+fn service(kind: &str) -> Name<'static> {
+    let labels: Vec<&str> = kind.split('.').chain(["local"]).collect();
+    name(&labels)
+}
+
+/// The page's instance of the same server, which has the same first label.
+fn page_of(instance: &Name<'static>) -> Option<Name<'static>> {
+    let mut labels = instance.get_labels().get(..1)?.to_vec();
+    labels.extend(service(PAGE).get_labels().iter().cloned());
+    Some(Name::new_with_labels(&labels))
+}
+
+/// A host's name as text, if it is one that can be shown: whatever sends it may put anything into it, and this goes to
+/// a terminal.
+fn shown(host: &Name<'_>) -> Option<String> {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let is_shown = host.get_labels().iter().all(|label| label.as_ref().iter().all(is_plain));
+    (is_shown && host.get_labels().len() > 1).then(|| host.to_string())
+}
+
+/// A question to everybody.
+fn question(id: u16, about: &[(Name<'static>, TYPE)]) -> Vec<u8> {
+    let mut packet = Packet::new_query(id);
+    let ask = |(name, kind): &(Name<'static>, TYPE)| {
+        Question::new(name.clone(), QTYPE::TYPE(*kind), QCLASS::CLASS(CLASS::IN), false)
+    };
+    packet.questions = about.iter().take(MAX_QUESTIONS).map(ask).collect();
+    encode(&packet)
+}
+
+/// Asks who is there. Waits for more answers than the first one if `all` are wanted.
+///
+/// # Errors
+/// When nothing can be asked: the system does not tell which interfaces there are, or gives no socket.
+pub async fn find(all: bool) -> io::Result<Vec<Found>> {
+    let interfaces = interfaces()?;
+    let names = interfaces.iter().map(|(index, interface)| (*index, interface.name.clone())).collect();
+    let mut links = Vec::new();
+    for (index, interface) in &interfaces {
+        let has = |v6: bool| interface.nets.iter().any(|net| net.ip.is_ipv6() == v6);
+        links.extend([false, true].into_iter().filter(|v6| has(*v6)).map(|v6| Key { index: *index, v6 }));
+    }
+    let mut search = Search::new(&links)?;
+    let begun = Instant::now();
+    search.ask(&[(service(ROOM), TYPE::PTR)]);
+    let (mut again, mut end) = (Some(begun + AGAIN), begun + PATIENCE);
+    // Each of these is asked once, and all of them again.
+    let mut asked: Vec<(Name<'static>, TYPE)> = Vec::new();
+    let mut buffer = vec![0; MAX_PACKET + 1];
+    loop {
+        let now = Instant::now();
+        if now >= end {
+            return Ok(search.heard.found(&names));
+        }
+        if again.is_some_and(|at| at <= now) {
+            again = None;
+            asked.clear();
+            if search.heard.found(&names).is_empty() {
+                search.join(&links);
+            }
+            search.ask(&[(service(ROOM), TYPE::PTR)]);
+        }
+        let mut missing = search.heard.missing();
+        missing.retain(|question| !asked.contains(question));
+        if !missing.is_empty() {
+            missing.truncate(MAX_QUESTIONS);
+            search.ask(&missing);
+            asked.extend(missing);
+        }
+        let time = async {
+            Timer::at(again.map_or(end, |again| again.min(end))).await;
+            false
+        };
+        let packets = async {
+            readable(&search.sockets).await;
+            true
+        };
+        let (before, has_come) = (search.heard.found(&names).len(), time.or(packets).await);
+        if has_come {
+            search.receive(&mut buffer);
+            if !all && before == 0 && !search.heard.found(&names).is_empty() {
+                end = end.min(Instant::now() + SETTLING);
+            }
+        }
+    }
+}
+
+/// The sockets of a search, and what was heard on them.
+struct Search {
+    /// By link, and by whether they are at the port of multicast DNS.
+    sockets: BTreeMap<(Key, bool), Async<UdpSocket>>,
+    /// The number of the questions, by which the answers are known.
+    id: u16,
+    heard: Heard,
+}
+
+impl Search {
+    /// Opens a socket for each link. Some may fail, unless all do.
+    fn new(links: &[Key]) -> io::Result<Search> {
+        let (mut sockets, mut failed) = (BTreeMap::new(), None);
+        for link in links {
+            match ask(*link) {
+                Ok(socket) => _ = sockets.insert((*link, false), socket),
+                Err(error) => failed = Some(error),
+            }
+        }
+        let id = RandomState::new().hash_one(0) as u16;
+        let search = Search { sockets, id: id.max(1), heard: Heard::default() };
+        failed.filter(|_| search.sockets.is_empty()).map_or(Ok(search), Err)
+    }
+
+    /// From now on it asks from the port of multicast DNS too, where that can be had.
+    fn join(&mut self, links: &[Key]) {
+        for link in links {
+            if let Ok(socket) = join(*link) {
+                self.sockets.insert((*link, true), socket);
+            }
+        }
+    }
+
+    /// Asks everybody. Where that does not work, nobody answers.
+    fn ask(&self, about: &[(Name<'static>, TYPE)]) {
+        for ((link, is_joined), socket) in &self.sockets {
+            let id = if *is_joined { 0 } else { self.id };
+            let _ = socket.get_ref().send_to(&question(id, about), everybody(*link));
+        }
+    }
+
+    /// Takes in what has come.
+    fn receive(&mut self, buffer: &mut [u8]) {
+        for ((link, is_joined), socket) in &self.sockets {
+            for _ in 0..AT_ONCE {
+                let Ok((length, from)) = socket.get_ref().recv_from(buffer) else { break };
+                let Some(packet) = buffer.get_mut(..length).and_then(decode) else { continue };
+                let is_ours = *is_joined || packet.id() == self.id;
+                if packet.has_flags(PacketFlag::RESPONSE) && is_ours && SocketAddr::port(&from) == PORT {
+                    self.heard.take(link.index, &packet);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use simple_dns::rdata::{A, AAAA, PTR, SRV};
+
+    use super::*;
+
+    fn record(labels: &[&str], rdata: RData<'static>) -> ResourceRecord<'static> {
+        ResourceRecord::new(name(labels), CLASS::IN, 10, rdata)
+    }
+
+    fn srv(kind: &str, host: &str, port: u16) -> ResourceRecord<'static> {
+        let target = name(&[host, "local"]);
+        record(&["pi", kind, "_tcp", "local"], RData::SRV(SRV { priority: 0, weight: 0, port, target }))
+    }
+
+    fn told(records: Vec<ResourceRecord<'static>>) -> Heard {
+        let mut heard = Heard::default();
+        let pointer = PTR(name(&["pi", "_dynasti", "_tcp", "local"]));
+        let mut packet = Packet::new_reply(0);
+        packet.answers.push(record(&["_dynasti", "_tcp", "local"], RData::PTR(pointer)));
+        packet.additional_records = records;
+        heard.take(2, &packet);
+        heard
+    }
+
+    fn lines(heard: &Heard) -> Vec<String> {
+        let interfaces = BTreeMap::from([(2, "eth0".to_owned())]);
+        heard.found(&interfaces).iter().map(ToString::to_string).collect()
+    }
+
+    fn v4(host: &str, last: u8) -> ResourceRecord<'static> {
+        record(&[host, "local"], RData::A(A { address: Ipv4Addr::new(192, 168, 1, last).into() }))
+    }
+
+    fn v6(host: &str, ip: &str) -> ResourceRecord<'static> {
+        let address = ip.parse::<Ipv6Addr>().expect("an address").into();
+        record(&[host, "local"], RData::AAAA(AAAA { address }))
+    }
+
+    #[test]
+    fn a_server_is_a_line() {
+        let room = || srv("_dynasti", "dynasti", 4000);
+        let heard = told(vec![room(), srv("_http", "dynasti", 4080), v6("dynasti", "2001:db8::1"), v4("dynasti", 10)]);
+        assert_eq!(lines(&heard), ["dynasti.local:4000  192.168.1.10  http://192.168.1.10:4080/"]);
+        assert_eq!(lines(&told(vec![room(), v4("dynasti", 10)])), ["dynasti.local:4000  192.168.1.10"]);
+        let heard = told(vec![room(), srv("_http", "dynasti", 4080), v6("dynasti", "2001:db8::1")]);
+        assert_eq!(lines(&heard), ["dynasti.local:4000  2001:db8::1  http://[2001:db8::1]:4080/"]);
+        let heard = told(vec![room(), srv("_http", "dynasti", 4080), v6("dynasti", "fe80::1")]);
+        assert_eq!(lines(&heard), ["dynasti.local:4000  fe80::1%eth0  http://dynasti.local:4080/"]);
+        // Somebody else's page of the same name.
+        let heard = told(vec![room(), srv("_http", "printer", 80), v4("dynasti", 10)]);
+        assert_eq!(lines(&heard), ["dynasti.local:4000  192.168.1.10"]);
+    }
+
+    #[test]
+    fn what_is_not_told_is_asked_for() {
+        let kinds = |heard: &Heard| heard.missing().into_iter().map(|(_, kind)| kind).collect::<Vec<_>>();
+        assert_eq!(kinds(&told(vec![])), [TYPE::SRV, TYPE::SRV], "where the room is, and its page");
+        let heard = told(vec![srv("_dynasti", "dynasti", 4000)]);
+        assert_eq!(kinds(&heard), [TYPE::A, TYPE::AAAA, TYPE::SRV]);
+        let heard = told(vec![srv("_dynasti", "dynasti", 4000), srv("_http", "dynasti", 4080), v4("dynasti", 1)]);
+        assert!(heard.missing().is_empty());
+    }
+
+    #[test]
+    fn a_name_that_would_write_on_the_terminal_is_not_shown() {
+        let heard = told(vec![srv("_dynasti", "\x1b[2J", 4000), v4("\x1b[2J", 10)]);
+        assert!(lines(&heard).is_empty());
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let mut heard = Heard::default();
+        for last in 0..10_000 {
+            let mut packet = Packet::new_reply(0);
+            packet.answers.push(v4(&format!("host{last}"), 1));
+            heard.take(2, &packet);
+        }
+        assert_eq!(heard.records.len(), MAX_RECORDS);
+    }
+}

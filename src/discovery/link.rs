@@ -1,0 +1,573 @@
+//! One link, by one family: the records told there, and when each is asked for, claimed, answered and repeated. RFC
+//! 6762 is here.
+//!
+//! A link is an interface of the machine seen by IPv4, or by IPv6: RFC 6762, section 20, has them as two networks that
+//! do not know each other. Knows packets and time, which are passed in. Knows no other link, no socket, and not what
+//! the server is called next when a name is lost.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use simple_dns::rdata::RData;
+use simple_dns::{CLASS, Name, Packet, PacketFlag, QCLASS, QTYPE, Question, ResourceRecord, TYPE};
+
+use super::dice::Dice;
+use super::packet::order;
+use super::records::{Net, Told};
+
+/// The port of multicast DNS. Who asks from another one knows no multicast DNS, and is answered as DNS does.
+pub(crate) const PORT: u16 = 5353;
+
+/// So many probes, so far apart. Section 8.1.
+const PROBES: u8 = 3;
+const BETWEEN_PROBES: Duration = Duration::from_millis(250);
+
+/// The first probe comes after a random part of this, so that machines that start together do not all speak at once.
+const PROBE_WITHIN: u64 = 250;
+
+/// How long the loser of two who probe at once waits before it probes again. Section 8.2.
+const AFTER_LOSING: Duration = Duration::from_secs(1);
+
+/// So many announcements, so far apart. Section 8.3.
+const ANNOUNCEMENTS: u8 = 2;
+const BETWEEN_ANNOUNCEMENTS: Duration = Duration::from_secs(1);
+
+/// A record is multicast no sooner after the last time; the second figure is for the answer to a probe. Section 6.
+const APART: Duration = Duration::from_secs(1);
+const APART_FOR_A_PROBE: Duration = Duration::from_millis(250);
+
+/// How long the answer with a record waits that others may have an answer to as well, so that they do not all speak at
+/// once; and how long the answer to somebody who says that more known answers follow. Milliseconds. Sections 6 and 7.2.
+const SHARED: (u64, u64) = (20, 120);
+const TRUNCATED: (u64, u64) = (400, 500);
+
+/// Known answers in pieces can put an answer off for so long in all.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The times to live that somebody who knows no multicast DNS is told, at most: that cache is not told of changes.
+/// Section 6.7.
+const LEGACY_TTL: u32 = 10;
+
+/// How many questions may wait for their answers. Those beyond join the last of them. As each record is sent once a
+/// second at most, a flood of questions is answered by so little anyway.
+const WAITING: usize = 32;
+
+/// How many answers are sent to one host alone: so many at once, and so many a second. As who asked may be forged, this
+/// bounds what the machine can be made to send to somebody else: 20 kB a second or so.
+const UNICAST_AT_ONCE: u32 = 40;
+const UNICAST_EACH: Duration = Duration::from_millis(50);
+
+/// Where a packet goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum To {
+    /// Everybody on the link.
+    Everybody,
+    /// One host.
+    One(SocketAddr),
+}
+
+/// Which of our names somebody else has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Conflict {
+    pub(crate) host: bool,
+    pub(crate) instance: bool,
+}
+
+impl Conflict {
+    fn any(self) -> bool {
+        self.host || self.instance
+    }
+}
+
+/// A record of ours, and when it was last multicast.
+#[derive(Debug)]
+struct Own {
+    record: ResourceRecord<'static>,
+    sent: Option<Instant>,
+}
+
+/// Answers that wait until they are due.
+#[derive(Debug)]
+struct Waiting {
+    /// Who asked, who may still say which answers it knows.
+    from: Option<SocketAddr>,
+    asked: Instant,
+    due: Instant,
+    /// Whether this defends a name, which is more urgent.
+    is_defence: bool,
+    /// Places in the list of records.
+    records: Vec<usize>,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// The names are asked for: so many probes are sent, and when is the next.
+    Probing { sent: u8, next: Instant },
+    /// The names are ours: so many announcements are sent, and when is the next.
+    Ours { announced: u8, next: Option<Instant> },
+}
+
+/// See the module's head.
+#[derive(Debug)]
+pub(crate) struct Link {
+    nets: Vec<Net>,
+    own: Vec<Own>,
+    host: Name<'static>,
+    phase: Phase,
+    waiting: Vec<Waiting>,
+    /// When the next answer to one host alone may be sent, if all were spread evenly.
+    unicast: Instant,
+    /// What is to be sent.
+    outbox: Vec<(To, Packet<'static>)>,
+}
+
+impl Link {
+    /// A link with these addresses, on which the names are not asked for yet. That begins in a moment, but not before
+    /// `start`.
+    pub(crate) fn new(nets: Vec<Net>, told: &Told, names: (&str, &str), start: Instant, dice: &mut Dice) -> Link {
+        let phase = Phase::Probing { sent: 0, next: start };
+        let (own, waiting, outbox) = (Vec::new(), Vec::new(), Vec::new());
+        let mut link = Link { nets, own, host: Name::new_with_labels(&[]), phase, waiting, unicast: start, outbox };
+        link.tell(told, names);
+        link.probe(start, dice);
+        link
+    }
+
+    /// Asks for the names anew, in a moment, but not before `start`. What is not answered yet stays so.
+    pub(crate) fn probe(&mut self, start: Instant, dice: &mut Dice) {
+        self.waiting.clear();
+        self.phase = Phase::Probing { sent: 0, next: start + dice.between(0, PROBE_WITHIN) };
+    }
+
+    /// Tells something else from now on.
+    pub(crate) fn tell(&mut self, told: &Told, (host, instance): (&str, &str)) {
+        self.host = super::records::name(&[host, "local"]);
+        let records = told.records(host, instance);
+        let sent = |record: &ResourceRecord<'static>| self.own.iter().find(|own| own.record == *record)?.sent;
+        self.own = records.into_iter().map(|record| Own { sent: sent(&record), record }).collect();
+        // They are places in the former list.
+        self.waiting.clear();
+    }
+
+    /// The addresses of the interface have changed, or what is told of them. What is not true any more is taken back,
+    /// and the rest said anew: the names stay ours. Section 8.4.
+    pub(crate) fn change(&mut self, nets: Vec<Net>, told: &Told, names: (&str, &str), now: Instant, dice: &mut Dice) {
+        let before: Vec<ResourceRecord<'static>> = self.own.iter().map(|own| own.record.clone()).collect();
+        self.nets = nets;
+        self.tell(told, names);
+        match &mut self.phase {
+            Phase::Probing { .. } => self.probe(now, dice),
+            Phase::Ours { announced, next } => {
+                (*announced, *next) = (0, Some(now));
+                let gone = before.into_iter().filter(|record| !self.own.iter().any(|own| own.record == *record));
+                let gone: Vec<_> = gone.collect();
+                self.take_back(gone);
+            }
+        }
+    }
+
+    /// Takes everything back, if it was ever said. Section 10.1.
+    pub(crate) fn goodbye(&mut self) {
+        if self.is_ours() {
+            self.take_back(self.own.iter().map(|own| own.record.clone()).collect());
+        }
+    }
+
+    fn take_back(&mut self, mut records: Vec<ResourceRecord<'static>>) {
+        records.retain(|record| record.rdata.type_code() != TYPE::NSEC);
+        records.iter_mut().for_each(|record| record.ttl = 0);
+        if !records.is_empty() {
+            let mut packet = reply(0);
+            packet.answers = records;
+            self.outbox.push((To::Everybody, packet));
+        }
+    }
+
+    /// Whether the names are ours on this link.
+    pub(crate) fn is_ours(&self) -> bool {
+        matches!(self.phase, Phase::Ours { .. })
+    }
+
+    /// Takes what is to be sent.
+    pub(crate) fn outbox(&mut self) -> Vec<(To, Packet<'static>)> {
+        std::mem::take(&mut self.outbox)
+    }
+
+    /// When there is something to do, if nothing comes before.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        let next = match self.phase {
+            Phase::Probing { next, .. } => Some(next),
+            Phase::Ours { next, .. } => next,
+        };
+        self.waiting.iter().map(|waiting| waiting.due).chain(next).min()
+    }
+
+    /// Does what is due.
+    pub(crate) fn tick(&mut self, now: Instant) {
+        match self.phase {
+            Phase::Probing { sent, next } if next <= now && sent < PROBES => {
+                self.outbox.push((To::Everybody, self.probe_packet()));
+                self.phase = Phase::Probing { sent: sent + 1, next: now + BETWEEN_PROBES };
+            }
+            Phase::Probing { next, .. } if next <= now => {
+                self.phase = Phase::Ours { announced: 0, next: Some(now) };
+                self.announce(now);
+            }
+            Phase::Ours { next: Some(next), .. } if next <= now => self.announce(now),
+            _ => {}
+        }
+        let (due, waiting): (Vec<_>, Vec<_>) = self.waiting.drain(..).partition(|waiting| waiting.due <= now);
+        self.waiting = waiting;
+        for waiting in due {
+            self.answer(waiting, now);
+        }
+    }
+
+    /// The names that nobody else may have.
+    fn unique_names(&self) -> Vec<&Name<'static>> {
+        let mut names: Vec<&Name<'static>> = Vec::new();
+        for own in self.own.iter().filter(|own| own.record.cache_flush) {
+            if !names.contains(&&own.record.name) {
+                names.push(&own.record.name);
+            }
+        }
+        names
+    }
+
+    /// The records that are claimed by a probe, and by which it is compared with another.
+    fn claimed(&self) -> impl Iterator<Item = &ResourceRecord<'static>> {
+        let claimed = |record: &&ResourceRecord<'_>| record.cache_flush && record.rdata.type_code() != TYPE::NSEC;
+        self.own.iter().map(|own| &own.record).filter(claimed)
+    }
+
+    /// Asks for all names at once. The answers are to be multicast, because beside another responder of this host's a
+    /// unicast one may reach that one alone.
+    fn probe_packet(&self) -> Packet<'static> {
+        let mut packet = Packet::new_query(0);
+        let ask = |name: &&Name<'static>| Question::new((*name).clone(), QTYPE::ANY, QCLASS::CLASS(CLASS::IN), false);
+        packet.questions = self.unique_names().iter().map(ask).collect();
+        packet.name_servers = self.claimed().cloned().map(|record| record.with_cache_flush(false)).collect();
+        packet
+    }
+
+    /// Says everything. Section 8.3.
+    fn announce(&mut self, now: Instant) {
+        let Phase::Ours { announced, next } = &mut self.phase else { return };
+        // It may be the second time within a second that the names were won.
+        if let Some(sent) = self.own.iter().filter_map(|own| own.sent).max().filter(|sent| now < *sent + APART) {
+            *next = Some(sent + APART);
+            return;
+        }
+        *announced += 1;
+        *next = (*announced < ANNOUNCEMENTS).then_some(now + BETWEEN_ANNOUNCEMENTS);
+        let mut packet = reply(0);
+        for own in &mut self.own {
+            own.sent = Some(now);
+            packet.answers.push(own.record.clone());
+        }
+        self.outbox.push((To::Everybody, packet));
+    }
+
+    /// Takes in a packet of somebody else's, and returns which of our names they have.
+    pub(crate) fn receive(&mut self, packet: &Packet<'_>, from: SocketAddr, now: Instant, dice: &mut Dice) -> Conflict {
+        if packet.has_flags(PacketFlag::RESPONSE) {
+            // Section 6: who does not answer from this port is to be ignored.
+            return if from.port() == PORT { self.hear(packet, now) } else { Conflict::default() };
+        }
+        match self.phase {
+            Phase::Probing { sent, .. } => self.break_tie(packet, sent, now),
+            Phase::Ours { .. } => self.asked(packet, from, now, dice),
+        }
+        Conflict::default()
+    }
+
+    // -----------------------------------------------------------------------------------------------------------
+    // What others say
+
+    /// Takes in what somebody else says.
+    fn hear(&mut self, packet: &Packet<'_>, now: Instant) -> Conflict {
+        let mut conflict = Conflict::default();
+        for record in packet.answers.iter().chain(&packet.additional_records) {
+            // The other sections hold nothing in an answer, and there is no other class.
+            if record.class == CLASS::IN {
+                self.hear_record(record, now, &mut conflict);
+            }
+        }
+        if conflict.any() && self.is_ours() {
+            // What the other one says when asked decides. Section 9.
+            self.waiting.clear();
+            self.phase = Phase::Probing { sent: 0, next: now };
+            return Conflict::default();
+        }
+        conflict
+    }
+
+    fn hear_record(&mut self, record: &ResourceRecord<'_>, now: Instant, conflict: &mut Conflict) {
+        let Some(at) = self.own.iter().position(|own| own.record.name == record.name && own.record.cache_flush) else {
+            // A record of many: what somebody else has just said need not be said again (section 7.4), but for one who
+            // takes it back while it is true here (section 6.6).
+            if let Some(at) = self.own.iter().position(|own| is_same(&own.record, record)) {
+                self.hear_same(at, record.ttl, now);
+            }
+            return;
+        };
+        let is_host = self.own[at].record.name == self.host;
+        let theirs = match self.phase {
+            // A name that is not asked for yet will be. What is taken back is nobody's. And a name that this host's own
+            // Avahi has is somebody's, though what it says of it is the same.
+            Phase::Probing { sent, .. } => sent > 0 && record.ttl > 0,
+            Phase::Ours { .. } => match self.own.iter().position(|own| is_same(&own.record, record)) {
+                Some(at) => {
+                    self.hear_same(at, record.ttl, now);
+                    false
+                }
+                // NSEC says what there is not, and each who has the name says so of its own records.
+                None => record.ttl > 0 && record.rdata.type_code() != TYPE::NSEC && self.has_type(record),
+            },
+        };
+        conflict.host |= theirs && is_host;
+        conflict.instance |= theirs && !is_host;
+    }
+
+    /// Whether there is a record of that name and type, or could be: an address of the other family.
+    fn has_type(&self, record: &ResourceRecord<'_>) -> bool {
+        let kind = record.rdata.type_code();
+        let is_address = |kind| matches!(kind, TYPE::A | TYPE::AAAA);
+        self.own.iter().any(|own| {
+            let ours = own.record.rdata.type_code();
+            own.record.name == record.name && (ours == kind || is_address(kind) && is_address(ours))
+        })
+    }
+
+    /// Somebody else has said a record of ours, with this time to live.
+    fn hear_same(&mut self, at: usize, ttl: u32, now: Instant) {
+        let Some(own) = self.own.get(at) else { return };
+        if !self.is_ours() {
+        } else if ttl < own.record.ttl / 2 {
+            // Others would forget it too early, or at once. Section 6.6.
+            let (from, records) = (None, vec![at]);
+            self.wait(Waiting { from, asked: now, due: now, is_defence: false, records });
+        } else if ttl >= own.record.ttl {
+            self.waiting.iter_mut().for_each(|waiting| waiting.records.retain(|waits| *waits != at));
+        }
+    }
+
+    /// Somebody else asks, while we ask ourselves. If they ask for one of our names and claim more than we do, we wait.
+    /// Section 8.2.
+    fn break_tie(&mut self, packet: &Packet<'_>, sent: u8, now: Instant) {
+        if sent == 0 {
+            return;
+        }
+        let lost = self.unique_names().into_iter().any(|name| {
+            let mut theirs: Vec<_> =
+                packet.name_servers.iter().filter(|record| record.name == *name).map(order).collect();
+            let mut ours: Vec<_> = self.claimed().filter(|record| record.name == *name).map(order).collect();
+            theirs.sort();
+            ours.sort();
+            !theirs.is_empty() && ours < theirs
+        });
+        if lost {
+            self.phase = Phase::Probing { sent: 0, next: now + AFTER_LOSING };
+        }
+    }
+
+    // -----------------------------------------------------------------------------------------------------------
+    // What others ask
+
+    /// Answers what somebody asks, or remembers to.
+    fn asked(&mut self, packet: &Packet<'_>, from: SocketAddr, now: Instant, dice: &mut Dice) {
+        if packet.questions.is_empty() {
+            self.know(packet, from, now, dice);
+            return;
+        }
+        let mut records: Vec<usize> = Vec::new();
+        for question in &packet.questions {
+            for at in self.answers_to(question) {
+                if !records.contains(&at) {
+                    records.push(at);
+                }
+            }
+        }
+        let is_unicast = packet.questions.iter().all(|question| question.unicast_response);
+        let is_defence = packet.name_servers.iter().any(|theirs| self.unique_names().contains(&&theirs.name));
+        if from.port() != PORT {
+            self.answer_legacy(packet, from, &records, now);
+            return;
+        }
+        if !is_defence {
+            records.retain(|at| !self.is_known(*at, packet));
+        }
+        if records.is_empty() {
+            return;
+        }
+        let is_recent = |at: &usize| {
+            // Others have heard it within a quarter of the time that they remember it. Section 5.4.
+            let quarter = |own: &Own| Duration::from_secs(u64::from(own.record.ttl) / 4);
+            self.own.get(*at).is_some_and(|own| own.sent.is_some_and(|sent| now < sent + quarter(own)))
+        };
+        if is_unicast && !is_defence && self.is_on_link(from.ip()) && records.iter().all(is_recent) {
+            if self.may_unicast(now) {
+                let mut packet = reply(0);
+                packet.additional_records =
+                    self.additional(&records, None).into_iter().map(|at| self.own[at].record.clone()).collect();
+                packet.answers = records.iter().map(|at| self.own[*at].record.clone()).collect();
+                self.outbox.push((To::One(from), packet));
+            }
+            return;
+        }
+        let is_shared = records.iter().any(|at| self.own.get(*at).is_some_and(|own| !own.record.cache_flush));
+        let due = match () {
+            () if packet.has_flags(PacketFlag::TRUNCATION) => now + dice.between(TRUNCATED.0, TRUNCATED.1),
+            () if is_shared && !is_defence => now + dice.between(SHARED.0, SHARED.1),
+            () => now,
+        };
+        self.wait(Waiting { from: Some(from), asked: now, due, is_defence, records });
+    }
+
+    /// The places of the records that answer a question. Where there is none of a name that is ours, the answer is that
+    /// there is none: section 6.1.
+    fn answers_to(&self, question: &Question<'_>) -> Vec<usize> {
+        if !matches!(question.qclass, QCLASS::CLASS(CLASS::IN) | QCLASS::ANY) {
+            return Vec::new();
+        }
+        let of_name = || self.own.iter().enumerate().filter(|(_, own)| own.record.name == question.qname);
+        let is_nsec = |own: &Own| own.record.rdata.type_code() == TYPE::NSEC;
+        let asked = of_name().filter(|(_, own)| !is_nsec(own) && own.record.match_qtype(question.qtype));
+        let asked: Vec<usize> = asked.map(|(at, _)| at).collect();
+        if asked.is_empty() { of_name().filter(|(_, own)| is_nsec(own)).map(|(at, _)| at).collect() } else { asked }
+    }
+
+    /// Whether who asks says that it knows this answer, and for long enough. Section 7.1.
+    fn is_known(&self, at: usize, packet: &Packet<'_>) -> bool {
+        let Some(own) = self.own.get(at) else { return true };
+        packet.answers.iter().any(|known| is_same(&own.record, known) && known.ttl >= own.record.ttl / 2)
+    }
+
+    /// Somebody who has asked says what more it knows. Section 7.2.
+    fn know(&mut self, packet: &Packet<'_>, from: SocketAddr, now: Instant, dice: &mut Dice) {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        for waiting in waiting.iter_mut().filter(|waiting| waiting.from == Some(from) && !waiting.is_defence) {
+            waiting.records.retain(|at| !self.is_known(*at, packet));
+            if packet.has_flags(PacketFlag::TRUNCATION) {
+                waiting.due = (now + dice.between(TRUNCATED.0, TRUNCATED.1)).min(waiting.asked + PATIENCE);
+            }
+        }
+        self.waiting = waiting;
+    }
+
+    /// Remembers to answer.
+    fn wait(&mut self, waiting: Waiting) {
+        if self.waiting.len() < WAITING {
+            self.waiting.push(waiting);
+        } else if let Some(last) = self.waiting.iter_mut().rfind(|last| last.is_defence == waiting.is_defence) {
+            last.records.retain(|at| !waiting.records.contains(at));
+            last.records.extend(waiting.records);
+            last.asked = waiting.asked;
+        }
+    }
+
+    /// Multicasts answers that are due: those that were not said since they were asked for, and no record too soon
+    /// after it was said before. These go on waiting. Section 6.
+    fn answer(&mut self, mut waiting: Waiting, now: Instant) {
+        let apart = if waiting.is_defence { APART_FOR_A_PROBE } else { APART };
+        let (mut say, mut later) = (Vec::new(), None);
+        for at in std::mem::take(&mut waiting.records) {
+            match self.own.get(at).map(|own| own.sent) {
+                Some(Some(sent)) if sent >= waiting.asked => {}
+                Some(Some(sent)) if now < sent + apart => {
+                    later = later.max(Some(sent + apart));
+                    waiting.records.push(at);
+                }
+                Some(_) => say.push(at),
+                None => {}
+            }
+        }
+        if let Some(due) = later {
+            waiting.due = due;
+            self.waiting.push(waiting);
+        }
+        if say.is_empty() {
+            return;
+        }
+        let mut packet = reply(0);
+        let additional = self.additional(&say, Some(now));
+        for (section, places) in [(&mut packet.answers, say), (&mut packet.additional_records, additional)] {
+            for at in places {
+                if let Some(own) = self.own.get_mut(at) {
+                    own.sent = Some(now);
+                    section.push(own.record.clone());
+                }
+            }
+        }
+        self.outbox.push((To::Everybody, packet));
+    }
+
+    /// What goes with these answers because it will be asked for next: RFC 6763, section 12. Of what is multicast,
+    /// nothing too soon after the last time.
+    fn additional(&self, answers: &[usize], multicast: Option<Instant>) -> Vec<usize> {
+        let mut wanted: Vec<&Name<'static>> = Vec::new();
+        for at in answers {
+            match self.own.get(*at).map(|own| (&own.record.rdata, &own.record.name)) {
+                Some((RData::PTR(to), _)) => wanted.extend([&to.0, &self.host]),
+                Some((RData::A(_) | RData::AAAA(_) | RData::SRV(_) | RData::TXT(_), name)) => {
+                    wanted.extend([name, &self.host])
+                }
+                _ => {}
+            }
+        }
+        let is_wanted = |(at, own): &(usize, &Own)| {
+            let is_soon = own.sent.zip(multicast).is_some_and(|(sent, now)| now < sent + APART);
+            own.record.cache_flush && wanted.contains(&&own.record.name) && !answers.contains(at) && !is_soon
+        };
+        self.own.iter().enumerate().filter(is_wanted).map(|(at, _)| at).collect()
+    }
+
+    /// Answers somebody who knows no multicast DNS, as DNS does: to them alone, with their number and their questions,
+    /// and with nothing that is not for them. Section 6.7.
+    fn answer_legacy(&mut self, asked: &Packet<'_>, from: SocketAddr, records: &[usize], now: Instant) {
+        if records.is_empty() || !self.is_on_link(from.ip()) || !self.may_unicast(now) {
+            return;
+        }
+        let plain = |at: &usize| {
+            let mut record = self.own.get(*at)?.record.clone().with_cache_flush(false);
+            record.ttl = record.ttl.min(LEGACY_TTL);
+            Some(record)
+        };
+        let mut packet = reply(asked.id());
+        let answered = |question: &&Question<'_>| !self.answers_to(question).is_empty();
+        packet.questions =
+            asked.questions.iter().filter(answered).map(|question| question.clone().into_owned()).collect();
+        packet.questions.iter_mut().for_each(|question| question.unicast_response = false);
+        packet.answers = records.iter().filter_map(plain).collect();
+        packet.additional_records = self.additional(records, None).iter().filter_map(plain).collect();
+        self.outbox.push((To::One(from), packet));
+    }
+
+    /// Whether an answer may be sent to one host alone now. If so, it counts.
+    fn may_unicast(&mut self, now: Instant) -> bool {
+        let next = self.unicast.max(now) + UNICAST_EACH;
+        let may = next <= now + UNICAST_AT_ONCE * UNICAST_EACH;
+        if may {
+            self.unicast = next;
+        }
+        may
+    }
+
+    /// Whether that address is on this link, according to the networks of the interface. Section 11.
+    fn is_on_link(&self, ip: IpAddr) -> bool {
+        let is_local = matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
+        is_local || self.nets.iter().any(|net| net.contains(ip))
+    }
+}
+
+/// Whether somebody else's record says the same as ours, whatever its time to live.
+fn is_same(ours: &ResourceRecord<'_>, theirs: &ResourceRecord<'_>) -> bool {
+    ours.name == theirs.name && ours.class == theirs.class && ours.rdata == theirs.rdata
+}
+
+/// An answer without anything in it yet. Its flags are those of section 18.
+fn reply(id: u16) -> Packet<'static> {
+    let mut packet = Packet::new_reply(id);
+    packet.set_flags(PacketFlag::AUTHORITATIVE_ANSWER);
+    packet
+}

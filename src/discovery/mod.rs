@@ -1,0 +1,31 @@
+//! How the server is found without an address: multicast DNS (RFC 6762) and DNS-SD (RFC 6763).
+//!
+//! ```text
+//! interfaces ─┐    ┌─ link (one for each interface and family) ← records
+//! socket ──→ task ─┴─ responder → names
+//!   └──────── packet ────┘
+//! ```
+//!
+//! The client's side is [`find`].
+//!
+//! Knows nothing of the room or of how anybody gets into it.
+
+mod dice;
+mod find;
+mod interfaces;
+mod link;
+mod names;
+mod packet;
+mod records;
+mod responder;
+mod socket;
+mod task;
+#[cfg(test)]
+mod tests;
+
+pub use find::{Found, find};
+pub use link::To;
+pub use packet::{MAX_PACKET, decode};
+pub use records::{Net, PAGE, ROOM, Service};
+pub use responder::{Key, Responder, Send};
+pub use task::{News, Options, run};

@@ -1,0 +1,142 @@
+//! Packets of multicast DNS: from bytes to records and back, within limits.
+//!
+//! Knows the format (by `simple-dns`), and which packets are no business of multicast DNS at all. Knows nothing of what
+//! the records mean.
+
+use simple_dns::{OPCODE, Packet, RCODE, ResourceRecord};
+
+/// The most that a packet may have, of headers and all: RFC 6762, section 17.
+pub const MAX_PACKET: usize = 9000;
+
+/// The most questions that are taken from a packet. Whoever browses for services asks for a few dozen at once.
+const MAX_QUESTIONS: u16 = 128;
+
+/// The most records that are taken from a packet: more than fit into one, if each says something. Space is set aside
+/// for as many as the head of a packet promises, so a head that lies is found out first.
+const MAX_RECORDS: u16 = 640;
+
+/// The head: a number, flags, and four counts.
+const HEAD: usize = 12;
+
+/// The least that a question and a record take.
+const LEAST_QUESTION: usize = 5;
+const LEAST_RECORD: usize = 11;
+
+/// Reads a packet. Returns none if it is malformed, too large, or of a kind that is to be ignored. Its flags that mean
+/// nothing here are cleared first.
+pub fn decode(bytes: &mut [u8]) -> Option<Packet<'_>> {
+    if bytes.len() > MAX_PACKET {
+        return None;
+    }
+    // RFC 6762, sections 18.7 to 18.10: recursion available, zero, authentic data and checking disabled.
+    *bytes.get_mut(3)? &= 0x0f;
+    let count = |n: usize| Some(u16::from_be_bytes(*bytes.get(4 + 2 * n..)?.first_chunk()?));
+    let questions = count(0)?;
+    let records = count(1)?.checked_add(count(2)?)?.checked_add(count(3)?)?;
+    let least = HEAD + LEAST_QUESTION * usize::from(questions) + LEAST_RECORD * usize::from(records);
+    if questions > MAX_QUESTIONS || records > MAX_RECORDS || bytes.len() < least {
+        return None;
+    }
+    let packet = Packet::parse(bytes).ok()?;
+    // Sections 18.3 and 18.11.
+    (packet.opcode() == OPCODE::StandardQuery && packet.rcode() == RCODE::NoError).then_some(packet)
+}
+
+/// Returns the bytes of a packet. There are none if a name in it is too long, which none of ours is.
+pub(crate) fn encode(packet: &Packet<'_>) -> Vec<u8> {
+    packet.build_bytes_vec_compressed().unwrap_or_default()
+}
+
+/// What decides between two who probe for one name: class, type and data, as RFC 6762, section 8.2, compares them.
+pub(crate) fn order(record: &ResourceRecord<'_>) -> (u16, u16, Vec<u8>) {
+    // The data has names in full, so it is taken from a packet without compression, whose only record has the root's
+    // name.
+    const DATA: usize = HEAD + LEAST_RECORD;
+    let mut packet = Packet::new_reply(0);
+    let mut alone = record.clone();
+    alone.name = simple_dns::Name::new_with_labels(&[]);
+    packet.answers.push(alone);
+    let bytes = packet.build_bytes_vec().unwrap_or_default();
+    let data = bytes.get(DATA..).unwrap_or_default().to_vec();
+    (record.class as u16, u16::from(record.rdata.type_code()), data)
+}
+
+#[cfg(test)]
+mod tests {
+    use simple_dns::rdata::{A, RData, SRV};
+    use simple_dns::{CLASS, Name, PacketFlag, QCLASS, QTYPE, Question};
+
+    use super::*;
+
+    fn question(name: &str) -> Question<'_> {
+        Question::new(Name::new_unchecked(name), QTYPE::ANY, QCLASS::CLASS(CLASS::IN), false)
+    }
+
+    fn query() -> Vec<u8> {
+        let mut packet = Packet::new_query(7);
+        packet.questions.push(question("dynasti.local"));
+        encode(&packet)
+    }
+
+    #[test]
+    fn a_packet_comes_back() {
+        let mut bytes = query();
+        let packet = decode(&mut bytes).expect("it is well formed");
+        assert_eq!((packet.id(), packet.questions.len()), (7, 1));
+        assert_eq!(packet.questions[0].qname, Name::new_unchecked("DYNASTI.Local"), "case does not matter");
+    }
+
+    #[test]
+    fn section_18_3_and_18_11_other_operations_and_errors_are_ignored() {
+        for (at, bits) in [(2, 0x08), (2, 0x28), (3, 0x01), (3, 0x03)] {
+            let mut bytes = query();
+            bytes[at] |= bits;
+            assert!(decode(&mut bytes).is_none(), "{at} {bits}");
+        }
+    }
+
+    #[test]
+    fn section_18_7_to_18_10_flags_without_a_meaning_are_ignored() {
+        let mut bytes = query();
+        bytes[3] |= 0xf0;
+        assert!(decode(&mut bytes).is_some_and(|packet| !packet.has_flags(PacketFlag::RESPONSE)));
+    }
+
+    #[test]
+    fn section_17_no_packet_is_larger_than_9000_bytes() {
+        let mut bytes = query();
+        bytes.resize(MAX_PACKET, 0);
+        assert!(decode(&mut bytes).is_some());
+        bytes.push(0);
+        assert!(decode(&mut bytes).is_none());
+    }
+
+    #[test]
+    fn malformed_packets_are_none() {
+        for length in 0..query().len() {
+            assert!(decode(&mut query()[..length]).is_none(), "{length}");
+        }
+        // Heads that promise more than there is.
+        for at in [4, 6, 8, 10] {
+            let mut bytes = query();
+            bytes[at] = 0xff;
+            assert!(decode(&mut bytes).is_none(), "{at}");
+        }
+        // A name that is a pointer to itself, and two that point at each other.
+        let head = [0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+        for name in [&[0xc0, 12][..], &[0xc0, 14, 0xc0, 12], &[1, b'a', 0xc0, 12]] {
+            let mut bytes = [&head, name, &[0, 255, 0, 1]].concat();
+            assert!(decode(&mut bytes).is_none(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn section_8_2_data_is_compared_as_raw_bytes_with_names_in_full() {
+        let record = |rdata| ResourceRecord::new(Name::new_unchecked("dynasti.local"), CLASS::IN, 120, rdata);
+        let a = order(&record(RData::A(A { address: 0xa9fe_0102 })).with_cache_flush(true));
+        assert_eq!(a, (1, 1, vec![169, 254, 1, 2]));
+        let target = Name::new_unchecked("a.local");
+        let srv = order(&record(RData::SRV(SRV { priority: 0, weight: 0, port: 4000, target })));
+        assert_eq!(srv, (1, 33, [&[0, 0, 0, 0, 0x0f, 0xa0, 1][..], b"a", &[5], b"local", &[0]].concat()));
+    }
+}

@@ -1,0 +1,62 @@
+//! The servers on this network, for `dynasti find`, and for `dynasti join` without a host. Knows the terminal; how
+//! servers are found is the library's.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use dynasti::client::Address;
+use dynasti::discovery::{self, Found};
+
+use crate::process::report;
+
+/// Prints the servers on this network, one a line. Returns whether there is any.
+///
+/// # Errors
+/// The error is to be printed on standard error, and the exit status is 1.
+pub(crate) fn find() -> Result<bool, String> {
+    let found = smol::block_on(discovery::find(true)).map_err(|error| report::cannot_search(&error))?;
+    let lines: String = found.iter().map(|server| format!("{server}\n")).collect();
+    io::stdout().write_all(lines.as_bytes()).map_err(|error| report::cannot_print(&error))?;
+    Ok(!found.is_empty())
+}
+
+/// Returns the server to join when none was named: the one on this network, or the one of several that the person
+/// chooses. None if none was found.
+///
+/// # Errors
+/// There are several, and nobody chooses one. The error is to be printed on standard error, and the exit status is 1.
+pub(crate) fn choose() -> Result<Option<Address>, String> {
+    // What cannot be searched has no servers, and this machine may still have one.
+    let found = smol::block_on(discovery::find(false)).unwrap_or_default();
+    match &found[..] {
+        [] => Ok(None),
+        [only] => Ok(Some(address(only))),
+        several if io::stdin().is_terminal() && io::stdout().is_terminal() => ask(several).map(Some),
+        several => Err(report::several_found(several)),
+    }
+}
+
+/// Has the person choose. Whatever is no number of a server is asked again.
+fn ask(several: &[Found]) -> Result<Address, String> {
+    let mut output = io::stdout();
+    let list: String = several.iter().zip(1..).map(|(server, number)| format!("{number}  {server}\n")).collect();
+    let mut line = list;
+    loop {
+        line += &format!("Which one? (1 to {}) ", several.len());
+        let printed = output.write_all(line.as_bytes()).and_then(|()| output.flush());
+        printed.map_err(|error| report::cannot_print(&error))?;
+        line.clear();
+        let read = io::stdin().lock().read_line(&mut line);
+        if !matches!(read, Ok(length) if length > 0) {
+            return Err(report::several_found(several));
+        }
+        let chosen = line.trim().parse::<usize>().ok().and_then(|number| several.get(number.checked_sub(1)?));
+        if let Some(server) = chosen {
+            return Ok(address(server));
+        }
+        line.clear();
+    }
+}
+
+fn address(server: &Found) -> Address {
+    Address { host: server.address.clone(), port: server.port }
+}
