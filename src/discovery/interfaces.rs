@@ -40,9 +40,12 @@ const HEADER: usize = 16;
 const LINK_MESSAGE: usize = 16;
 const ADDRESS_MESSAGE: usize = 8;
 
-/// An interface is up, has a carrier, and carries multicast; it is neither loopback nor a tunnel to one other machine.
-const MUST: u32 = 0x1 | 0x40 | 0x1000;
+/// An interface is up and carries multicast; it is neither loopback nor a tunnel to one other machine.
+const MUST: u32 = 0x1 | 0x1000;
 const MUST_NOT: u32 = 0x8 | 0x10;
+
+/// And the system has found that it works. That may take it a second after the interface does.
+const RUNNING: u32 = 0x40;
 
 /// An IPv6 address changes every day, is not checked yet, has failed the check, or is not to be used any more.
 const UNSUITABLE: u32 = 0x01 | 0x40 | 0x08 | 0x20;
@@ -59,6 +62,7 @@ const CHUNK: usize = 32 * 1024;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Interface {
     pub(crate) name: String,
+    pub(crate) is_running: bool,
     pub(crate) nets: Vec<Net>,
 }
 
@@ -69,9 +73,9 @@ pub(crate) struct Interface {
 pub(crate) fn interfaces() -> io::Result<BTreeMap<u32, Interface>> {
     let mut found = BTreeMap::new();
     ask(GET_LINK, LINK_MESSAGE, |kind, body| {
-        if let Some((index, name)) = (kind == NEW_LINK).then(|| link(body)).flatten() {
+        if let Some((index, interface)) = (kind == NEW_LINK).then(|| link(body)).flatten() {
             if found.len() < MAX_INTERFACES {
-                found.insert(index, Interface { name, nets: Vec::new() });
+                found.insert(index, interface);
             }
         }
     })?;
@@ -133,13 +137,14 @@ fn messages(mut chunk: &[u8], each: &mut impl FnMut(u16, &[u8])) -> io::Result<b
 }
 
 /// Reads a message about an interface. None if multicast DNS is not spoken there.
-fn link(body: &[u8]) -> Option<(u32, String)> {
+fn link(body: &[u8]) -> Option<(u32, Interface)> {
     let (index, flags) = (u32_at(body, 4)?, u32_at(body, 8)?);
     if flags & MUST != MUST || flags & MUST_NOT != 0 {
         return None;
     }
     let name = attributes(body.get(LINK_MESSAGE..)?).find(|(kind, _)| *kind == NAME)?.1;
-    Some((index, String::from_utf8_lossy(name.split(|byte| *byte == 0).next()?).into_owned()))
+    let name = String::from_utf8_lossy(name.split(|byte| *byte == 0).next()?).into_owned();
+    Some((index, Interface { name, is_running: flags & RUNNING != 0, nets: Vec::new() }))
 }
 
 /// Reads a message about an address. None if nobody is to be told of it.
@@ -231,8 +236,10 @@ mod tests {
 
     #[test]
     fn an_interface_is_up_and_carries_multicast() {
-        assert_eq!(link(&link_message(MUST)), Some((7, "eth0".into())));
-        for flags in [0x41, 0x1001, 0x1040, MUST | 0x8, MUST | 0x10] {
+        let eth0 = |is_running| Some((7, Interface { name: "eth0".into(), is_running, nets: Vec::new() }));
+        assert_eq!(link(&link_message(MUST)), eth0(false));
+        assert_eq!(link(&link_message(MUST | RUNNING)), eth0(true));
+        for flags in [0x41, 0x1040, MUST | 0x8, MUST | 0x10] {
             assert_eq!(link(&link_message(flags)), None, "{flags:x}");
         }
     }

@@ -58,7 +58,8 @@ pub struct Responder {
     /// The addresses of the interface of each link.
     nets: BTreeMap<Key, Vec<Net>>,
     dice: Dice,
-    /// How many names may still be tried right away, and when a name was lost the last time.
+    /// How many names may still be tried right away, and when a name was lost the last time: from then on the present
+    /// one may be asked for.
     quick: u32,
     lost: Option<Instant>,
     /// Digests of the packets that were sent the last.
@@ -99,7 +100,7 @@ impl Responder {
                 Some(_) if self.nets.get(key) == Some(nets) => {}
                 Some(link) => link.change(nets.clone(), &told, names, now, &mut self.dice),
                 None => {
-                    let start = self.start(now);
+                    let start = self.lost.map_or(now, |start| start.max(now));
                     self.links.insert(*key, Link::new(nets.clone(), &told, names, start, &mut self.dice));
                 }
             }
@@ -107,7 +108,7 @@ impl Responder {
         self.nets = found;
     }
 
-    /// When names may be asked for.
+    /// When the next name may be asked for, if one is lost now.
     fn start(&self, now: Instant) -> Instant {
         self.lost.filter(|_| self.quick == 0).map_or(now, |lost| now.max(lost + BETWEEN_RENAMES))
     }

@@ -171,7 +171,7 @@ impl Task {
     /// that can be opened are, and the error is the first one of the others.
     fn look(&mut self) -> io::Result<()> {
         let mut links: BTreeMap<Key, Vec<Net>> = BTreeMap::new();
-        for (index, interface) in interfaces()? {
+        for (index, interface) in interfaces()?.into_iter().filter(|(_, interface)| interface.is_running) {
             for v6 in families(&interface.nets, &self.options.services) {
                 if links.len() < MAX_LINKS {
                     links.insert(Key { index, v6 }, interface.nets.clone());

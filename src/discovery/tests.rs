@@ -422,6 +422,18 @@ fn section_9_whoever_takes_every_name_makes_it_rename_once_a_minute() {
 }
 
 #[test]
+fn section_9_a_link_that_comes_after_a_name_was_lost_is_asked_at_once() {
+    let mut play = Play::settled();
+    play.hears(somebody(), &reply(vec![a("dynasti.local", 7, 120)]));
+    play.runs(0);
+    play.hears(somebody(), &reply(vec![a("dynasti.local", 7, 120)]));
+    let other = vec![Net { ip: [10, 0, 0, 1].into(), prefix: 8 }];
+    play.responder.set_links(BTreeMap::from([(WIRE, ours()), (OTHER, other)]), play.now);
+    play.runs(5000);
+    assert_eq!(play.responder.news().as_deref(), Some("dynasti-2.local"));
+}
+
+#[test]
 fn section_9_at_the_start_taken_names_are_passed_by_quickly() {
     let mut play = Play::begun(1);
     for _ in 0..50 {

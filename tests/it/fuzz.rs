@@ -519,3 +519,136 @@ fn a_range_is_within_the_file_whatever_is_asked() {
         }
     });
 }
+
+// ---------------------------------------------------------------------------------------------------------------
+// Multicast DNS
+
+#[cfg(feature = "discovery")]
+mod discovery {
+    use super::fuzz;
+    use crate::random::Chance;
+    use dynasti::discovery::{Key, MAX_PACKET, Net, PAGE, ROOM, Responder, Service, To, decode};
+    use fastrand::Rng;
+    use simple_dns::PacketFlag;
+    use std::collections::BTreeMap;
+    use std::net::SocketAddr;
+    use std::time::{Duration, Instant};
+
+    /// What packets are made of: heads, names, ends of names, pointers, types and classes.
+    #[rustfmt::skip]
+    const PARTS: [&[u8]; 40] = [
+        b"\0\0\0\0\0\x01\0\0\0\0\0\0", b"\0\0\x84\0\0\0\0\x01\0\0\0\0", b"\0\0\0\0\0\x01\0\0\0\x01\0\0",
+        b"\0\0\x02\0\0\x01\0\x01\0\0\0\0", b"\0\x07\0\0\0\x02\0\0\0\0\0\x01", b"\0\0\x84\0\xff\xff\xff\xff\xff\xff\xff\xff",
+        b"\x07dynasti\x05local\0", b"\x09dynasti-2\x05local\0", b"\x07DYNASTI\x05LOCAL\0", b"\x02pi\x08_dynasti\x04_tcp\x05local\0",
+        b"\x08_dynasti\x04_tcp\x05local\0", b"\x05_http\x04_tcp\x05local\0", b"\x09_services\x07_dns-sd\x04_udp\x05local\0",
+        b"\xc0\x0c", b"\xc0\x0d", b"\xc0\x00", b"\xff\xff", b"\xc0\x20", b"\x3f", b"\x40", b"\0", b"\x07dynasti\xc0\x14",
+        b"\0\x01\0\x01", b"\0\xff\0\x01", b"\0\x0c\0\x01", b"\0\x0c\x80\x01", b"\0\xff\x80\x01", b"\0\x21\x80\x01", b"\0\x10\0\xff",
+        b"\0\x01\x80\x01\0\0\0\x78\0\x04\x0a\0\0\x63", b"\0\x01\x80\x01\0\0\0\x78\0\x04\xc0\xa8\x01\x0a", b"\0\x01\x80\x01\0\0\0\0\0\x04\xc0\xa8\x01\x0a",
+        b"\0\x1c\0\x01\0\0\0\x78\0\x10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01", b"\0\x2f\x80\x01\0\0\0\x78\0\x05\xc0\x0c\0\x01\x40",
+        b"\0\x21\x80\x01\0\0\0\x78\0\x08\0\0\0\0\x0f\xa0\xc0\x0c", b"\0\x10\x80\x01\0\0\x11\x94\0\x04\x03v=1", b"\0\x29\x05\xa0\0\0\0\0\0\0",
+        b"\0\x01\0\x01\0\0\0\x78\0\0", b"\0\x01\0\x01\0\0\0\x78\xff\xff", b"\x01a",
+    ];
+
+    fn packet(random: &mut Rng, heard: &[Vec<u8>]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        if random.one_in(2) && !heard.is_empty() {
+            // What the responder has said itself, as somebody else would say it: a little different.
+            bytes = heard[random.usize(..heard.len())].clone();
+            for _ in 0..random.usize(..4) {
+                let at = random.usize(..bytes.len().max(1)).min(bytes.len().saturating_sub(1));
+                if let Some(byte) = bytes.get_mut(at) {
+                    *byte = if random.one_in(2) { random.u8(..) } else { byte.wrapping_add(1) };
+                }
+            }
+            if random.one_in(8) {
+                bytes.truncate(random.usize(..=bytes.len()));
+            }
+        } else {
+            bytes.extend(PARTS[random.usize(..6)]);
+            for _ in 0..random.usize(..12) {
+                bytes.extend(random.pick(&PARTS));
+            }
+            if random.one_in(200) {
+                // As large as may be, and larger: one question or record again and again.
+                let again = bytes[12..].to_vec();
+                while !again.is_empty() && bytes.len() < MAX_PACKET {
+                    bytes.extend(&again);
+                }
+                bytes[5] = random.u8(..);
+            }
+        }
+        bytes
+    }
+
+    const LINKS: [Key; 2] = [Key { index: 2, v6: false }, Key { index: 2, v6: true }];
+
+    /// Somebody throws everything at a responder for a while. It never panics, sends no more than the RFC's rates
+    /// allow, and sends nothing that is malformed.
+    #[test]
+    fn a_responder_survives_any_packets_and_says_little() {
+        fuzz("the responder", |random| {
+            let listening = |port| vec![SocketAddr::from(([0u16; 8], port))];
+            let services = vec![
+                Service { kind: ROOM, listening: listening(4000) },
+                Service { kind: PAGE, listening: listening(4080) },
+            ];
+            let nets = vec![
+                Net { ip: [192, 168, 1, 10].into(), prefix: 24 },
+                Net { ip: [0xfe80, 0, 0, 0, 0, 0, 0, 1].into(), prefix: 64 },
+            ];
+            let mut responder = Responder::new("dynasti", "pi", services, random.u64(..));
+            let begun = Instant::now();
+            let mut now = begun;
+            responder.set_links(LINKS.map(|link| (link, nets.clone())).into(), now);
+            let (mut heard, mut multicast, mut unicast, mut names) = (Vec::new(), 0, 0, 0);
+            for _ in 0..random.usize(1..60) {
+                let from: SocketAddr = match random.usize(..4) {
+                    0 => ([192, 168, 1, 7], random.u16(1..)).into(),
+                    1 => ([8, 8, 8, 8], 5353).into(),
+                    2 => ([0xfe80, 0, 0, 0, 0, 0, 0, 7], 5353).into(),
+                    _ => ([192, 168, 1, 7], 5353).into(),
+                };
+                let mut bytes = packet(random, &heard);
+                responder.receive(random.pick(&LINKS), from, &mut bytes, now);
+                if random.one_in(2) {
+                    now += Duration::from_millis(random.pick(&[0, 1, 20, 250, 1000, 5000]));
+                }
+                if let Some(due) = responder.due() {
+                    assert!(due < now + Duration::from_secs(130), "it waits for ever");
+                }
+                for send in responder.tick(now) {
+                    assert!(send.bytes.len() < 1440, "it does not fit into a packet of an Ethernet");
+                    let mut bytes = send.bytes.clone();
+                    let packet = decode(&mut bytes).expect("what it sends is well formed");
+                    assert!(send.to == To::Everybody || packet.has_flags(PacketFlag::RESPONSE));
+                    *if send.to == To::Everybody { &mut multicast } else { &mut unicast } += 1;
+                    heard.push(send.bytes);
+                }
+                names += usize::from(responder.news().is_some());
+            }
+            let seconds = now.duration_since(begun).as_secs() as usize + 1;
+            assert!(unicast <= LINKS.len() * (40 + 20 * seconds), "{unicast} answers in {seconds} s");
+            // Four probes or defences a second, and each of twelve records once: far more than ever come together.
+            assert!(multicast <= LINKS.len() * 16 * seconds, "{multicast} packets in {seconds} s");
+            assert!(names <= 2 + seconds / 60, "{names} names in {seconds} s");
+            responder.goodbye();
+            responder.set_links(BTreeMap::new(), now);
+            assert_eq!(responder.due(), None);
+        });
+    }
+
+    #[test]
+    fn any_bytes_are_a_packet_or_none() {
+        fuzz("packets", |random| {
+            let mut bytes = packet(random, &[]);
+            if random.one_in(4) {
+                bytes = vec![0; random.usize(..64)];
+                bytes.fill_with(|| random.u8(..));
+            }
+            if let Some(packet) = decode(&mut bytes) {
+                assert!(packet.questions.len() <= 128);
+                assert!(packet.answers.len() + packet.name_servers.len() + packet.additional_records.len() <= 640);
+            }
+        });
+    }
+}

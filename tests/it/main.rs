@@ -17,6 +17,8 @@ mod wire;
 mod backpressure;
 mod bounds;
 mod commands;
+#[cfg(feature = "discovery")]
+mod discovery;
 #[cfg(feature = "web")]
 mod files;
 mod fuzz;

@@ -44,6 +44,12 @@ impl Wire {
         Some(wire)
     }
 
+    /// The names of the namespaces at its ends.
+    #[cfg(feature = "discovery")]
+    pub(crate) fn names(&self) -> (&str, &str) {
+        (&self.near.0, &self.far.0)
+    }
+
     /// Lets it carry only so much from the near end to the far one, in tc's words: `512kbit`.
     pub(crate) fn carries(&self, rate: &str) {
         let near = self.near.0.as_str();

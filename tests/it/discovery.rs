@@ -1,0 +1,487 @@
+//! Found without an address: the server and `dynasti find`, beside the multicast DNS of others, on a wire of the test's
+//! own.
+//!
+//! Everything here happens in network namespaces that end at that wire, so that nothing is sent to anybody. Where
+//! these, or a tool, cannot be had, the tests say so and pass.
+#![cfg(target_os = "linux")]
+
+use crate::harness::{Client, PATIENCE, PROMPT, Program, Server, Story, dynasti};
+use crate::tools::{installed, skipped};
+use crate::wire::Wire;
+use rustix::net::sockopt;
+use rustix::process::Signal;
+use simple_dns::rdata::{A, RData};
+use simple_dns::{CLASS, Name, Packet, QCLASS, QTYPE, Question, ResourceRecord, TYPE};
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Where everybody on a link is asked.
+const EVERYBODY: (Ipv4Addr, u16) = (Ipv4Addr::new(224, 0, 0, 251), 5353);
+
+/// The servers here listen everywhere, at ports of their own.
+const EVERYWHERE: [&str; 5] = ["serve", "--listen", "[::]:0", "--web", "[::]:0"];
+
+fn server(options: &[&str]) -> Server {
+    Server::run(dynasti(&[&EVERYWHERE, options].concat()), 1)
+}
+
+/// Starts a server, and waits until it has this name.
+#[track_caller]
+fn server_named(name: &str) -> Server {
+    let server = server(&[]);
+    server.prints(&format!("This is {name}."));
+    server
+}
+
+/// What `dynasti find` prints, and its exit status.
+#[track_caller]
+fn find() -> (Vec<String>, i32) {
+    let begun = Instant::now();
+    let mut find = Program::start("find", dynasti(&["find"]), &Story::default());
+    let status = find.exit_code();
+    assert!(begun.elapsed() < Duration::from_secs(3), "it takes two seconds, on a machine with other work");
+    (find.stdout.whole(), status)
+}
+
+/// Somebody who joins without an address.
+fn joins(options: &[&str]) -> Program {
+    Program::start("join", dynasti(&[&["join"], options].concat()), &Story::default())
+}
+
+/// Somebody who joins with one, and hears the prompt.
+#[track_caller]
+fn guest(ip: [u8; 4], port: u16) -> Client {
+    let stream = TcpStream::connect_timeout(&SocketAddr::from((ip, port)), PATIENCE).expect("the server listens");
+    let mut guest = Client::new(stream, &Story::default());
+    guest.hears(PROMPT);
+    guest
+}
+
+/// The line of a server in what `find` prints.
+fn line(server: &Server, name: &str, ip: &str) -> String {
+    let page = server.stdout.find("where the page is", |line| line.starts_with("Or open: "));
+    let page: u16 = page.trim_end_matches('/').rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+    format!("{name}:{}  {ip}  http://{ip}:{page}/", server.port())
+}
+
+#[track_caller]
+fn ip(arguments: &[&str]) {
+    let status = Command::new("ip").args(arguments).status().expect("ip runs");
+    assert!(status.success(), "ip {arguments:?}");
+}
+
+/// A socket at the end of the wire with this address, which speaks to everybody there.
+fn socket(ip: Ipv4Addr, port: u16) -> UdpSocket {
+    let socket = UdpSocket::bind((ip, port)).expect("the address is there");
+    sockopt::set_ip_multicast_if(&socket, &ip).expect("it is an interface's");
+    sockopt::set_ip_multicast_ttl(&socket, 255).expect("any may be sent");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a timeout is to be had");
+    socket
+}
+
+/// Asks from that address as `dig -p 5353 @224.0.0.251` does, and returns the IPv4 addresses that come.
+fn ask(from: Ipv4Addr, name: &str) -> Vec<Ipv4Addr> {
+    let socket = socket(from, 0);
+    let mut query = Packet::new_query(4711);
+    let class = QCLASS::CLASS(CLASS::IN);
+    query.questions.push(Question::new(Name::new_unchecked(name), QTYPE::TYPE(TYPE::A), class, false));
+    socket.send_to(&query.build_bytes_vec().expect("it is a packet"), EVERYBODY).expect("it is sent");
+    let mut buffer = [0; 9000];
+    let (length, from) = socket.recv_from(&mut buffer).expect("somebody answers");
+    let answer = Packet::parse(&buffer[..length]).expect("it is a packet");
+    assert_eq!((answer.id(), from.port(), answer.questions.len()), (4711, 5353, 1));
+    let address = |record: &ResourceRecord<'_>| match &record.rdata {
+        RData::A(a) => Some(Ipv4Addr::from(a.address)),
+        _ => None,
+    };
+    assert!(answer.answers.iter().all(|record| record.ttl <= 10 && !record.cache_flush));
+    answer.answers.iter().filter_map(address).collect()
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// With dynasti alone
+
+#[test]
+fn a_server_is_found_and_joined_without_an_address() {
+    let Some(wire) = Wire::new() else { return };
+    let mut server = wire.near(|| server_named("dynasti.local"));
+    assert_eq!(wire.far(find), (vec![line(&server, "dynasti.local", "10.77.0.1")], 0));
+    // On its own machine, too.
+    assert_eq!(wire.near(find), (vec![line(&server, "dynasti.local", "10.77.0.1")], 0));
+    let ann = wire.far(|| joins(&["--name", "Ann"]));
+    ann.prints("Welcome, Ann! You can now chat. Type messages and press Enter.");
+    assert_eq!(wire.far(|| ask(Ipv4Addr::new(10, 77, 0, 2), "dynasti.local")), [Ipv4Addr::new(10, 77, 0, 1)]);
+    server.signal(Signal::INT);
+    assert_eq!(server.exit_code(), 0);
+    assert_eq!(wire.far(find), (vec![], 1));
+}
+
+#[test]
+fn where_there_is_no_server_join_says_what_it_tried() {
+    let Some(wire) = Wire::new() else { return };
+    let mut join = wire.far(|| joins(&[]));
+    assert_eq!(join.exit_code(), 1);
+    let said = join.stderr.whole();
+    assert!(said[0].contains("No server was found on this network"), "{said:?}");
+    assert!(said[0].contains("Trying localhost:4000"), "{said:?}");
+}
+
+#[test]
+fn of_two_servers_the_second_gets_a_number_and_join_lists_both() {
+    let Some(wire) = Wire::new() else { return };
+    let first = wire.near(|| server_named("dynasti.local"));
+    let second = wire.far(|| server_named("dynasti-2.local"));
+    let lines = vec![line(&second, "dynasti-2.local", "10.77.0.2"), line(&first, "dynasti.local", "10.77.0.1")];
+    assert_eq!(wire.far(find), (lines.clone(), 0));
+    let mut join = wire.near(|| joins(&[]));
+    join.close_stdin();
+    assert_eq!(join.exit_code(), 1);
+    let said = join.stderr.whole();
+    assert!(said[0].starts_with("dynasti: there are several servers"), "{said:?}");
+    assert_eq!(said[1..], lines);
+    assert!(first.stderr.so_far().is_empty() && second.stderr.so_far().is_empty());
+}
+
+#[test]
+fn two_servers_of_one_machine_have_two_names() {
+    let Some(wire) = Wire::new() else { return };
+    let _first = wire.near(|| server_named("dynasti.local"));
+    let _second = wire.near(|| server_named("dynasti-2.local"));
+    let (lines, _) = wire.far(find);
+    assert_eq!(lines.len(), 2, "{lines:?}");
+}
+
+#[test]
+fn it_has_the_name_that_it_is_given() {
+    let Some(wire) = Wire::new() else { return };
+    let server = wire.near(|| server(&["--mdns", "chat"]));
+    server.prints("This is chat.local.");
+    assert_eq!(wire.far(find).0, [line(&server, "chat.local", "10.77.0.1")]);
+}
+
+#[test]
+fn a_name_that_is_taken_while_it_runs_is_given_up_and_the_room_goes_on() {
+    let Some(wire) = Wire::new() else { return };
+    let server = wire.near(|| server_named("dynasti.local"));
+    let is_over = AtomicBool::new(false);
+    let claim = |name: &'static str| {
+        let mut claim = Packet::new_reply(0);
+        let a = RData::A(A { address: Ipv4Addr::new(10, 77, 0, 99).into() });
+        claim.answers.push(ResourceRecord::new(Name::new_unchecked(name), CLASS::IN, 120, a).with_cache_flush(true));
+        claim.build_bytes_vec().expect("it is a packet")
+    };
+    let hostile = || {
+        let socket = socket(Ipv4Addr::new(10, 77, 0, 2), 5353);
+        let garbage = [0xc0; 1200];
+        let begun = Instant::now();
+        while !is_over.load(Ordering::SeqCst) && begun.elapsed() < PATIENCE {
+            socket.send_to(&claim("dynasti.local"), EVERYBODY).expect("it is sent");
+            socket.send_to(&garbage, EVERYBODY).expect("it is sent");
+            thread::sleep(Duration::from_millis(20));
+        }
+    };
+    thread::scope(|scope| {
+        let hostile = scope.spawn(|| wire.far(hostile));
+        server.prints("This is dynasti-2.local.");
+        let port = server.port();
+        wire.near(|| guest([127, 0, 0, 1], port).joins("Ann"));
+        is_over.store(true, Ordering::SeqCst);
+        hostile.join().expect("it only sends");
+    });
+    assert_eq!(wire.far(find).0, [line(&server, "dynasti-2.local", "10.77.0.1")]);
+}
+
+#[test]
+fn each_network_is_told_the_address_that_is_on_it_and_what_changes_is_followed() {
+    let Some(wire) = Wire::new() else { return };
+    let server = wire.near(|| server_named("dynasti.local"));
+    let (near, far) = wire.names();
+    ip(&["link", "add", "other", "netns", near, "type", "veth", "peer", "name", "other", "netns", far]);
+    for (namespace, address) in [(near, "10.78.0.1/24"), (far, "10.78.0.2/24")] {
+        ip(&["-n", namespace, "address", "add", address, "dev", "other"]);
+        ip(&["-n", namespace, "link", "set", "other", "up"]);
+    }
+    let of = |octets: [u8; 4]| Ipv4Addr::from(octets);
+    // It asks for its names there first, and answers then. Until then nobody does.
+    let deadline = Instant::now() + PATIENCE;
+    while wire.far(|| answers_soon(of([10, 78, 0, 2]), "dynasti.local")).is_none() {
+        assert!(Instant::now() < deadline, "the new interface is not noticed");
+    }
+    assert_eq!(wire.far(|| ask(of([10, 78, 0, 2]), "dynasti.local")), [of([10, 78, 0, 1])]);
+    assert_eq!(wire.far(|| ask(of([10, 77, 0, 2]), "dynasti.local")), [of([10, 77, 0, 1])]);
+    // It is given another address.
+    ip(&["-n", near, "address", "del", "10.77.0.1/24", "dev", "wire"]);
+    ip(&["-n", near, "address", "add", "10.77.0.50/24", "dev", "wire"]);
+    let deadline = Instant::now() + PATIENCE;
+    while wire.far(|| answers_soon(of([10, 77, 0, 2]), "dynasti.local")) != Some(of([10, 77, 0, 50])) {
+        assert!(Instant::now() < deadline, "the new address is not told");
+    }
+    assert_eq!(server.stdout.so_far().iter().filter(|line| line.starts_with("This is")).count(), 1);
+}
+
+/// Asks from that address for a moment, and returns the first address that comes.
+fn answers_soon(from: Ipv4Addr, name: &str) -> Option<Ipv4Addr> {
+    let socket = socket(from, 0);
+    socket.set_read_timeout(Some(Duration::from_millis(300))).expect("a timeout is to be had");
+    let mut query = Packet::new_query(1);
+    let class = QCLASS::CLASS(CLASS::IN);
+    query.questions.push(Question::new(Name::new_unchecked(name), QTYPE::TYPE(TYPE::A), class, false));
+    socket.send_to(&query.build_bytes_vec().expect("it is a packet"), EVERYBODY).ok()?;
+    let mut buffer = [0; 9000];
+    let (length, _) = socket.recv_from(&mut buffer).ok()?;
+    match Packet::parse(&buffer[..length]).ok()?.answers.first()?.rdata {
+        RData::A(ref a) => Some(a.address.into()),
+        _ => None,
+    }
+}
+
+#[test]
+fn ipv6_alone_is_enough() {
+    let Some(wire) = Wire::new() else { return };
+    let (near, far) = wire.names();
+    ip(&["-n", near, "address", "del", "10.77.0.1/24", "dev", "wire"]);
+    ip(&["-n", far, "address", "del", "10.77.0.2/24", "dev", "wire"]);
+    let server = wire.near(|| server_named("dynasti.local"));
+    let (lines, status) = wire.far(find);
+    assert_eq!((lines.len(), status), (1, 0), "{lines:?}");
+    assert!(lines[0].starts_with(&format!("dynasti.local:{}  fe80::", server.port())), "{lines:?}");
+    assert!(lines[0].contains("%wire  http://dynasti.local:"), "{lines:?}");
+    let ann = wire.far(|| joins(&["--name", "Ann"]));
+    ann.prints("Welcome, Ann! You can now chat. Type messages and press Enter.");
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// Silence
+
+/// The ports of all UDP sockets in this namespace.
+fn udp_ports() -> BTreeSet<u16> {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let tables = read("/proc/thread-self/net/udp") + &read("/proc/thread-self/net/udp6");
+    let port = |line: &str| u16::from_str_radix(line.split_whitespace().nth(1)?.rsplit(':').next()?, 16).ok();
+    tables.lines().filter_map(port).collect()
+}
+
+#[test]
+fn on_loopback_alone_and_with_no_mdns_no_socket_is_opened() {
+    let Some(wire) = Wire::new() else { return };
+    for options in [
+        &["serve", "--listen", "127.0.0.1:0", "--web", "[::1]:0"][..],
+        &["serve", "--listen", "[::]:0", "--web", "[::]:0", "--no-mdns"],
+    ] {
+        let mut server = wire.near(|| Server::run(dynasti(options), 1));
+        // Long enough for a name to be won.
+        thread::sleep(Duration::from_millis(1500));
+        assert_eq!(wire.near(udp_ports), BTreeSet::new(), "{options:?}");
+        server.signal(Signal::INT);
+        assert_eq!(server.exit_code(), 0);
+        assert!(!server.stdout.whole().iter().any(|line| line.starts_with("This is")), "{options:?}");
+    }
+    let _server = wire.near(|| server_named("dynasti.local"));
+    assert_eq!(wire.near(udp_ports), BTreeSet::from([5353]), "so one would have been seen");
+}
+
+#[test]
+fn a_port_that_somebody_does_not_share_is_one_warning_and_no_more() {
+    let Some(wire) = Wire::new() else { return };
+    let _rude = wire.near(|| {
+        let all = ["0.0.0.0:5353", "[::]:5353"].map(|address| UdpSocket::bind(address).ok());
+        all.into_iter().flatten().collect::<Vec<_>>()
+    });
+    let mut server = wire.near(|| server(&[]));
+    server.stderr.find("a warning", |line| line.contains("found by address alone") && line.contains("5353"));
+    let port = server.port();
+    wire.far(|| guest([10, 77, 0, 1], port).joins("Ann"));
+    server.signal(Signal::INT);
+    assert_eq!(server.exit_code(), 0);
+    assert_eq!(server.stderr.whole().len(), 1);
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// With programs of others
+
+/// A Python that has zeroconf: the system's, though another may come first.
+fn python() -> Option<&'static str> {
+    let has = |python: &&str| {
+        let tried = Command::new(python).args(["-c", "import zeroconf"]).output();
+        tried.is_ok_and(|tried| tried.status.success())
+    };
+    let found = ["python3", "/usr/bin/python3"].into_iter().find(has);
+    if found.is_none() {
+        skipped("python3-zeroconf is not installed");
+    }
+    found
+}
+
+/// Browses until a service comes and goes, and prints what it sees of it.
+const BROWSE: &str = r#"
+import ipaddress, sys, threading
+from zeroconf import ServiceBrowser, Zeroconf
+gone = threading.Event()
+class Listener:
+    def add_service(self, zc, kind, name):
+        info = zc.get_service_info(kind, name, 3000)
+        addresses = ",".join(str(ipaddress.ip_address(a)) for a in info.addresses)
+        print("came", name, info.server, info.port, addresses, info.properties, flush=True)
+    def remove_service(self, zc, kind, name):
+        print("went", name, flush=True)
+        gone.set()
+    def update_service(self, zc, kind, name):
+        pass
+zc = Zeroconf(interfaces=["10.77.0.2"])
+browser = ServiceBrowser(zc, sys.argv[1], Listener())
+gone.wait(20)
+zc.close()
+"#;
+
+#[test]
+fn python_zeroconf_browses_resolves_and_sees_the_goodbye() {
+    let Some(python) = python() else { return };
+    let Some(wire) = Wire::new() else { return };
+    let browse = |kind: &str| {
+        let mut command = Command::new(python);
+        command.args(["-c", BROWSE, kind]);
+        wire.far(|| Program::start("zeroconf", command, &Story::default()))
+    };
+    let mut rooms = browse("_dynasti._tcp.local.");
+    let mut server = wire.near(|| server_named("dynasti.local"));
+    let port = format!(" dynasti.local. {} 10.77.0.1 {{b'v': b'1'}}", server.port());
+    rooms.stdout.find("the room", |line| line.starts_with("came ") && line.ends_with(&port));
+    // One that comes later asks, instead of hearing the announcement.
+    let mut pages = browse("_http._tcp.local.");
+    pages.stdout.find("the page", |line| line.contains(" dynasti.local. ") && line.contains(" 10.77.0.1 "));
+    server.signal(Signal::INT);
+    for browser in [&mut rooms, &mut pages] {
+        browser.stdout.find("the goodbye", |line| line.starts_with("went "));
+        browser.exits_within(PATIENCE);
+    }
+    assert_eq!(server.exit_code(), 0);
+}
+
+/// An avahi-daemon with a D-Bus of its own, in the namespace that it is started in. It keeps its files where only it
+/// sees them.
+struct Avahi {
+    directory: PathBuf,
+    programs: Vec<Program>,
+}
+
+impl Avahi {
+    /// Starts one that calls its host this, or none where it is not installed.
+    fn start(host: &str) -> Avahi {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let directory = std::env::temp_dir().join(format!("dynasti-avahi-{}-{count}", std::process::id()));
+        std::fs::create_dir(&directory).expect("a directory is to be had");
+        let write = |name: &str, text: String| {
+            let path = directory.join(name);
+            std::fs::write(&path, text).expect("a file is to be had");
+            path
+        };
+        let bus = write(
+            "bus.conf",
+            format!(
+                "<busconfig><type>system</type><listen>unix:path={}</listen><auth>EXTERNAL</auth><policy \
+                 context=\"default\"><allow user=\"*\"/><allow own=\"*\"/><allow send_destination=\"*\"/><allow \
+                 receive_sender=\"*\"/></policy></busconfig>",
+                directory.join("bus").display()
+            ),
+        );
+        let daemon = write("avahi.conf", format!("[server]\nhost-name={host}\nuse-ipv4=yes\nuse-ipv6=yes\n"));
+        let story = Story::default();
+        let mut command = Command::new("dbus-daemon");
+        command
+            .arg("--nofork")
+            .arg("--nopidfile")
+            .arg("--print-address")
+            .arg(format!("--config-file={}", bus.display()));
+        let bus = Program::start("dbus", command, &story);
+        bus.stdout.find("its address", |line| line.starts_with("unix:"));
+        let mut command = Command::new("unshare");
+        let hidden = "mount -t tmpfs none /run && mkdir /run/avahi-daemon && exec avahi-daemon --no-drop-root --no-chroot \
+                      --no-rlimits -f \"$0\"";
+        command.args(["--mount", "sh", "-c", hidden]).arg(daemon).env("DBUS_SYSTEM_BUS_ADDRESS", address(&directory));
+        let avahi = Program::start("avahi", command, &story);
+        avahi.stderr.find("that it runs", |line| line.contains("Server startup complete"));
+        Avahi { directory, programs: vec![avahi, bus] }
+    }
+}
+
+/// What a tool of the Avahi prints that keeps its files there.
+fn avahi_tool(directory: &Path, tool: &str, arguments: &[&str]) -> Vec<String> {
+    let mut command = Command::new(tool);
+    command.args(arguments).env("DBUS_SYSTEM_BUS_ADDRESS", address(directory));
+    let mut program = Program::start(tool, command, &Story::default());
+    program.exits_within(PATIENCE);
+    program.stdout.whole()
+}
+
+fn address(directory: &Path) -> String {
+    format!("unix:path={}", directory.join("bus").display())
+}
+
+impl Drop for Avahi {
+    fn drop(&mut self) {
+        // The daemon says goodbye, and the bus after it.
+        self.programs.clear();
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+fn avahi() -> bool {
+    installed("avahi-daemon", "--version", "avahi-daemon")
+        && installed("avahi-browse", "--version", "avahi-browse")
+        && installed("dbus-daemon", "--version", "D-Bus")
+        && installed("unshare", "--version", "util-linux")
+}
+
+#[test]
+fn avahi_beside_the_server_and_elsewhere_finds_it() {
+    if !avahi() {
+        return;
+    }
+    let Some(wire) = Wire::new() else { return };
+    let beside = wire.near(|| Avahi::start("near"));
+    let server = wire.near(|| server_named("dynasti.local"));
+    let elsewhere = wire.far(|| Avahi::start("far"));
+    for (is_near, avahi) in [(false, &elsewhere), (true, &beside)] {
+        let directory = &avahi.directory;
+        let run = |tool, arguments: &[&str]| {
+            let run = || avahi_tool(directory, tool, arguments);
+            if is_near { wire.near(run) } else { wire.far(run) }
+        };
+        assert_eq!(run("avahi-resolve", &["-4", "-n", "dynasti.local"]), ["dynasti.local\t10.77.0.1"]);
+        let found = run("avahi-browse", &["-rtp", "_dynasti._tcp"]);
+        let end = format!(";dynasti.local;10.77.0.1;{};\"v=1\"", server.port());
+        assert!(found.iter().any(|line| line.starts_with("=;wire;") && line.ends_with(&end)), "{found:?}");
+        // Each still has its own name.
+        assert_eq!(run("avahi-resolve", &["-4", "-n", "near.local"]), ["near.local\t10.77.0.1"]);
+    }
+    assert!(server.stderr.so_far().is_empty());
+    assert_eq!(wire.far(find).0, [line(&server, "dynasti.local", "10.77.0.1")]);
+}
+
+#[test]
+fn a_name_that_this_machines_avahi_has_is_somebodys() {
+    if !avahi() {
+        return;
+    }
+    let Some(wire) = Wire::new() else { return };
+    let _beside = wire.near(|| Avahi::start("dynasti"));
+    let _server = wire.near(|| server_named("dynasti-2.local"));
+}
+
+#[test]
+fn an_avahi_that_comes_second_takes_another_name() {
+    if !avahi() {
+        return;
+    }
+    let Some(wire) = Wire::new() else { return };
+    let server = wire.near(|| server_named("dynasti.local"));
+    let elsewhere = wire.far(|| Avahi::start("dynasti"));
+    elsewhere.programs[0].stderr.find("its other name", |line| line.contains("Host name is dynasti-2.local"));
+    assert_eq!(server.stdout.so_far().iter().filter(|line| line.starts_with("This is")).count(), 1);
+}
