@@ -3,6 +3,9 @@
 //!
 //! Everything here happens in network namespaces that end at that wire, so that nothing is sent to anybody. Where
 //! these, or a tool, cannot be had, the tests say so and pass.
+//!
+//! The tests against programs of others want avahi-daemon, avahi-utils, dbus and python3-zeroconf, and run by
+//! `cargo test --test it discovery -- --ignored`.
 #![cfg(target_os = "linux")]
 
 use crate::harness::{Client, PATIENCE, PROMPT, Program, Server, Story, dynasti};
@@ -339,6 +342,7 @@ zc.close()
 "#;
 
 #[test]
+#[ignore = "run alone: wants programs of others, see the head of this file"]
 fn python_zeroconf_browses_resolves_and_sees_the_goodbye() {
     let Some(python) = python() else { return };
     let Some(wire) = Wire::new() else { return };
@@ -439,6 +443,7 @@ fn avahi() -> bool {
 }
 
 #[test]
+#[ignore = "run alone: wants programs of others, see the head of this file"]
 fn avahi_beside_the_server_and_elsewhere_finds_it() {
     if !avahi() {
         return;
@@ -465,6 +470,7 @@ fn avahi_beside_the_server_and_elsewhere_finds_it() {
 }
 
 #[test]
+#[ignore = "run alone: wants programs of others, see the head of this file"]
 fn a_name_that_this_machines_avahi_has_is_somebodys() {
     if !avahi() {
         return;
@@ -475,6 +481,7 @@ fn a_name_that_this_machines_avahi_has_is_somebodys() {
 }
 
 #[test]
+#[ignore = "run alone: wants programs of others, see the head of this file"]
 fn an_avahi_that_comes_second_takes_another_name() {
     if !avahi() {
         return;
