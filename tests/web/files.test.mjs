@@ -139,6 +139,8 @@ test('A picture that is forgotten is a link with a word', play(async (stage) => 
   await ann.shares(ann.photo, { name: 'gone.png', buffer: png(30, 20) });
   const address = await hearsOf(bob, 'Ann', 'gone.png', `${png(30, 20).length} B`);
   await waitsFor(cid, held, 1);
+  const own = ann.page.getByRole('img', { name: 'gone.png' });
+  await ann.until('the picture is there', () => own.evaluate((image) => image.complete && image.naturalWidth > 0));
   stage.server.operator(`/forget ${address.split('/').at(-2)}`);
   await stage.server.prints(/forgotten: gone\.png/);
   cid.expects(/status of 404/);
