@@ -269,7 +269,8 @@ impl Files {
         let of_one = shelf.uploads.iter().filter(|upload| upload.by == by).count();
         // What is being fetched cannot make room. All uploads fit, however large they are said to be.
         let promised: usize = shelf.uploads.iter().map(|upload| upload.length).sum();
-        if of_one >= MAX_UPLOADS_OF_ONE || promised + length + shelf.being_fetched() > self.max {
+        let taken = promised.saturating_add(length).saturating_add(shelf.being_fetched());
+        if of_one >= MAX_UPLOADS_OF_ONE || taken > self.max {
             return Err(Refused::NoRoom);
         }
         let number = shelf.next;
