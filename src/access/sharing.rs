@@ -27,15 +27,23 @@ pub enum Sharing {
 impl Sharing {
     /// Returns the files, where there are any.
     pub fn files(&self) -> Option<&Arc<Files>> {
-        if let Sharing::Here(files) = self { Some(files) } else { None }
+        self.here().ok()
+    }
+
+    /// Returns the files, or else what is to be said about there being none.
+    pub(crate) fn here(&self) -> Result<&Arc<Files>, Message> {
+        match self {
+            Sharing::NoPage => Err(Message::no_page_for_files()),
+            Sharing::None => Err(Message::keeps_no_files()),
+            Sharing::Here(files) => Ok(files),
+        }
     }
 
     /// Answers a member who wants to share a file, and has reached this machine at `local`.
     pub(crate) fn invite(&self, by: Id, local: SocketAddr) -> Message {
-        let files = match self {
-            Sharing::NoPage => return Message::no_page_for_files(),
-            Sharing::None => return Message::keeps_no_files(),
-            Sharing::Here(files) => files,
+        let files = match self.here() {
+            Ok(files) => files,
+            Err(told) => return told,
         };
         match files.invite(by, Instant::now()) {
             Ok(code) => Message::send_with(&SendLink { origin: files.origin().for_whoever_reached(local), code }),
@@ -45,10 +53,9 @@ impl Sharing {
 
     /// Answers a member who wants to know what files there are.
     pub(crate) fn list(&self, local: SocketAddr) -> Message {
-        let files = match self {
-            Sharing::NoPage => return Message::no_page_for_files(),
-            Sharing::None => return Message::keeps_no_files(),
-            Sharing::Here(files) => files,
+        let files = match self.here() {
+            Ok(files) => files,
+            Err(told) => return told,
         };
         let (now, origin) = (Instant::now(), files.origin().for_whoever_reached(local));
         let all = files.all(now);

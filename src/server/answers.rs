@@ -11,7 +11,7 @@ use crate::files::Shared;
 use crate::room::{Presence, Stats};
 use crate::text::command::{order_usages, table};
 use crate::text::file::{ByteCount, FileName};
-use crate::text::message::{Message, Quoted};
+use crate::text::message::Quoted;
 use crate::text::name::Name;
 use crate::text::time::{Remaining, Span};
 
@@ -79,10 +79,9 @@ pub(super) fn not_minutes(name: &Name, rest: &str) -> String {
 
 /// The answer to `/files`: with their numbers, by which they are forgotten.
 pub(super) fn files(sharing: &Sharing, now: Instant) -> String {
-    let files = match sharing {
-        Sharing::NoPage => return Message::no_page_for_files().to_string(),
-        Sharing::None => return Message::keeps_no_files().to_string(),
-        Sharing::Here(files) => files.all(now),
+    let files = match sharing.here() {
+        Ok(files) => files.all(now),
+        Err(told) => return told.to_string(),
     };
     if files.is_empty() {
         return "-- No files are shared now.".into();
