@@ -152,7 +152,7 @@ fn who_comes_back_misses_nothing_and_hears_nothing_twice() {
     ann.says("I write without a stream");
     bob.hears("Ann: I write without a stream");
     bob.says("four");
-    ann.comes_back("");
+    ann.comes_back_to_what_is_next();
     ann.hears("said", "Bob: two");
     ann.hears("private", "Bob (private): three");
     ann.hears("said", "Bob: four");
@@ -385,7 +385,7 @@ fn an_action_is_its_doer_s_whatever_their_name_is_later() {
     bob.loses_the_stream();
     ann.says("/me waves\n/nick Ann\n/quit");
     ann.hears_each(["-- * Ann Lee waves", "-- You are now known as Ann.", "-- Bye!"]);
-    bob.comes_back("");
+    bob.comes_back_to_what_is_next();
     let action = bob.hears("action", "* Ann Lee waves");
     assert_eq!((action.field("from").as_deref(), action.field("words").as_deref()), (Some("Ann Lee"), Some("waves")));
 }
