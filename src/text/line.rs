@@ -207,6 +207,12 @@ impl Line<'_> {
         Line(Cow::Borrowed(""))
     }
 
+    /// Cleans what another server has received as a line. Returns nothing if that is longer than a line can be.
+    #[cfg(feature = "link")]
+    pub(crate) fn relayed(text: &str) -> Option<Line<'_>> {
+        (text.len() <= 3 * MAX_LINE && !text.contains('\n')).then(|| Line(clean(text)))
+    }
+
     /// Returns the text, which is clean.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -5,5 +5,6 @@ pub mod file;
 pub mod line;
 pub mod message;
 pub mod name;
+pub mod server;
 pub(crate) mod spoken;
 pub mod time;

@@ -3,6 +3,7 @@
 //! Knows the server's sentences, and nothing of colours, windows or sockets.
 
 use super::name::Name;
+use super::server::Server;
 
 /// What a line from the server says. Text in it is borrowed from the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub(crate) enum Spoken<'a> {
     Said(&'a str, &'a str),
     /// Somebody says something to us alone.
     Private(&'a str, &'a str),
+    /// Somebody says something to a member of another server alone: who, to whom, and what. Only a link hears this.
+    PrivateElsewhere(&'a str, &'a str, &'a str),
     /// Somebody does something. Names have spaces, so only a client that knows the names can tell who it is.
     Emote(&'a str),
     /// What the others have seen us do. Our name comes first.
@@ -172,8 +175,11 @@ fn said(line: &str) -> Option<Spoken<'_>> {
         return Some(Spoken::Emote(action));
     }
     let (who, text) = line.split_once(": ")?;
-    if who == "[SERVER]" {
+    if is_operator(who) {
         return Some(Spoken::Server(text));
+    }
+    if let Some((from, to)) = who.strip_suffix(')').and_then(|who| who.split_once(" (private to ")) {
+        return (is_name(from) && is_name(to)).then_some(Spoken::PrivateElsewhere(from, to, text));
     }
     match who.strip_suffix(" (private)") {
         Some(who) => is_name(who).then_some(Spoken::Private(who, text)),
@@ -198,8 +204,24 @@ pub(crate) fn names_in(row: &str) -> impl Iterator<Item = &str> {
     row.trim_end_matches(',').split(", ")
 }
 
+/// Returns whether this is how the operator of this server or of another is called.
+fn is_operator(who: &str) -> bool {
+    let Some(whose) = who.strip_prefix("[SERVER").and_then(|rest| rest.strip_suffix(']')) else { return false };
+    whose.is_empty() || whose.strip_prefix('@').is_some_and(is_server)
+}
+
+/// Returns whether this is what a member of this server or of another can be called.
 fn is_name(text: &str) -> bool {
-    Name::parse(text).is_ok_and(|name| name.as_str() == text)
+    let name = match text.split_once('@') {
+        Some((name, server)) if is_server(server) => name,
+        Some(_) => return false,
+        None => text,
+    };
+    Name::parse(name).is_ok_and(|parsed| parsed.as_str() == name)
+}
+
+fn is_server(text: &str) -> bool {
+    Server::parse(text).is_some()
 }
 
 #[cfg(test)]
@@ -264,6 +286,17 @@ mod tests {
             ("-- [3 min ago] Bob: Ann shares a (1 B): http://pi/files/1/a", Spoken::Notice),
             ("-- * Ann shares a (1 B): http://pi/files/1/a", Spoken::Emoted("Ann shares a (1 B): http://pi/files/1/a")),
             ("-- There is no /send. Try /help, or //send to say /send.", Spoken::CannotSend),
+            ("Ann@pi2: hi", Spoken::Said("Ann@pi2", "hi")),
+            ("Jean Paul@pi-2 (private): psst", Spoken::Private("Jean Paul@pi-2", "psst")),
+            ("Ann (private to Bob@pi2): psst", Spoken::PrivateElsewhere("Ann", "Bob@pi2", "psst")),
+            ("[SERVER@pi2]: lunch", Spoken::Server("lunch")),
+            ("Ann@pi2 has joined the chat.", Spoken::Joined("Ann@pi2")),
+            ("Ann@pi2 is now known as Bea@pi2.", Spoken::Renamed("Ann@pi2", "Bea@pi2")),
+            ("-- 2 here: Ann, Bob@pi2", Spoken::Present("Ann, Bob@pi2")),
+            ("Ann@pi@2: hi", Spoken::Notice),
+            ("Ann@: hi", Spoken::Notice),
+            ("[SERVER@]: hi", Spoken::Notice),
+            ("-- pi2 is linked.", Spoken::Notice),
             ("nonsense", Spoken::Notice),
             ("", Spoken::Notice),
         ] {
@@ -271,8 +304,16 @@ mod tests {
         }
     }
 
-    /// A name that is close to what the server says.
+    /// A name that is close to what the server says, of a member here or of another server.
     fn any_name(random: &mut Rng) -> Name {
+        let name = any_name_here(random);
+        match Server::parse(["pi2", "server", "private", "x-"][random.usize(..4)]) {
+            Some(server) if random.usize(..4) == 0 => name.at(&server),
+            _ => name,
+        }
+    }
+
+    fn any_name_here(random: &mut Rng) -> Name {
         #[rustfmt::skip]
         const PARTS: [&str; 24] = [
             "Ann", "Jean Paul", "Name", "Welcome", "Hi", "Server is", "To", "5 here", "1", "is now", "known as", "has",
@@ -329,12 +370,21 @@ mod tests {
             recalled.recall_left_out(3);
             let refusal = Name::parse("?").expect_err("this is no name");
             let word = text.split_whitespace().next().unwrap_or_default();
+            let pi2 = Server::parse("pi2").expect("a server's name");
 
             for (message, spoken) in [
                 (said, Spoken::Said(a, text)),
                 (Message::server(&line), Spoken::Server(text)),
                 (Message::emote(&ann, &line), Spoken::Emote(&action)),
                 (Message::private(&ann, &line), Spoken::Private(a, text)),
+                (Message::private_elsewhere(&ann, &bob, &line), Spoken::PrivateElsewhere(a, b, text)),
+                (Message::server_at(&pi2, &line), Spoken::Server(text)),
+                (Message::left_elsewhere(&ann, &line), Spoken::Left(a)),
+                (Message::linked(&pi2), Spoken::Notice),
+                (Message::not_linked(&pi2), Spoken::Notice),
+                (Message::missed(3, &pi2), Spoken::Notice),
+                (Message::link_down("nats://10.0.0.5:4222", text), Spoken::Notice),
+                (Message::link_back("nats://10.0.0.5:4222"), Spoken::Notice),
                 (Message::joined(&ann), Spoken::Joined(a)),
                 (Message::renamed(&ann, &bob), Spoken::Renamed(a, b)),
                 (Message::welcome(&ann), Spoken::Welcome(a)),

@@ -1,9 +1,12 @@
 //! What the members hear of each other, and of the operator.
 
+use std::fmt::Display;
+
 use super::{Cause, Message};
 use crate::text::file::{ByteCount, FileLink};
 use crate::text::line::Line;
 use crate::text::name::Name;
+use crate::text::server::Server;
 
 impl Message {
     /// Says to everybody else that somebody has come.
@@ -47,6 +50,52 @@ impl Message {
     /// Says what the operator says.
     pub fn server(line: &Line<'_>) -> Message {
         Message::line(format_args!("[SERVER]: {}", line.as_str()))
+    }
+
+    /// Says what the operator of another server says.
+    pub fn server_at(server: &Server, line: &Line<'_>) -> Message {
+        Message::line(format_args!("[SERVER@{server}]: {}", line.as_str()))
+    }
+
+    /// Says that a member of another server shares a file: what it is called, how large it is and where it is to be had
+    /// is what that server says.
+    pub fn shared_elsewhere(by: &Name, what: &Line<'_>) -> Message {
+        Message::line(format_args!("{by} shares {}", what.as_str()))
+    }
+
+    /// Says why a member of another server has gone, as that server says it.
+    pub fn left_elsewhere(name: &Name, cause: &Line<'_>) -> Message {
+        Message::line(format_args!("{name} has left the chat ({}).", cause.as_str()))
+    }
+
+    /// Says that the members of another server are in this room too.
+    pub fn linked(server: &Server) -> Message {
+        Message::line(format_args!("-- {server} is linked."))
+    }
+
+    /// Says that the members of another server are not in this room any more.
+    pub fn not_linked(server: &Server) -> Message {
+        Message::line(format_args!("-- {server} is not linked any more."))
+    }
+
+    /// Says how many lines of another server have not come.
+    pub fn missed(lines: u64, server: &Server) -> Message {
+        Message::line(format_args!("-- {lines} lines of {server} were missed."))
+    }
+
+    /// Says that the link to other servers does not work. The address has no user and no password.
+    pub fn link_down(to: impl Display, why: impl Display) -> Message {
+        Message::line(format_args!("-- The link to {to} is down: {why}. This room goes on alone."))
+    }
+
+    /// Says that the link to other servers works again.
+    pub fn link_back(to: impl Display) -> Message {
+        Message::line(format_args!("-- The link to {to} is back."))
+    }
+
+    /// Says something to one member of another server alone. This is for the link, which hands it on.
+    pub fn private_elsewhere(from: &Name, to: &Name, text: &Line<'_>) -> Message {
+        Message::line(format_args!("{from} (private to {to}): {}", text.as_str()))
     }
 
     /// Says something to one member alone: `/msg`.

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use unicode_width::UnicodeWidthChar;
 
 use self::tables::{ALPHABETS, COMPOSED, LIKE_LATIN, OTHER_MARKS, SAME, SPACING_MARKS};
+use super::server::Server;
 
 /// The longest name in characters, after trimming and collapsing spaces. Beside such a name a message still fits on one
 /// line of the screen.
@@ -112,6 +113,11 @@ impl Name {
     /// Returns the name of the guest with this number.
     pub fn guest(number: usize) -> Self {
         Self { typed: format!("Guest{number}").into() }
+    }
+
+    /// Returns what a member of another server is called here: `Ann@pi2`. No name that is typed holds an `@`.
+    pub fn at(&self, server: &Server) -> Self {
+        Self { typed: format!("{self}@{server}").into() }
     }
 
     /// Returns the name as it is shown.
