@@ -61,7 +61,8 @@ impl State {
 
     /// Tells a connection who is here.
     pub(super) fn who(&mut self, id: Id, now: Now) {
-        let names: Vec<&Name> = self.members.named().map(|(_, name)| name).collect();
+        let here = self.members.named().map(|(_, name)| name);
+        let names: Vec<&Name> = here.chain(self.linked.names()).collect();
         self.tell(id, Message::who(names.into_iter()), now);
     }
 
@@ -90,12 +91,22 @@ impl State {
     /// Whom else an emote could be taken for the doing of. Names have spaces: `* Ann Lee waves` may be Ann's or Ann Lee's.
     fn read_as_another(&self, id: Id, name: &Name, action: &Line<'_>) -> Option<Name> {
         let text = format!("{name} {}", action.as_str());
-        let mut others = addressees(&text).filter_map(|(key, _)| self.members.called(&key));
-        others.find(|other| other.id != id)?.name.clone()
+        addressees(&text).find_map(|(key, _)| {
+            let other = self.members.called(&key).filter(|other| other.id != id);
+            let elsewhere = || self.linked.called(&key).and_then(|id| self.linked.name(id));
+            other.and_then(|other| other.name.as_ref()).or_else(elsewhere).cloned()
+        })
     }
 
     fn whisper(&mut self, id: Id, typed: &Line<'_>, now: Now) {
         let Some(name) = self.speaker(id, now) else { return };
+        if let Some((to, other, rest)) = self.linked.find(typed) {
+            let (other, rest) = (other.clone(), typed.last(rest.len()));
+            return match rest.is_empty() {
+                true => self.tell(id, Message::nothing_to_say(&other), now),
+                false => self.send_elsewhere(id, &name, to, &rest, now),
+            };
+        }
         match self.members.find(typed) {
             // Not the next shorter name instead: what is private must not reach anybody by guess.
             Some(to) if to.rest.is_empty() => self.tell(id, Message::nothing_to_say(&to.name), now),
@@ -107,6 +118,7 @@ impl State {
     fn reply(&mut self, id: Id, text: &Line<'_>, now: Now) {
         let Some(name) = self.speaker(id, now) else { return };
         match self.members.get(id).and_then(|client| client.last_writer()) {
+            Some(to) if to.is_elsewhere() => self.send_elsewhere(id, &name, to, text, now),
             Some(to) => self.send_private(id, &name, to, text, now),
             None => self.tell(id, Message::nobody_to_reply_to(), now),
         }
@@ -170,9 +182,15 @@ impl State {
     }
 
     fn ignore(&mut self, id: Id, typed: &Line<'_>, now: Now) {
-        let other = self.members.called(&Key::of(typed)).map(|other| (other.id, other.name.clone()));
+        let key = Key::of(typed);
+        let here = || self.members.called(&key).map(|other| (other.id, other.name.clone()));
+        let other = self.linked.called(&key).map(|other| (other, self.linked.name(other).cloned())).or_else(here);
         let Some((other, Some(name))) = other else { return self.tell(id, Message::nobody_called(typed), now) };
-        let answer = match self.members.ignore(id, other) {
+        let ignored = match other.is_elsewhere() {
+            true => self.ignore_elsewhere(id, other),
+            false => self.members.ignore(id, other),
+        };
+        let answer = match ignored {
             Ignored::Oneself => Message::that_is_you(),
             Ignored::Now => Message::ignoring(&name),
             Ignored::NotAnyMore => Message::not_ignoring(&name),

@@ -2,7 +2,7 @@
 //!
 //! Knows names; how a member is told something is the reader's matter.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -181,29 +181,42 @@ impl Members {
 
     /// Lets a member not hear another member any more, or hear them again.
     pub(super) fn ignore(&mut self, id: Id, other: Id) -> Ignored {
-        let (Some(at), Some(of)) = (self.index(id), self.index(other)) else { return Ignored::Oneself };
-        if at == of {
-            return Ignored::Oneself;
-        }
-        let ignores = &mut self.clients[at].related().ignores;
-        let ignored = ignores.iter().position(|ignored| *ignored == other);
-        if ignored.is_none() && ignores.len() == MAX_IGNORED {
-            return Ignored::TooMany;
-        }
-        match ignored {
-            Some(ignored) => drop(ignores.swap_remove(ignored)),
-            None => ignores.push(other),
-        }
+        let Some(of) = self.index(other) else { return Ignored::Oneself };
+        let ignored = self.ignore_number(id, other);
         let by = &mut self.clients[of].related().ignored_by;
         match ignored {
-            Some(_) => {
-                *by = without(by, id);
+            Ignored::Now => *by = Some(by.iter().flat_map(|by| by.iter().copied()).chain([id]).collect()),
+            Ignored::NotAnyMore => *by = without(by, id),
+            Ignored::Oneself | Ignored::TooMany => {}
+        }
+        ignored
+    }
+
+    /// Notes whom a member ignores, or does not any more. That other one is to be told.
+    pub(super) fn ignore_number(&mut self, id: Id, other: Id) -> Ignored {
+        let Some(client) = self.get_mut(id).filter(|_| id != other) else { return Ignored::Oneself };
+        let ignores = &mut client.related().ignores;
+        match ignores.iter().position(|ignored| *ignored == other) {
+            Some(ignored) => {
+                ignores.swap_remove(ignored);
                 Ignored::NotAnyMore
             }
+            None if ignores.len() == MAX_IGNORED => Ignored::TooMany,
             None => {
-                *by = Some(by.iter().flat_map(|by| by.iter().copied()).chain([id]).collect());
+                ignores.push(other);
                 Ignored::Now
             }
+        }
+    }
+
+    /// Members of other servers are gone: nobody ignores them or replies to them any more.
+    pub(super) fn forget(&mut self, gone: &BTreeSet<Id>) {
+        if gone.is_empty() {
+            return;
+        }
+        for related in self.clients.iter_mut().filter_map(|client| client.relations.0.as_mut()) {
+            related.ignores.retain(|ignored| !gone.contains(ignored));
+            related.last_writer = related.last_writer.filter(|writer| !gone.contains(writer));
         }
     }
 
@@ -254,7 +267,7 @@ impl Members {
 }
 
 /// The same list without this one; None when that was the last.
-fn without(list: &Option<Arc<[Id]>>, id: Id) -> Option<Arc<[Id]>> {
+pub(super) fn without(list: &Option<Arc<[Id]>>, id: Id) -> Option<Arc<[Id]>> {
     let rest: Arc<[Id]> = list.iter().flat_map(|list| list.iter().copied()).filter(|other| *other != id).collect();
     (!rest.is_empty()).then_some(rest)
 }

@@ -35,6 +35,7 @@ mod admit;
 mod backpressure;
 mod gather;
 mod history;
+mod linked;
 mod log;
 mod members;
 mod operate;
@@ -62,6 +63,7 @@ use smol::Timer;
 pub use self::act::Acted;
 use self::admit::Wait;
 pub use self::backpressure::{Manner, Sending};
+pub use self::linked::{Elsewhere, MAX_ELSEWHERE};
 use self::log::Kind;
 pub use self::log::{Id, Size};
 pub use self::operate::Nobody;
@@ -74,6 +76,7 @@ use crate::text::file::FileLink;
 use crate::text::line::Line;
 use crate::text::message::{Cause, Message};
 use crate::text::name::Name;
+use crate::text::server::Server;
 use crate::within::within;
 
 /// See the module's head.
@@ -292,6 +295,35 @@ impl Room {
     /// When no member is called that.
     pub async fn mute(&self, typed: &str, muted: bool) -> Result<Name, Nobody> {
         self.change(|state, now| state.mute(typed, muted, now)).await
+    }
+
+    // ---- what linked servers do
+
+    /// Exactly these are the members of a linked server now, under the names that they have here.
+    pub async fn linked(&self, server: &Server, names: Vec<Name>) {
+        self.change(|state, now| state.linked(server, names, now)).await;
+    }
+
+    /// A server is not linked any more.
+    pub async fn unlinked(&self, server: &Server) {
+        self.change(|state, now| state.unlinked(server, now)).await;
+    }
+
+    /// Lets this room hear what comes from a linked server.
+    pub async fn hear(&self, said: Vec<Elsewhere<'_>>, manner: Manner) -> Duration {
+        self.admitted(manner, |state, now| state.hear(said, now)).await.1
+    }
+
+    /// Lets everybody know how the link does.
+    pub async fn note(&self, words: Message) {
+        self.change(|state, now| state.post(words, Kind::News, None, now)).await;
+    }
+
+    /// Returns the names of the members: those who are here, and those who are in the rooms of linked servers.
+    pub async fn names(&self) -> (Vec<Name>, Vec<Name>) {
+        let state = self.state.read().await;
+        let here = state.members.named().map(|(_, name)| name.clone());
+        (here.collect(), state.linked.names().cloned().collect())
     }
 
     // ---- what the process is told

@@ -1,5 +1,5 @@
-//! What reads the room besides its members: the process's standard output, and the transcript. And warnings for its standard
-//! error. The room waits for none of them. What does not fit is counted, and the count is told later.
+//! What reads the room besides its members: the process's standard output, the transcript, and the link to other servers.
+//! And warnings for its standard error. The room waits for none of them. What does not fit is counted, and the count is told later.
 
 use std::fmt::{self, Display};
 use std::net::SocketAddr;
@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use async_channel::{Receiver, Sender};
 
+use super::backpressure::ALLOWANCE;
 use super::log::Size;
 use super::reader::End;
 use super::state::{Now, State};
@@ -40,7 +41,8 @@ impl State {
     /// Ends what reads the room besides its members: nothing more will come.
     pub(super) fn end_outputs(&mut self, now: Now) {
         self.publish(now);
-        for handle in [Some(&mut self.output), self.transcript.as_mut()].into_iter().flatten() {
+        let others = [self.transcript.as_mut(), self.link.as_mut()];
+        for handle in [&mut self.output].into_iter().chain(others.into_iter().flatten()) {
             handle.end(self.log.head(), now.system, Vec::new(), 0, End::Closing);
             handle.close();
         }
@@ -69,7 +71,9 @@ impl State {
     pub(super) fn notify_outputs(&mut self, head: Size) {
         let output = (&mut self.output, self.watch.then_some(MAX_OUTPUT));
         let transcript = self.transcript.as_mut().map(|handle| (handle, Some(MAX_BACKLOG)));
-        for (handle, limit) in transcript.into_iter().chain([output]) {
+        // The link reads at once, whether other servers can be reached or not.
+        let link = self.link.as_mut().map(|handle| (handle, Some(ALLOWANCE)));
+        for (handle, limit) in transcript.into_iter().chain(link).chain([output]) {
             handle.notify();
             if limit.is_some_and(|limit| handle.behind(head).exceeds(limit)) {
                 handle.skip(head, self.log.cursor());

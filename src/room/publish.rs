@@ -44,13 +44,17 @@ impl State {
             return;
         }
         let unheard_by = match kind {
-            Kind::Said | Kind::Done(_) | Kind::Shared(_) => author.and_then(|id| self.members.get(id)?.unheard_by()),
+            Kind::Said | Kind::Done(_) | Kind::Shared(_) => author.and_then(|id| match id.is_elsewhere() {
+                false => self.members.get(id)?.unheard_by(),
+                true => self.linked.unheard_by(id),
+            }),
             Kind::News => None,
         };
         self.followed = None;
         let (lines, unheard) = (message.lines() as u64, unheard_by.as_ref().map_or(0, |ids| ids.len()));
         let except = author.filter(|_| !matches!(kind, Kind::Shared(_)));
-        let heard = self.members.count().saturating_sub(usize::from(except.is_some()) + unheard);
+        let is_here = except.is_some_and(|id| !id.is_elsewhere());
+        let heard = self.members.count().saturating_sub(usize::from(is_here) + unheard);
         self.stats.deliveries += lines * heard as u64;
         if kind != Kind::News {
             self.stats.lines += lines;

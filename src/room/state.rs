@@ -16,7 +16,8 @@ use super::admit::Waited;
 use super::backpressure::{ALLOWANCE, BEHIND, Backpressure, MAX_DIRECT};
 use super::gather::Gathering;
 use super::history::History;
-use super::log::{Id, Kind, Listener, Log, Size};
+use super::linked::Linked;
+use super::log::{Hears, Id, Kind, Listener, Log, Size};
 use super::members::Members;
 use super::outputs::Traffic;
 use super::reader::{self, End, Handle, Reader, Total};
@@ -27,6 +28,7 @@ use crate::text::name::Name;
 /// The readers that are not members. Members' numbers come after these.
 const OUTPUT: Id = Id(NonZeroU64::MIN);
 const TRANSCRIPT: Id = Id(NonZeroU64::MIN.saturating_add(1));
+const LINK: Id = Id(NonZeroU64::MIN.saturating_add(2));
 
 /// What a room remembers and shows.
 #[derive(Debug, Default)]
@@ -41,6 +43,8 @@ pub struct Options {
     pub transcript: bool,
     /// Whether the operator watches what is said.
     pub watch: bool,
+    /// Whether other servers are linked.
+    pub link: bool,
 }
 
 /// What reads a room besides its members.
@@ -50,6 +54,8 @@ pub struct Outputs {
     pub output: Reader,
     /// All that is public.
     pub transcript: Option<Reader>,
+    /// What is for linked servers: all that is public and does not come from there, and private messages to their members.
+    pub link: Option<Reader>,
 }
 
 /// A moment, by both clocks.
@@ -98,6 +104,9 @@ pub(super) struct State {
     /// Whether the operator watches what is said.
     pub(super) watch: bool,
     pub(super) transcript: Option<Handle>,
+    pub(super) link: Option<Handle>,
+    /// Who is in the rooms of linked servers.
+    pub(super) linked: Linked,
     /// The memory that direct messages take.
     direct: Total,
     pub(super) gathering: Gathering,
@@ -122,13 +131,16 @@ impl State {
     /// An empty room. Whoever holds the other end of `publisher` is to call [`State::publish_due`].
     pub(super) fn new(options: Options, publisher: Sender<()>, now: Now) -> (State, Outputs) {
         let (log, direct) = (Log::new(), Total::default());
-        let listener = Listener { id: OUTPUT, only_said: true };
+        let listener = Listener { id: OUTPUT, hears: Hears::Said };
         let (output, printed) = reader::new(listener, options.watch.then(|| log.cursor()), &direct);
-        let listener = Listener { id: TRANSCRIPT, only_said: false };
+        let listener = Listener { id: TRANSCRIPT, hears: Hears::All };
         let transcript = options.transcript.then(|| reader::new(listener, Some(log.cursor()), &direct));
         let (transcript, written) = transcript.unzip();
+        let listener = Listener { id: LINK, hears: Hears::FromHere };
+        let link = options.link.then(|| reader::new(listener, Some(log.cursor()), &direct));
+        let (link, relayed) = link.unzip();
         let state = State {
-            members: Members::new(TRANSCRIPT),
+            members: Members::new(LINK),
             log,
             pressure: Backpressure::default(),
             history: History::new(options.history, options.earlier),
@@ -136,6 +148,8 @@ impl State {
             output,
             watch: options.watch,
             transcript,
+            link,
+            linked: Linked::default(),
             direct,
             gathering: Gathering::default(),
             ending: Vec::new(),
@@ -148,7 +162,7 @@ impl State {
             changing: false,
             drops_from: now.instant,
         };
-        (state, Outputs { output: printed, transcript: written })
+        (state, Outputs { output: printed, transcript: written, link: relayed })
     }
 
     /// Changes the room now. A panic in the midst of a change leaves nobody knows what: every later change panics too, and
@@ -167,7 +181,7 @@ impl State {
         if self.closing {
             return Err(Closing);
         }
-        let listener = Listener { id: self.members.next_id(), only_said: false };
+        let listener = Listener { id: self.members.next_id(), hears: Hears::All };
         let (handle, reader) = reader::new(listener, None, &self.direct);
         self.members.enter(address, handle, now.instant);
         self.tell(listener.id, greeting, now);
@@ -235,6 +249,7 @@ impl State {
     /// Removes a connection. This is the only place that does: it frees the name, has the reader end, and announces that.
     pub(super) fn remove(&mut self, id: Id, cause: Option<Cause>, words: Message, end: End, now: Now) {
         let Some(mut gone) = self.members.remove(id) else { return };
+        self.linked.forget_ignorer(id, gone.ignores());
         if gone.reader.is_watched() {
             self.waited = None;
         }

@@ -149,7 +149,7 @@ impl Tried {
 }
 
 /// Publishes what gathers, as if its time had come.
-fn publish(room: &Room) {
+pub(super) fn publish(room: &Room) {
     room.publish_now();
 }
 
@@ -515,7 +515,7 @@ fn outputs_read_all_that_there_is_before_they_end() {
     drop(ann);
     block_on(tried.room.print("-- last"));
     block_on(tried.room.end_outputs());
-    let Outputs { output, transcript } = &mut tried.outputs;
+    let Outputs { output, transcript, .. } = &mut tried.outputs;
     let printed = "Ann connected from 127.0.0.1:1\nAnn disconnected.\n-- last\n";
     assert_eq!(read(output), (printed.into(), Written::End(End::Closing)));
     let (mut lines, transcript) = (Vec::new(), transcript.as_mut().unwrap());

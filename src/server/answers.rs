@@ -21,14 +21,22 @@ pub(super) fn help() -> String {
     lines([head].into_iter().chain(table(order_usages()).map(|row| format!("-- {row}"))))
 }
 
-/// The answer to `/who`.
-pub(super) fn who(members: &[Presence], unnamed: usize) -> String {
-    let head = format!("-- {} here, {unnamed} choosing a name", members.len());
+/// How many members of linked servers the answer to `/who` names: those of one large room. Nobody reads more.
+const MAX_ELSEWHERE: usize = 1000;
+
+/// The answer to `/who`: the members, how many choose a name, and the members of linked servers.
+pub(super) fn who(members: &[Presence], unnamed: usize, elsewhere: &[Name]) -> String {
+    let mut head = format!("-- {} here, {unnamed} choosing a name", members.len());
+    if !elsewhere.is_empty() {
+        head += &format!(", {} on linked servers", elsewhere.len());
+    }
     let rows = members.iter().map(|Presence { name, address, here, queued, muted }| {
         let muted = if *muted { ", muted" } else { "" };
         format!("-- {name}  {address}  here {}, lines queued: {queued}{muted}", Span(*here))
     });
-    lines([head].into_iter().chain(rows))
+    let others = elsewhere.iter().take(MAX_ELSEWHERE).map(|name| format!("-- {name}"));
+    let more = elsewhere.len().checked_sub(MAX_ELSEWHERE + 1).map(|more| format!("-- … and {} more", more + 1));
+    lines([head].into_iter().chain(rows).chain(others).chain(more))
 }
 
 /// The answer to `/stats`. Resident memory is in KiB, where the system knows it.
@@ -131,6 +139,7 @@ mod tests {
     use unicode_width::UnicodeWidthStr;
 
     use super::*;
+    use crate::text::server::Server;
 
     #[test]
     fn help_fits_a_terminal_of_sixty_by_twenty() {
@@ -166,7 +175,11 @@ mod tests {
             muted: true,
         };
         let expected = "-- 1 here, 2 choosing a name\n-- Ann  192.168.1.7:50112  here 4 min, lines queued: 3, muted";
-        assert_eq!(who(&[ann], 2), expected);
+        assert_eq!(who(&[ann], 2, &[]), expected);
+        let bob = Name::parse("Bob").unwrap().at(&Server::parse("pi2").unwrap());
+        assert_eq!(who(&[], 0, &[bob.clone()]), "-- 0 here, 0 choosing a name, 1 on linked servers\n-- Bob@pi2");
+        let many = who(&[], 0, &vec![bob; 1002]);
+        assert!(many.ends_with("\n-- Bob@pi2\n-- … and 2 more") && many.lines().count() == 1002, "{many}");
     }
 
     #[test]

@@ -86,7 +86,8 @@ async fn obey(input: Input<'_>, room: &Room, admission: &Admission, sharing: &Sh
         Order::Help => answers::help(),
         Order::Who => {
             let (members, unnamed) = room.presences().await;
-            answers::who(&members, unnamed)
+            let (_, elsewhere) = room.names().await;
+            answers::who(&members, unnamed, &elsewhere)
         }
         Order::Kick(typed) => match room.kick(&line.last(typed.len())).await {
             Ok(name) => answers::done("ended the connection of", &name),

@@ -200,13 +200,13 @@ impl Asked<'_> {
 
     async fn who(&self) -> Result<Answer, Answer> {
         self.admitted()?;
-        let (presences, _) = self.context.room.presences().await;
-        let mut json = format!("{{\"here\":{},\"names\":[", presences.len()).into_bytes();
-        for (n, presence) in presences.iter().enumerate() {
+        let (here, elsewhere) = self.context.room.names().await;
+        let mut json = format!("{{\"here\":{},\"names\":[", here.len() + elsewhere.len()).into_bytes();
+        for (n, name) in here.iter().chain(&elsewhere).enumerate() {
             if n > 0 {
                 json.push(b',');
             }
-            events::string(&mut json, presence.name.as_str());
+            events::string(&mut json, name.as_str());
         }
         json.extend_from_slice(b"]}\n");
         let answer = Answer { kind: "application/json", ..Answer::text((200, "OK"), json) };

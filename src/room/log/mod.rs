@@ -27,6 +27,21 @@ const MAX_SEGMENT: Size = Size { lines: 256, bytes: 32 * 1024 };
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Id(pub(super) NonZeroU64);
 
+impl Id {
+    /// Numbers from here on are those of the members of linked servers. A reader's number never gets so far.
+    const ELSEWHERE: u64 = 1 << 63;
+
+    /// The number of a member of a linked server.
+    pub(super) fn elsewhere(n: u64) -> Id {
+        Id(NonZeroU64::MIN.saturating_add(Id::ELSEWHERE - 1).saturating_add(n))
+    }
+
+    /// Returns whether this is a member of a linked server.
+    pub(super) fn is_elsewhere(self) -> bool {
+        self.0.get() >= Id::ELSEWHERE
+    }
+}
+
 /// What an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -55,15 +70,29 @@ pub(super) struct Entry {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Listener {
     pub(super) id: Id,
-    /// Whether news is left out.
-    pub(super) only_said: bool,
+    pub(super) hears: Hears,
+}
+
+/// What a reader reads of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hears {
+    /// All but what it has said itself.
+    All,
+    /// All but news.
+    Said,
+    /// All but what comes from linked servers.
+    FromHere,
 }
 
 impl Entry {
     fn is_for(&self, listener: Listener) -> bool {
         self.author != Some(listener.id)
             && self.unheard_by.as_ref().is_none_or(|ids| !ids.contains(&listener.id))
-            && !(listener.only_said && self.kind == Kind::News)
+            && match listener.hears {
+                Hears::All => true,
+                Hears::Said => self.kind != Kind::News,
+                Hears::FromHere => !self.author.is_some_and(Id::is_elsewhere),
+            }
     }
 }
 
@@ -109,7 +138,7 @@ impl Text {
 
     /// Returns how many entries in a row, from `first` up to `stop`, are for this listener. Every delivery calls this.
     fn heard(&self, first: usize, stop: usize, listener: Listener) -> usize {
-        let gap = if self.marked || listener.only_said {
+        let gap = if self.marked || listener.hears != Hears::All {
             self.entries[first..stop].iter().position(|placed| !placed.entry.is_for(listener))
         } else {
             find(&self.authors[first..stop], Some(listener.id))

@@ -10,7 +10,7 @@ fn entry(author: Option<u64>, without: &[u64]) -> Entry {
 }
 
 fn listener(n: u64) -> Listener {
-    Listener { id: id(n), only_said: false }
+    Listener { id: id(n), hears: Hears::All }
 }
 
 /// Appends a line, and its end.
@@ -71,7 +71,7 @@ fn who_ignores_the_author_is_left_out_and_so_is_news_for_whoever_wants_none() {
         assert_eq!(runs(&cursor, n).concat(), expected, "{n}");
     }
     let mut walk = cursor.walk();
-    let only_said = Listener { only_said: true, ..listener(9) };
+    let only_said = Listener { hears: Hears::Said, ..listener(9) };
     let runs: Vec<&[u8]> = std::iter::from_fn(|| walk.run(only_said, ALL)).collect();
     assert_eq!(runs, [b"a\n", b"c\n"]);
 }

@@ -4,8 +4,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use futures_lite::future::{block_on, poll_once};
 
 use super::*;
-use crate::room::log::Size;
-use crate::room::log::{Entry, Kind, Log};
+use crate::room::log::{Entry, Hears, Kind, Log, Size};
 use crate::room::tests::{Socket, id, is_woken, read};
 
 const ME: u64 = 1;
@@ -29,7 +28,7 @@ struct One {
 impl One {
     fn new() -> One {
         let (log, total) = (Log::new(), Total::default());
-        let listener = Listener { id: id(ME), only_said: false };
+        let listener = Listener { id: id(ME), hears: Hears::All };
         let (handle, reader) = new(listener, Some(log.cursor()), &total);
         One { log, handle, reader, total }
     }
@@ -186,7 +185,7 @@ fn a_socket_that_takes_any_number_of_bytes_gets_every_byte_once() {
     for room in 1..=20 {
         let (mut random, mut one) = (fastrand::Rng::with_seed(room as u64), One::new());
         // Another reader, whose looks end segments.
-        let mut other = new(Listener { id: id(9), only_said: false }, Some(one.log.cursor()), &one.total).1;
+        let mut other = new(Listener { id: id(9), hears: Hears::All }, Some(one.log.cursor()), &one.total).1;
         let mut whole = String::new();
         for n in 0..200 {
             whole += &anything(&mut one, n, &mut random);
@@ -283,7 +282,7 @@ fn who_is_too_slow_holds_nothing_of_the_log_from_their_next_look_on() {
     let kept = one.reader.segment();
     for _ in 0..9 {
         one.say("b\n", OTHER);
-        read(&mut new(Listener { id: id(9), only_said: false }, Some(one.log.cursor()), &one.total).1);
+        read(&mut new(Listener { id: id(9), hears: Hears::All }, Some(one.log.cursor()), &one.total).1);
     }
     assert!(kept());
     one.end("too slow\n", End::TooSlow);
@@ -336,7 +335,7 @@ fn who_is_parked_holds_nothing_of_what_they_are_made_to_skip_and_else_goes_on_wh
     let says = |one: &mut One, text: &str| {
         one.say(text, OTHER);
         // A look of somebody else, which seals.
-        read(&mut new(Listener { id: id(9), only_said: false }, Some(one.log.cursor()), &one.total).1);
+        read(&mut new(Listener { id: id(9), hears: Hears::All }, Some(one.log.cursor()), &one.total).1);
     };
     says(&mut one, "a\n");
     assert_eq!(one.reads(), "a\n");

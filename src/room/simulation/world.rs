@@ -93,7 +93,7 @@ impl World {
         let now = Now::read();
         let (publisher, gathers) = async_channel::bounded(1);
         let Setting { history, replay, watch, .. } = setting;
-        let options = Options { history, replay, watch, transcript: true, earlier: Vec::new() };
+        let options = Options { history, replay, watch, transcript: true, link: false, earlier: Vec::new() };
         let (state, outputs) = State::new(options, publisher, now);
         World {
             setting,

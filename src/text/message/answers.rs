@@ -82,6 +82,11 @@ impl Message {
         Message::line(format_args!("-- To {to} (private): {}", text.as_str()))
     }
 
+    /// Says that the link to other servers takes no more for now.
+    pub fn not_sent_elsewhere(to: &Name) -> Message {
+        Message::line(format_args!("-- Not sent: too much waits on the way to {to}. Try again in a moment."))
+    }
+
     /// Says that nobody who is here has that name.
     pub fn nobody_called(typed: &Line<'_>) -> Message {
         Message::line(format_args!("-- Nobody here is called \"{}\". /who tells who is here.", Quoted(typed)))
