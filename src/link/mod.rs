@@ -12,3 +12,4 @@ mod jetstream;
 mod json;
 #[allow(dead_code, reason = "the tasks that use it are still to come")]
 mod nats;
+#[cfg(test)]
