@@ -25,6 +25,7 @@
 //! | [`access`] | what is common to all ways in: listening, admission, sessions, pace | any protocol |
 //! | [`server`] | how `nc` gets here, and the operator's console | the process |
 //! | `web` | how browsers get here, and scripts by HTTP | how `nc` gets here |
+//! | `link` | how one room is on several servers, through a NATS broker | how anybody gets into the room |
 //! | `discovery` | how the server is found without an address: multicast DNS | the room, and how anybody gets into it |
 //! | [`client`] | `dynasti join` | the room and the server |
 //! | `main.rs` and `process/` | the process: arguments, signals, standard streams, exit status | what clients hear |
@@ -52,6 +53,8 @@ pub mod client;
 #[cfg(feature = "discovery")]
 pub mod discovery;
 pub mod files;
+#[cfg(feature = "link")]
+pub mod link;
 pub mod room;
 pub mod server;
 pub mod text;

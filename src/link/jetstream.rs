@@ -1,0 +1,336 @@
+//! JetStream, the part of NATS that keeps messages: what is asked of it, and what it answers, in JSON.
+//!
+//! A stream keeps what is published on its subjects, and numbers it. A consumer sends what a stream keeps, from a number
+//! on, to a subject that somebody has subscribed to.
+//!
+//! Pure: requests are made, and messages are read. Knows nothing of sockets, and of what is said.
+
+use std::fmt::{self, Display};
+
+use tinyjson::JsonValue;
+
+use super::json::{self, quoted};
+use super::nats::{Msg, Subject, Word, number};
+
+/// What a stream keeps at most, in bytes: some 60,000 lines.
+const MAX_BYTES: u64 = 16 * 1024 * 1024;
+
+/// How long a stream keeps a message, in seconds: whoever was away for longer has missed what was said.
+const MAX_AGE: u64 = 60 * 60;
+
+/// The most that a message in a stream may have, in bytes. JetStream counts headers and payload, so this is the 16 KiB
+/// of a message, and room for its header: a link's name, an epoch and a number.
+const MAX_MSG_SIZE: u64 = 17 * 1024;
+
+/// For how long a stream knows the numbers of what it has, in seconds: what is sent again later than that comes from
+/// whoever was away for longer than a broker takes to start.
+const DUPLICATES: u64 = 2 * 60;
+
+/// How often a consumer shows that it is there when nothing is said, in seconds.
+pub(super) const HEARTBEAT: u64 = 5;
+
+/// How long a consumer is kept when nobody is subscribed to its subject, in seconds: the broker's own default. Whoever
+/// comes back makes a new one.
+const INACTIVE: u64 = 5;
+
+/// What a second is in the unit of JetStream's times.
+const NANOSECONDS: u64 = 1_000_000_000;
+
+/// The longest description of an error that is kept, in characters: a line on a terminal.
+const MAX_DESCRIPTION: usize = 160;
+
+/// Where to ask for a stream to be made. The same stream again is as good.
+pub(super) fn stream_create(stream: &Word) -> Subject {
+    Subject::join("$JS.API.STREAM.CREATE", &[stream])
+}
+
+/// Where to ask how a stream is; the request is empty.
+pub(super) fn stream_info(stream: &Word) -> Subject {
+    Subject::join("$JS.API.STREAM.INFO", &[stream])
+}
+
+/// Where to ask for a consumer.
+pub(super) fn consumer_create(stream: &Word) -> Subject {
+    Subject::join("$JS.API.CONSUMER.CREATE", &[stream])
+}
+
+/// Where to ask for the end of a consumer; the request is empty.
+pub(super) fn consumer_delete(stream: &Word, consumer: &Word) -> Subject {
+    Subject::join("$JS.API.CONSUMER.DELETE", &[stream, consumer])
+}
+
+/// The stream of a room, in which everything is that is published on this subject.
+pub(super) fn stream_config(stream: &Word, subject: &Subject) -> String {
+    let (stream, subject) = (quoted(stream.as_str()), quoted(subject.as_str()));
+    let (age, window) = (MAX_AGE * NANOSECONDS, DUPLICATES * NANOSECONDS);
+    format!(
+        "{{\"name\":{stream},\"subjects\":[{subject}],\"retention\":\"limits\",\"discard\":\"old\",\
+         \"max_bytes\":{MAX_BYTES},\"max_age\":{age},\"max_msg_size\":{MAX_MSG_SIZE},\"duplicate_window\":{window},\
+         \"storage\":\"file\",\"num_replicas\":1}}"
+    )
+}
+
+/// A consumer that sends what a stream keeps of one subject to another, in order, each message once, from this number
+/// on. Zero is no number there, and counts as one.
+pub(super) fn consumer_config(stream: &Word, subject: &Subject, deliver: &Subject, start: u64) -> String {
+    let (stream, subject, deliver) = (quoted(stream.as_str()), quoted(subject.as_str()), quoted(deliver.as_str()));
+    let start = start.max(1);
+    let (heartbeat, inactive) = (HEARTBEAT * NANOSECONDS, INACTIVE * NANOSECONDS);
+    format!(
+        "{{\"stream_name\":{stream},\"config\":{{\"filter_subject\":{subject},\"deliver_subject\":{deliver},\
+         \"deliver_policy\":\"by_start_sequence\",\"opt_start_seq\":{start},\"ack_policy\":\"none\",\"max_deliver\":1,\
+         \"idle_heartbeat\":{heartbeat},\"flow_control\":true,\"mem_storage\":true,\"num_replicas\":1,\
+         \"inactive_threshold\":{inactive}}}}}"
+    )
+}
+
+/// Why something was not done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// The broker keeps no messages, or not for this user.
+    NoJetStream,
+    /// There is a stream with this name, and it was made otherwise. It may do all the same.
+    OtherConfiguration,
+    /// Another stream keeps what is published on these subjects.
+    Overlap,
+    /// The broker has not as much space as the stream may take.
+    NoSpace,
+    /// There is no such stream, or no such consumer.
+    NotFound,
+    /// The message is larger than the stream takes.
+    TooLarge,
+    /// Anything else: its number, and the broker's own words, of which nothing is known but that they have no control
+    /// characters.
+    Other(u64, String),
+    /// The answer is none that is known here.
+    Unreadable,
+}
+
+impl Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Refused::NoJetStream => "it has no JetStream",
+            Refused::OtherConfiguration => "its stream has another configuration",
+            Refused::Overlap => "another stream has the subject",
+            Refused::NoSpace => "it has no space for the stream",
+            Refused::NotFound => "the stream is gone",
+            Refused::TooLarge => "the message is too large for the stream",
+            Refused::Other(code, description) => return write!(f, "{description} ({code})"),
+            Refused::Unreadable => "its answer is not understood",
+        })
+    }
+}
+
+/// Reads an answer of JetStream, whatever it is to.
+fn answer(msg: &Msg) -> Result<JsonValue, Refused> {
+    // Nobody has subscribed to the subject of the request.
+    if msg.headers.as_ref().is_some_and(|headers| headers.status() == Some(503)) {
+        return Err(Refused::NoJetStream);
+    }
+    let answer = json::read(&msg.payload).ok_or(Refused::Unreadable)?;
+    let Some(error) = json::get(&answer, "error") else { return Ok(answer) };
+    // The numbers are those of nats-server's errors.json.
+    Err(match json::whole(error, "err_code").or_else(|| json::whole(error, "code")).unwrap_or_default() {
+        // Not for this account, no such account, not at all.
+        10039 | 10035 | 10076 => Refused::NoJetStream,
+        10058 => Refused::OtherConfiguration,
+        10065 => Refused::Overlap,
+        // Of the account, of the server, of memory, of storage.
+        10002 | 10023 | 10028 | 10047 => Refused::NoSpace,
+        // A consumer, a stream.
+        10014 | 10059 => Refused::NotFound,
+        10054 => Refused::TooLarge,
+        code => {
+            let words = json::text(error, "description").unwrap_or_default().chars().take(MAX_DESCRIPTION);
+            Refused::Other(code, words.filter(|char| !char.is_control()).collect())
+        }
+    })
+}
+
+/// A stream, as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Stream {
+    /// When it was made, in the broker's words. Another time is another stream, whose numbers begin at one.
+    pub(super) created: String,
+    /// The number of the first message that it has. Zero, if there never was one.
+    pub(super) first_seq: u64,
+    /// The number of the last message that it has had.
+    pub(super) last_seq: u64,
+    /// What it keeps: subjects, perhaps with wildcards.
+    pub(super) subjects: Vec<String>,
+    /// The most that a message may have, headers and payload. None if there is no limit.
+    pub(super) max_msg_size: Option<u64>,
+}
+
+/// Reads the answer to [`stream_create`] and [`stream_info`].
+///
+/// # Errors
+/// When there is no such stream.
+pub(super) fn stream(msg: &Msg) -> Result<Stream, Refused> {
+    let answer = answer(msg)?;
+    let read = || {
+        let (config, state) = (json::get(&answer, "config")?, json::get(&answer, "state")?);
+        Some(Stream {
+            created: json::text(&answer, "created")?.to_owned(),
+            first_seq: json::whole(state, "first_seq")?,
+            last_seq: json::whole(state, "last_seq")?,
+            subjects: json::texts(config, "subjects").map(str::to_owned).collect(),
+            max_msg_size: json::whole(config, "max_msg_size"),
+        })
+    };
+    read().ok_or(Refused::Unreadable)
+}
+
+/// A consumer, as it was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Consumer {
+    /// Its name, which the broker has given it.
+    pub(super) name: Word,
+    /// Whether it has found who is subscribed to its subject. Without that it sends nothing.
+    pub(super) push_bound: bool,
+    /// How many messages it has still to send.
+    pub(super) pending: u64,
+}
+
+/// Reads the answer to [`consumer_create`].
+///
+/// # Errors
+/// When there is no such consumer.
+pub(super) fn consumer(msg: &Msg) -> Result<Consumer, Refused> {
+    let answer = answer(msg)?;
+    let name = json::text(&answer, "name").and_then(Word::new).ok_or(Refused::Unreadable)?;
+    let pending = json::whole(&answer, "num_pending").unwrap_or_default();
+    Ok(Consumer { name, push_bound: json::is_true(&answer, "push_bound"), pending })
+}
+
+/// What a stream has made of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ack {
+    /// Its number.
+    pub(super) seq: u64,
+    /// Whether it was there already.
+    pub(super) duplicate: bool,
+}
+
+/// Reads the answer to a message that was published.
+///
+/// # Errors
+/// When the stream has not taken it.
+pub(super) fn ack(msg: &Msg) -> Result<Ack, Refused> {
+    let answer = answer(msg)?;
+    let seq = json::whole(&answer, "seq").filter(|seq| *seq > 0).ok_or(Refused::Unreadable)?;
+    Ok(Ack { seq, duplicate: json::is_true(&answer, "duplicate") })
+}
+
+/// What a consumer sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Sent<'a> {
+    /// A message.
+    Message(Place<'a>),
+    /// It is there, and has nothing to send.
+    Heartbeat {
+        /// The consumer's number for what it has sent last. Who has heard another has missed something.
+        consumer_seq: u64,
+        /// The stream's number for the same.
+        stream_seq: u64,
+        /// It waits for an empty message there.
+        stalled: Option<Subject>,
+    },
+    /// It wants an empty message there when everything before this has been read.
+    FlowControl(Subject),
+    /// A status that says something else, as a number. None if it is nothing of a consumer.
+    Other(Option<u16>),
+}
+
+/// Where a message stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place<'a> {
+    /// The name of the stream.
+    pub(super) stream: &'a str,
+    /// The name of the consumer.
+    pub(super) consumer: &'a str,
+    /// The stream's number for it.
+    pub(super) stream_seq: u64,
+    /// The consumer's number for it: one more than for the last, if nothing is lost.
+    pub(super) consumer_seq: u64,
+    /// How many are to come after it.
+    pub(super) pending: u64,
+}
+
+/// Reads what came on a consumer's subject.
+pub(super) fn sent(msg: &Msg) -> Sent<'_> {
+    // First of all, because whoever publishes a message may give it any headers, a status too.
+    if let Some(place) = msg.reply.as_deref().and_then(place) {
+        return Sent::Message(place);
+    }
+    let Some(headers) = &msg.headers else { return Sent::Other(None) };
+    // Nowhere else is anything published because somebody asks for it.
+    let flow = |subject: &str| Some(subject).filter(|subject| subject.starts_with("$JS.FC.")).and_then(Subject::new);
+    let status = headers.status();
+    if status != Some(100) {
+        return Sent::Other(status);
+    }
+    if let Some(reply) = msg.reply.as_deref().and_then(flow) {
+        return Sent::FlowControl(reply);
+    }
+    let sequence = |name| number(headers.get(name)?);
+    match (sequence("Nats-Last-Consumer"), sequence("Nats-Last-Stream")) {
+        (Some(consumer_seq), Some(stream_seq)) => {
+            let stalled = headers.get("Nats-Consumer-Stalled").and_then(flow);
+            Sent::Heartbeat { consumer_seq, stream_seq, stalled }
+        }
+        _ => Sent::Other(status),
+    }
+}
+
+/// Reads the place of a message from where its answer would go: `$JS.ACK`, perhaps a domain and an account, then a
+/// stream, a consumer, how often it was sent, both numbers, the time, how many are to come, and perhaps more.
+fn place(reply: &str) -> Option<Place<'_>> {
+    let parts: Vec<&str> = reply.strip_prefix("$JS.ACK.")?.split('.').collect();
+    let parts = match parts.len() {
+        7 => &parts[..],
+        9.. => &parts[2..],
+        _ => return None,
+    };
+    let number = |at: usize| number(parts.get(at)?);
+    Some(Place {
+        stream: parts[0],
+        consumer: parts[1],
+        stream_seq: number(3)?,
+        consumer_seq: number(4)?,
+        pending: number(6)?,
+    })
+}
+
+/// What a broker says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Info {
+    /// Its version.
+    pub(super) version: String,
+    /// The most that a message may carry, headers and all.
+    pub(super) max_payload: u64,
+    /// Whether it takes headers.
+    pub(super) headers: bool,
+    /// Whether it keeps messages. In a cluster another may do so where this one does not.
+    pub(super) jetstream: bool,
+    /// Whether it wants to know who comes.
+    pub(super) auth_required: bool,
+    /// Whether it speaks with nobody but over TLS.
+    pub(super) tls_required: bool,
+}
+
+/// Reads what a [`Frame::Info`](super::nats::Frame::Info) says. Returns none if it is not to be read.
+pub(super) fn info(text: &str) -> Option<Info> {
+    let info = json::read(text.as_bytes())?;
+    Some(Info {
+        version: json::text(&info, "version")?.to_owned(),
+        max_payload: json::whole(&info, "max_payload")?,
+        headers: json::is_true(&info, "headers"),
+        jetstream: json::is_true(&info, "jetstream"),
+        auth_required: json::is_true(&info, "auth_required"),
+        tls_required: json::is_true(&info, "tls_required"),
+    })
+}
+
+#[cfg(test)]
+mod tests;
