@@ -20,10 +20,14 @@ use dynasti::client::{Address, Options};
 #[cfg(feature = "discovery")]
 use dynasti::discovery;
 use dynasti::files::{Files, Origin};
+#[cfg(feature = "link")]
+use dynasti::link;
 use dynasti::room::transcript::{self, Transcript};
 use dynasti::room::{self, Room};
 use dynasti::server;
 use dynasti::server::console::{self, Left};
+#[cfg(feature = "link")]
+use dynasti::text::server::Server;
 #[cfg(feature = "web")]
 use dynasti::web;
 use dynasti::within::within;
@@ -158,12 +162,23 @@ async fn run(executor: Arc<Executor<'static>>, options: Serve) -> Result<(), Str
         (remembered.transcript, remembered.earlier) = (true, earlier);
         file = Some((path, transcript, writer));
     }
+    #[cfg(feature = "link")]
+    let linked = linked(&options)?;
+    #[cfg(feature = "link")]
+    {
+        remembered.link = linked.is_some();
+    }
     let (room, outputs) = Room::new(warnings.clone(), remembered);
     let room = Arc::new(room);
     let mut printer = executor.spawn(stdio::print(outputs.output));
     let mut writing = file.zip(outputs.transcript).map(|((path, transcript, writer), reader)| {
         let writer = executor.spawn(writer.run(reader));
         (path, transcript, writer)
+    });
+    #[cfg(feature = "link")]
+    let mut linking = linked.zip(outputs.link).map(|(linked, reader)| {
+        let room = Arc::clone(&room);
+        executor.spawn(async move { link::run(linked, &room, reader).await })
     });
     for listener in &listeners {
         let address = listener.local_addr().map_err(|error| format!("cannot tell where it listens: {error}"))?;
@@ -279,12 +294,19 @@ async fn run(executor: Arc<Executor<'static>>, options: Serve) -> Result<(), Str
     tasks.extend(console.as_mut());
     tasks.extend(informed.as_mut());
     tasks.extend(writing.as_mut().map(|(_, _, writer)| writer));
+    #[cfg(feature = "link")]
+    tasks.extend(linking.as_mut());
     served.or(never(tasks)).await.map_err(|error| format!("cannot serve: {error}"))?;
     drop((console, informed));
 
     let deadline = *since.get_or_init(Instant::now) + FINISHING;
     let remaining = || deadline.saturating_duration_since(Instant::now());
     room.end_outputs().await;
+    #[cfg(feature = "link")]
+    if let Some(linking) = linking {
+        // It ends by itself in less than that, whatever the broker does.
+        let _ = within(remaining(), linking).await;
+    }
     if let Some((path, transcript, writer)) = writing {
         // What is not written by then is lost, and a warning says how much.
         let _ = within(remaining(), writer).await;
@@ -330,11 +352,28 @@ fn told(options: &Serve, listeners: &[TcpListener], pages: &[TcpListener]) -> Op
         discovery::Service { kind, listening }
     };
     let services = vec![service(discovery::ROOM, listeners), service(discovery::PAGE, pages)];
-    let system = rustix::system::uname();
-    let machine = system.nodename().to_string_lossy();
+    let machine = machine();
     let instance = machine.split('.').next().filter(|name| !name.is_empty()).unwrap_or("dynasti").to_owned();
     let host = options.mdns.clone().unwrap_or_else(|| "dynasti".into());
     (!options.no_mdns).then_some(discovery::Options { host, instance, services })
+}
+
+/// Returns with whom the room is linked, if it is.
+#[cfg(feature = "link")]
+fn linked(options: &Serve) -> Result<Option<link::Options>, String> {
+    let Some(mut broker) = options.link.clone() else { return Ok(None) };
+    if let Some(path) = &options.link_password_file {
+        let password = password::of_link(path).map_err(|why| report::no_password(path, why))?;
+        broker = broker.with_password(password)?;
+    }
+    let server = options.link_name.clone().unwrap_or_else(|| Server::of_machine(&machine()));
+    Ok(Some(link::Options { broker, server }))
+}
+
+/// What this machine is called.
+#[cfg(any(feature = "discovery", feature = "link"))]
+fn machine() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// Returns whether files are shared: where there is a page, and memory for them.

@@ -23,6 +23,12 @@ impl Token {
         Ok(Token(u128::from_ne_bytes(bytes)))
     }
 
+    /// The bits themselves.
+    #[cfg(feature = "link")]
+    pub(crate) fn bits(self) -> u128 {
+        self.0
+    }
+
     /// Reads a token as it is displayed.
     pub fn read(text: &str) -> Option<Token> {
         let plain = text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));

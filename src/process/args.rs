@@ -6,6 +6,9 @@ use std::path::PathBuf;
 
 use argh::FromArgs;
 use dynasti::client::Address;
+#[cfg(feature = "link")]
+use dynasti::link::Broker;
+use dynasti::text::server::{MAX_SERVER, Server};
 
 /// What `--help` prints, whatever command it comes after. All of it fits a terminal of 80 columns and 24 lines.
 const HELP: &str = "\
@@ -23,15 +26,16 @@ dynasti [serve] [OPTIONS]: serves the room; others join it with: nc HOST 4000
   --password-file FILE who joins is asked for the password in it        [none]
   --transcript FILE    append public lines to FILE; reload history       [none]
   --mdns NAME          be NAME.local on this network                   [dynasti]
+  --link URL           one room with others: nats://[USER:PASSWORD@]HOST[/ROOM]
+  --link-name NAME     what this server is called there               [its host]
+  --link-password-file FILE        the password for URL, not in it       [none]
   --no-web, --no-mdns  no page for browsers; say nothing on the network
   --no-console         do not read standard input                     [read it]
-
 dynasti join [HOST[:PORT]] [OPTIONS]: joins a room    [found, or localhost]
   --name NAME          the name to answer the server with                 [ask]
   --retry, --no-bell   come back to a lost server; ring at no mention of you
-dynasti find: the servers on this network, one a line
-
-dynasti --version, -V: the version, and its commit; dynasti --help, -h: this
+dynasti find: lists the servers on this network; dynasti --help, -h: this text;
+dynasti --version, -V: the version, and its commit
 ";
 
 /// The options that take nothing.
@@ -147,6 +151,18 @@ pub(crate) struct Serve {
     #[argh(switch)]
     pub(crate) no_mdns: bool,
 
+    /// one room with other servers, through NATS: nats://[USER:PASSWORD@]HOST[:PORT][/ROOM]
+    #[argh(option, arg_name = "URL")]
+    pub(crate) link: Option<Broker>,
+
+    /// what this server is called there (default its host name up to the first dot)
+    #[argh(option, arg_name = "NAME", from_str_fn(server))]
+    pub(crate) link_name: Option<Server>,
+
+    /// its password, instead of in the URL
+    #[argh(option, arg_name = "FILE")]
+    pub(crate) link_password_file: Option<PathBuf>,
+
     /// do not read standard input
     #[argh(switch)]
     pub(crate) no_console: bool,
@@ -207,6 +223,11 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, Ins
         Some(Command::Serve(Serve { mdns: Some(_), .. })) if !cfg!(feature = "discovery") => {
             Err(wrong("--mdns is not part of this program: it was built without it."))
         }
+        Some(Command::Serve(Serve { link: None, ref link_name, ref link_password_file, .. }))
+            if link_name.is_some() || link_password_file.is_some() =>
+        {
+            Err(wrong("--link-name and --link-password-file belong to --link, which is not there."))
+        }
         Some(Command::Find(_)) if !cfg!(feature = "discovery") => {
             Err(wrong("find is not part of this program: it was built without it."))
         }
@@ -251,6 +272,26 @@ fn host_name(text: &str) -> Result<String, String> {
     let is_one = (1..=LONGEST).contains(&text.len()) && of_letters && !text.starts_with('-') && !text.ends_with('-');
     let why = || format!("it takes NAME, up to {LONGEST} letters, digits and hyphens, and is then NAME.local");
     is_one.then(|| text.to_owned()).ok_or_else(why)
+}
+
+/// Reads what this server is called by others that are linked with it.
+fn server(text: &str) -> Result<Server, String> {
+    let why = || format!("it takes NAME, up to {MAX_SERVER} letters, digits and hyphens");
+    Server::parse(text).ok_or_else(why)
+}
+
+/// Which broker links servers, in a program that was built without that.
+#[cfg(not(feature = "link"))]
+#[derive(Debug)]
+pub(crate) enum Broker {}
+
+#[cfg(not(feature = "link"))]
+impl std::str::FromStr for Broker {
+    type Err = String;
+
+    fn from_str(_: &str) -> Result<Broker, String> {
+        Err("it is not part of this program, which was built without it".into())
+    }
 }
 
 /// Reads a number that is not zero.

@@ -16,6 +16,28 @@ const READ: u64 = 4 * MAX_LINE as u64;
 /// # Errors
 /// The file cannot be read, holds no password, or can be written by others. The error says what to do.
 pub(crate) fn read(path: &Path) -> Result<Password, String> {
+    Password::first_line(&first_line(path)?).map_err(in_words)
+}
+
+/// Reads the first line of a file that holds a password: not empty, and no longer than a line may be.
+///
+/// # Errors
+/// As of [`read`].
+#[cfg(feature = "link")]
+pub(crate) fn of_link(path: &Path) -> Result<String, String> {
+    let line = first_line(path)?;
+    Password::first_line(&line).map_err(in_words)?;
+    Ok(line.strip_suffix('\r').unwrap_or(&line).to_owned())
+}
+
+fn in_words(why: NoPassword) -> String {
+    match why {
+        NoPassword::Empty => "its first line is empty; write the password there".into(),
+        NoPassword::TooLong => format!("its first line is longer than {MAX_LINE} bytes"),
+    }
+}
+
+fn first_line(path: &Path) -> Result<String, String> {
     let unreadable = |error: std::io::Error| format!("{error}; name a file that can be read");
     let file = File::open(path).map_err(unreadable)?;
     // Of a pipe the mode says nothing: who has it was given it.
@@ -26,9 +48,5 @@ pub(crate) fn read(path: &Path) -> Result<Password, String> {
     let mut text = Vec::new();
     file.take(READ).read_to_end(&mut text).map_err(unreadable)?;
     text.truncate(text.iter().position(|byte| *byte == b'\n').unwrap_or(text.len()));
-    let text = String::from_utf8(text).map_err(|_| "its first line is not UTF-8".to_string())?;
-    Password::first_line(&text).map_err(|why| match why {
-        NoPassword::Empty => "its first line is empty; write the password there".into(),
-        NoPassword::TooLong => format!("its first line is longer than {MAX_LINE} bytes"),
-    })
+    String::from_utf8(text).map_err(|_| "its first line is not UTF-8".to_string())
 }

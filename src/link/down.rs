@@ -1,0 +1,126 @@
+//! Why a link does not work, in words that say what to do about it.
+
+use std::fmt;
+use std::io::{self, ErrorKind};
+
+use super::jetstream::Refused;
+use super::nats::{Trouble, Wrong, trouble};
+use crate::text::line::clean;
+use crate::text::server::Server;
+
+/// See the module's head. Displayed, it can stand between `is down: ` and a full stop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Down {
+    /// The broker's name is not known.
+    NoAddress,
+    /// The system's word on the connection.
+    Io(ErrorKind, String),
+    /// The broker has closed the connection.
+    Closed,
+    /// A step takes too long.
+    Slow(&'static str),
+    /// Nothing has come from it for so many seconds.
+    Silent(u64),
+    /// A line has not been acknowledged for so many seconds.
+    NotAcknowledged(u64),
+    /// What comes is not NATS.
+    Wrong(Wrong),
+    /// It wants TLS.
+    Tls,
+    /// It is older than what is needed.
+    Old(String),
+    /// It does not know the user or the password.
+    Credentials,
+    /// Its own words.
+    Error(String),
+    /// JetStream does not do what it was asked for.
+    Refused(Refused),
+    /// The stream that has the room's name keeps something else.
+    OtherStream,
+    /// Another server is called the same.
+    NameTaken(Server),
+}
+
+impl Down {
+    /// What a broker says is wrong, in its own words.
+    pub(super) fn said(error: &str) -> Down {
+        match trouble(error) {
+            Trouble::Credentials => Down::Credentials,
+            Trouble::Permission | Trouble::Other => {
+                /// The longest word of a broker that is repeated, in characters: a line on a terminal.
+                const LONGEST: usize = 160;
+                Down::Error(clean(error).chars().take(LONGEST).collect())
+            }
+        }
+    }
+}
+
+impl fmt::Display for Down {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Down::NoAddress => f.write_str("its name is not known"),
+            Down::Io(ErrorKind::ConnectionRefused, _) => f.write_str("connection refused"),
+            Down::Io(ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof, _)
+            | Down::Closed => f.write_str("connection lost"),
+            Down::Io(ErrorKind::HostUnreachable, _) => f.write_str("no such host on the network"),
+            Down::Io(ErrorKind::NetworkUnreachable, _) => f.write_str("network unreachable"),
+            Down::Io(ErrorKind::TimedOut, _) => f.write_str("connecting takes too long"),
+            Down::Io(_, words) => f.write_str(words),
+            Down::Slow(step) => write!(f, "{step} takes too long"),
+            Down::Silent(seconds) => write!(f, "nothing has come for {seconds} s"),
+            Down::NotAcknowledged(seconds) => write!(f, "a line has not been acknowledged for {seconds} s"),
+            Down::Wrong(wrong) => write!(f, "{wrong}"),
+            Down::Tls => f.write_str("it wants TLS, which is for what stands between, such as stunnel"),
+            Down::Old(version) => write!(f, "nats-server {version} is too old; take 2.9 or newer"),
+            Down::Credentials => f.write_str("it refuses the user or the password; see --link-password-file"),
+            Down::Error(words) => f.write_str(words),
+            Down::Refused(Refused::NoJetStream) => f.write_str("it has no JetStream; start it with: nats-server -js"),
+            Down::Refused(why) => write!(f, "{why}"),
+            Down::OtherStream => {
+                f.write_str("its stream with this room's name keeps something else; choose another room, as in /ROOM")
+            }
+            Down::NameTaken(server) => {
+                write!(f, "another server there is called {server}; choose another name with --link-name")
+            }
+        }
+    }
+}
+
+impl From<io::Error> for Down {
+    fn from(error: io::Error) -> Down {
+        Down::Io(error.kind(), error.to_string())
+    }
+}
+
+impl From<Wrong> for Down {
+    fn from(wrong: Wrong) -> Down {
+        Down::Wrong(wrong)
+    }
+}
+
+impl From<Refused> for Down {
+    fn from(refused: Refused) -> Down {
+        Down::Refused(refused)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_says_what_to_do() {
+        for (why, words) in [
+            (Down::from(io::Error::from(ErrorKind::ConnectionRefused)), "connection refused"),
+            (Down::said("Authorization Violation"), "it refuses the user or the password; see --link-password-file"),
+            (Down::said("Slow\u{1b}[2J Consumer"), "Slow Consumer"),
+            (Down::Refused(Refused::NoJetStream), "it has no JetStream; start it with: nats-server -js"),
+            (
+                Down::NameTaken(Server::parse("pi1").unwrap()),
+                "another server there is called pi1; choose another name with --link-name",
+            ),
+        ] {
+            assert_eq!(why.to_string(), words);
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! A connection to a broker: frames come off it, and what is to be sent is gathered for it. Knows nothing of what they
+//! are about.
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use smol::{Async, unblock};
+
+use super::broker::Broker;
+use super::down::Down;
+use super::nats::{self, Decoder, Frame};
+use crate::within::within;
+
+/// How long a step may take: looking up a name, connecting, getting rid of what is to be sent.
+const STEP: Duration = Duration::from_secs(5);
+
+/// How much is read at once: several messages of the longest kind.
+const READ: usize = 64 * 1024;
+
+/// See the module's head.
+#[derive(Debug)]
+pub(super) struct Wire {
+    stream: Async<TcpStream>,
+    decoder: Decoder,
+    /// What was read, and how much of it has been looked at.
+    input: Vec<u8>,
+    seen: usize,
+    /// What is to be sent.
+    pub(super) out: Vec<u8>,
+}
+
+impl Wire {
+    /// Connects to the first address of the broker that answers.
+    pub(super) async fn dial(broker: &Broker) -> Result<Wire, Down> {
+        let (host, port) = (broker.host.clone(), broker.port);
+        let looked_up = unblock(move || std::net::ToSocketAddrs::to_socket_addrs(&(host.as_str(), port)));
+        let addresses = within(STEP, looked_up).await.ok_or(Down::Slow("looking up its name"))?;
+        let mut why = Down::NoAddress;
+        for address in addresses.map_err(|_| Down::NoAddress)? {
+            match within(STEP, Async::<TcpStream>::connect(address)).await {
+                Some(Ok(stream)) => {
+                    // A line must not wait for the one before it to be acknowledged.
+                    stream.get_ref().set_nodelay(true)?;
+                    let (decoder, out) = (Decoder::default(), Vec::new());
+                    return Ok(Wire { stream, decoder, input: Vec::new(), seen: 0, out });
+                }
+                Some(Err(error)) => why = error.into(),
+                None => why = Down::Slow("connecting"),
+            }
+        }
+        Err(why)
+    }
+
+    /// The next frame that has been read already.
+    pub(super) fn read_before(&mut self) -> Result<Option<Frame>, Down> {
+        let mut rest = &self.input[self.seen..];
+        let frame = self.decoder.next(&mut rest)?;
+        self.seen = self.input.len() - rest.len();
+        Ok(frame)
+    }
+
+    /// The next frame. What has been read is kept if this is given up.
+    pub(super) async fn next(&mut self) -> Result<Frame, Down> {
+        loop {
+            if let Some(frame) = self.read_before()? {
+                return Ok(frame);
+            }
+            // An idle connection holds no buffer.
+            (self.input, self.seen) = (Vec::new(), 0);
+            self.stream.readable().await?;
+            self.input.resize(READ, 0);
+            let read = self.stream.get_ref().read(&mut self.input);
+            self.input.truncate(*read.as_ref().unwrap_or(&0));
+            match read {
+                Ok(0) => return Err(Down::Closed),
+                Ok(_) => {}
+                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Sends what has gathered.
+    pub(super) async fn flush(&mut self) -> Result<(), Down> {
+        if self.out.is_empty() {
+            return Ok(());
+        }
+        let mut sent = 0;
+        let sending = async {
+            while sent < self.out.len() {
+                match self.stream.get_ref().write(&self.out[sent..]) {
+                    Ok(0) => return Err(Down::Closed),
+                    Ok(taken) => sent += taken,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.stream.writable().await?,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            Ok(())
+        };
+        let sent = within(STEP, sending).await;
+        self.out = Vec::new();
+        sent.ok_or(Down::Slow("sending"))?
+    }
+
+    /// Answers what is no more than a question whether anybody is there. Returns any other frame.
+    pub(super) fn answer(&mut self, frame: Frame) -> Option<Frame> {
+        match frame {
+            Frame::Ping => {
+                nats::pong(&mut self.out);
+                None
+            }
+            Frame::Pong | Frame::Ok | Frame::Info(_) => None,
+            frame => Some(frame),
+        }
+    }
+}
