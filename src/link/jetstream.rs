@@ -10,7 +10,7 @@ use std::fmt::{self, Display};
 use tinyjson::JsonValue;
 
 use super::json::{self, quoted};
-use super::nats::{Msg, Subject, Word};
+use super::nats::{Msg, Subject, Word, number};
 
 /// What a stream keeps at most, in bytes: some 60,000 lines.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
@@ -32,6 +32,9 @@ pub(super) const HEARTBEAT: u64 = 5;
 /// How long a consumer is kept when nobody is subscribed to its subject, in seconds: the broker's own default. Whoever
 /// comes back makes a new one.
 const INACTIVE: u64 = 5;
+
+/// What a second is in the unit of JetStream's times.
+const NANOSECONDS: u64 = 1_000_000_000;
 
 /// The longest description of an error that is kept, in characters: a line on a terminal.
 const MAX_DESCRIPTION: usize = 160;
@@ -58,7 +61,6 @@ pub(super) fn consumer_delete(stream: &Word, consumer: &Word) -> Subject {
 
 /// The stream of a room, in which everything is that is published on this subject.
 pub(super) fn stream_config(stream: &Word, subject: &Subject) -> String {
-    const NANOSECONDS: u64 = 1_000_000_000;
     let (stream, subject) = (quoted(stream.as_str()), quoted(subject.as_str()));
     let (age, window) = (MAX_AGE * NANOSECONDS, DUPLICATES * NANOSECONDS);
     format!(
@@ -68,14 +70,14 @@ pub(super) fn stream_config(stream: &Word, subject: &Subject) -> String {
     )
 }
 
-/// A consumer that sends a stream's messages to a subject, in order, each once, from this number on. Zero is no number
-/// there, and counts as one.
-pub(super) fn consumer_config(stream: &Word, deliver: &Subject, start: u64) -> String {
-    const NANOSECONDS: u64 = 1_000_000_000;
-    let (stream, deliver, start) = (quoted(stream.as_str()), quoted(deliver.as_str()), start.max(1));
+/// A consumer that sends what a stream keeps of one subject to another, in order, each message once, from this number
+/// on. Zero is no number there, and counts as one.
+pub(super) fn consumer_config(stream: &Word, subject: &Subject, deliver: &Subject, start: u64) -> String {
+    let (stream, subject, deliver) = (quoted(stream.as_str()), quoted(subject.as_str()), quoted(deliver.as_str()));
+    let start = start.max(1);
     let (heartbeat, inactive) = (HEARTBEAT * NANOSECONDS, INACTIVE * NANOSECONDS);
     format!(
-        "{{\"stream_name\":{stream},\"config\":{{\"deliver_subject\":{deliver},\
+        "{{\"stream_name\":{stream},\"config\":{{\"filter_subject\":{subject},\"deliver_subject\":{deliver},\
          \"deliver_policy\":\"by_start_sequence\",\"opt_start_seq\":{start},\"ack_policy\":\"none\",\"max_deliver\":1,\
          \"idle_heartbeat\":{heartbeat},\"flow_control\":true,\"mem_storage\":true,\"num_replicas\":1,\
          \"inactive_threshold\":{inactive}}}}}"
@@ -257,22 +259,27 @@ pub(super) struct Place<'a> {
 
 /// Reads what came on a consumer's subject.
 pub(super) fn sent(msg: &Msg) -> Sent<'_> {
-    let Some((headers, status)) = msg.headers.as_ref().and_then(|headers| Some((headers, headers.status()?))) else {
-        return msg.reply.as_deref().and_then(place).map_or(Sent::Other(None), Sent::Message);
-    };
+    // First of all, because whoever publishes a message may give it any headers, a status too.
+    if let Some(place) = msg.reply.as_deref().and_then(place) {
+        return Sent::Message(place);
+    }
+    let Some(headers) = &msg.headers else { return Sent::Other(None) };
     // Nowhere else is anything published because somebody asks for it.
     let flow = |subject: &str| Some(subject).filter(|subject| subject.starts_with("$JS.FC.")).and_then(Subject::new);
-    let number = |name| headers.get(name)?.parse().ok();
-    match (status, msg.reply.as_deref().and_then(flow)) {
-        (100, Some(reply)) => Sent::FlowControl(reply),
-        (100, None) => match (number("Nats-Last-Consumer"), number("Nats-Last-Stream")) {
-            (Some(consumer_seq), Some(stream_seq)) => {
-                let stalled = headers.get("Nats-Consumer-Stalled").and_then(flow);
-                Sent::Heartbeat { consumer_seq, stream_seq, stalled }
-            }
-            _ => Sent::Other(Some(status)),
-        },
-        _ => Sent::Other(Some(status)),
+    let status = headers.status();
+    if status != Some(100) {
+        return Sent::Other(status);
+    }
+    if let Some(reply) = msg.reply.as_deref().and_then(flow) {
+        return Sent::FlowControl(reply);
+    }
+    let sequence = |name| number(headers.get(name)?);
+    match (sequence("Nats-Last-Consumer"), sequence("Nats-Last-Stream")) {
+        (Some(consumer_seq), Some(stream_seq)) => {
+            let stalled = headers.get("Nats-Consumer-Stalled").and_then(flow);
+            Sent::Heartbeat { consumer_seq, stream_seq, stalled }
+        }
+        _ => Sent::Other(status),
     }
 }
 
@@ -285,7 +292,7 @@ fn place(reply: &str) -> Option<Place<'_>> {
         9.. => &parts[2..],
         _ => return None,
     };
-    let number = |at: usize| parts.get(at)?.parse().ok();
+    let number = |at: usize| number(parts.get(at)?);
     Some(Place {
         stream: parts[0],
         consumer: parts[1],

@@ -9,8 +9,8 @@ use std::mem;
 
 use super::json::quoted;
 
-/// The longest line, in bytes: as long as a broker takes one itself.
-pub(super) const MAX_LINE: usize = 4 * 1024;
+/// The longest line, in bytes. A broker takes one of 4 KiB, and passes it on with more in it.
+pub(super) const MAX_LINE: usize = 8 * 1024;
 
 /// The longest `INFO`, which names every member of a cluster by its addresses.
 pub(super) const MAX_INFO: usize = 32 * 1024;
@@ -18,6 +18,9 @@ pub(super) const MAX_INFO: usize = 32 * 1024;
 /// The most that a message may carry, headers and all: four times what a line of a room takes at most. Of what is
 /// larger nothing is kept.
 pub(super) const MAX_PAYLOAD: usize = 64 * 1024;
+
+/// The most that is skipped of a message that is larger than that: as much as a broker keeps for a client at all.
+const MAX_SKIPPED: u64 = 64 * 1024 * 1024;
 
 /// The longest word, in bytes: the longest name that a broker gives a stream.
 const MAX_WORD: usize = 255;
@@ -105,11 +108,11 @@ pub(super) enum Frame {
     Pong,
     /// Not sent to whoever does not ask for it.
     Ok,
-    /// What is wrong, without its quotes; see [`trouble`].
+    /// What is wrong, in the broker's words, without their quotes; see [`trouble`].
     Error(String),
 }
 
-/// A message.
+/// A message. What of its line is no UTF-8 has become U+FFFD.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Msg {
     /// Where it was published.
@@ -126,8 +129,14 @@ pub(super) struct Msg {
 
 /// The headers of a message. Whoever publishes them may write anything there, so what cannot be read in them is not
 /// there, and breaks nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct Headers(Vec<u8>);
+
+impl fmt::Debug for Headers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", String::from_utf8_lossy(&self.0))
+    }
+}
 
 impl Headers {
     /// The broker's own word on something: 503 if nobody is there to answer a request, 100 for heartbeats.
@@ -170,8 +179,6 @@ pub(super) enum Wrong {
     LineTooLong,
     /// A line does not end in CR LF.
     LineEnd,
-    /// A line is no UTF-8.
-    NotText,
     /// No operation is called this.
     Operation,
     /// A message's line has too few parts, or too many.
@@ -180,6 +187,8 @@ pub(super) enum Wrong {
     Number,
     /// The headers are longer than the whole.
     HeaderLength,
+    /// The message is larger than any.
+    MessageTooLarge,
     /// There is no CR LF behind a message.
     MessageEnd,
 }
@@ -189,17 +198,20 @@ impl Display for Wrong {
         f.write_str(match self {
             Wrong::LineTooLong => "it sent a line that is too long",
             Wrong::LineEnd => "it sent a line that does not end in CR LF",
-            Wrong::NotText => "it sent a line that is no text",
             Wrong::Operation => "it does not speak NATS",
             Wrong::Arguments => "it sent a message without what must be said of it",
             Wrong::Number => "it sent a message with a number that is none",
             Wrong::HeaderLength => "it sent a message whose headers are longer than the message",
+            Wrong::MessageTooLarge => "it sent a message that is too large",
             Wrong::MessageEnd => "it sent a message that is not as long as it says",
         })
     }
 }
 
 /// Cuts what a broker sends into frames.
+///
+/// Others publish what a broker sends, and what it keeps comes again after each new connection. So whatever a broker lets
+/// them publish is a frame here; wrong is only what the broker itself has to keep.
 ///
 /// It holds one unfinished frame: at most twice [`MAX_INFO`] of a line, or [`MAX_PAYLOAD`] of a message and its line.
 #[derive(Debug)]
@@ -312,7 +324,7 @@ enum Read {
 
 fn read_line(line: &[u8]) -> Result<Read, Wrong> {
     const BLANKS: [char; 2] = [' ', '\t'];
-    let line = std::str::from_utf8(line).map_err(|_| Wrong::NotText)?;
+    let line = String::from_utf8_lossy(line);
     let line = line.strip_suffix("\r\n").ok_or(Wrong::LineEnd)?;
     let (operation, rest) = line.split_once(BLANKS).unwrap_or((line, ""));
     let rest = rest.trim_matches(BLANKS);
@@ -333,10 +345,10 @@ fn read_line(line: &[u8]) -> Result<Read, Wrong> {
 }
 
 /// Reads a number: digits alone.
-fn number(text: &str) -> Result<u64, Wrong> {
+pub(super) fn number(text: &str) -> Option<u64> {
     // `parse` would take a sign.
     let plain = text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|_| plain).ok_or(Wrong::Number)
+    text.parse().ok().filter(|_| plain)
 }
 
 impl Body {
@@ -351,18 +363,22 @@ impl Body {
         };
         let msg = Msg {
             subject: (*subject).to_owned(),
-            sid: number(sid)?,
+            sid: number(sid).ok_or(Wrong::Number)?,
             reply: reply.map(|reply| (*reply).to_owned()),
             headers: None,
             payload: Vec::new(),
         };
         let (headers, length) = match lengths {
-            [headers, length] => (Some(number(headers)?), number(length)?),
-            [length] => (None, number(length)?),
+            [headers, length] => (Some(number(headers).ok_or(Wrong::Number)?), number(length)),
+            [length] => (None, number(length)),
             _ => return Err(Wrong::Arguments),
         };
+        let length = length.ok_or(Wrong::Number)?;
         if headers.is_some_and(|headers| headers > length) {
             return Err(Wrong::HeaderLength);
+        }
+        if length > MAX_SKIPPED {
+            return Err(Wrong::MessageTooLarge);
         }
         let kept = usize::try_from(length).ok().filter(|length| *length <= MAX_PAYLOAD);
         let whole = kept.unwrap_or(0) + 2;
@@ -494,18 +510,20 @@ fn append(to: &mut Vec<u8>, text: fmt::Arguments<'_>) {
 pub(super) enum Trouble {
     /// User, password or token are wrong, or missing. The broker ends the connection.
     Credentials,
-    /// The user may not publish or subscribe there. The connection stays.
+    /// The user may not publish or subscribe there. The connection stays, and no answer comes.
     Permission,
-    /// Anything else. The broker ends the connection.
+    /// Anything else. Mostly the broker ends the connection.
     Other,
 }
 
 /// Returns which kind of trouble a [`Frame::Error`] tells of.
 pub(super) fn trouble(error: &str) -> Trouble {
     let error = error.to_ascii_lowercase();
+    // As nats-server words them; a timeout of the login is not the operator's.
+    let refused = ["authorization violation", "authentication expired", "authentication revoked"];
     if error.starts_with("permissions violation") {
         Trouble::Permission
-    } else if error.contains("authorization") || error.contains("authentication") {
+    } else if refused.iter().any(|refused| error.contains(refused)) {
         Trouble::Credentials
     } else {
         Trouble::Other
