@@ -3,6 +3,8 @@
 //! One file for each group of promises, each test one promise. A test that says `ann.hears(…)` means the very next line,
 //! so every transcript also shows what was *not* said.
 
+#[cfg(feature = "link")]
+mod broker;
 #[cfg(feature = "web")]
 mod browser;
 mod chaos;
