@@ -146,11 +146,13 @@ impl<'a> Session<'a> {
     ) -> Result<Session<'a>, Down> {
         kept.works = false;
         let mut wire = Wire::dial(&options.broker).await?;
-        let info = match within(ANSWERED, wire.next()).await.ok_or(Down::Slow("its first word"))?? {
-            Frame::Info(info) => jetstream::info(&info).ok_or(Down::Wrong(nats::Wrong::Operation))?,
-            Frame::Error(error) => return Err(Down::said(&error)),
-            _ => return Err(Down::Wrong(nats::Wrong::Operation)),
+        let info = match within(ANSWERED, wire.next()).await.ok_or(Down::Slow("its first word"))? {
+            Ok(Frame::Info(info)) => jetstream::info(&info),
+            Ok(Frame::Error(error)) => return Err(Down::said(&error)),
+            Ok(_) | Err(Down::Wrong(_)) => None,
+            Err(why) => return Err(why),
         };
+        let info = info.ok_or(Down::Wrong(nats::Wrong::Operation))?;
         if info.tls_required {
             return Err(Down::Tls);
         }

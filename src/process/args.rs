@@ -205,7 +205,7 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, Ins
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let args = Args::from_args(&["dynasti"], &words).map_err(|exit| match exit.status {
         Ok(()) => Instead { text: HELP.into(), wrong: false },
-        Err(()) => wrong(&exit.output),
+        Err(()) => wrong(&without_password(&exit.output, &words)),
     })?;
     if args.version {
         return Err(Instead { text: version(), wrong: false });
@@ -251,6 +251,12 @@ fn wrong(why: &str) -> Instead {
         why += &format!(" It takes {value}");
     }
     Instead { text: format!("dynasti: {why} (see dynasti --help)\n"), wrong: true }
+}
+
+/// Returns what argh says, without the address of a broker, which may hold a password.
+fn without_password(said: &str, words: &[&str]) -> String {
+    let values = words.windows(2).filter(|pair| pair[0] == "--link" && !pair[1].is_empty());
+    values.fold(said.to_owned(), |said, pair| said.replace(pair[1], "…"))
 }
 
 /// Returns what an option takes, as the help shows it, or `None` if it takes nothing or is no option.

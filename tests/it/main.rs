@@ -31,6 +31,8 @@ mod join;
 #[cfg(feature = "web")]
 mod join_files;
 mod lines;
+#[cfg(feature = "link")]
+mod link;
 mod names;
 mod operator;
 mod order;
