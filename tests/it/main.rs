@@ -21,6 +21,7 @@ mod bounds;
 mod commands;
 #[cfg(feature = "discovery")]
 mod discovery;
+mod documented;
 #[cfg(feature = "web")]
 mod files;
 mod fuzz;

@@ -1,0 +1,32 @@
+# Completions of dynasti for fish. Knows the options, and asks no server.
+set -l first 'test (count (commandline -opc)) -eq 1'
+set -l serving 'not __fish_seen_subcommand_from join find'
+set -l joining '__fish_seen_subcommand_from join'
+
+complete -c dynasti -f
+complete -c dynasti -n $first -a serve -d 'serve the room'
+complete -c dynasti -n $first -a join -d 'join a room'
+complete -c dynasti -n $first -a find -d 'the servers on this network, one a line'
+complete -c dynasti -s h -l help -d 'print all options on one screen'
+complete -c dynasti -n $first -s V -l version -d 'print the version'
+
+complete -c dynasti -n $serving -l listen -x -d 'ADDR:PORT where to listen'
+complete -c dynasti -n $serving -l web -x -d 'ADDR:PORT where browsers join'
+complete -c dynasti -n $serving -l no-web -d 'no page for browsers'
+complete -c dynasti -n $serving -l max-clients -x -d 'clients at once (1000)'
+complete -c dynasti -n $serving -l max-per-address -x -d 'clients at once from one address (32)'
+complete -c dynasti -n $serving -l rate -x -d 'lines a second that one client may sustain (20)'
+complete -c dynasti -n $serving -l history -x -d 'lines kept for /history (100)'
+complete -c dynasti -n $serving -l replay -x -d 'of these, lines sent to each newcomer (0)'
+complete -c dynasti -n $serving -l files -x -d 'MiB of memory for files that members share (32)'
+complete -c dynasti -n $serving -l guests -d 'who gives no name gets one'
+complete -c dynasti -n $serving -l password-file -r -F -d 'who joins is asked for the password in it'
+complete -c dynasti -n $serving -l transcript -r -F -d 'append public lines to it, and reload history'
+complete -c dynasti -n $serving -l mdns -x -d 'be NAME.local on this network (dynasti)'
+complete -c dynasti -n $serving -l no-mdns -d 'say nothing on the network'
+complete -c dynasti -n $serving -l no-console -d 'do not read standard input'
+
+complete -c dynasti -n $joining -a '(__fish_print_hostnames)'
+complete -c dynasti -n $joining -l name -x -d 'the name to answer the server with'
+complete -c dynasti -n $joining -l retry -d 'come back to a lost server'
+complete -c dynasti -n $joining -l no-bell -d 'do not ring when somebody says the name'
