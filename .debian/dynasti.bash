@@ -1,7 +1,8 @@
 # Completions of dynasti for bash. Knows the options, and asks no server.
 _dynasti() {
     local serve='--listen --web --no-web --max-clients --max-per-address --rate --history --replay --files --guests
-        --password-file --transcript --mdns --no-mdns --no-console'
+        --password-file --transcript --mdns --no-mdns --link --link-name
+        --link-password-file --no-console'
     local join='--name --retry --no-bell'
     local help='-h --help'
 
@@ -16,12 +17,13 @@ _dynasti() {
     COMPREPLY=()
     local choices
     case $before in
-        --password-file | --transcript)
+        --password-file | --transcript | --link-password-file)
             compopt -o filenames 2>/dev/null
             mapfile -t COMPREPLY < <(compgen -f -- "$now")
             return
             ;;
-        --listen | --web | --max-clients | --max-per-address | --rate | --history | --replay | --files | --mdns | --name)
+        --listen | --web | --max-clients | --max-per-address | --rate | --history | --replay | --files | --mdns | --name | --link | \
+            --link-name)
             return
             ;;
     esac

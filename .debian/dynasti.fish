@@ -24,6 +24,9 @@ complete -c dynasti -n $serving -l password-file -r -F -d 'who joins is asked fo
 complete -c dynasti -n $serving -l transcript -r -F -d 'append public lines to it, and reload history'
 complete -c dynasti -n $serving -l mdns -x -d 'be NAME.local on this network (dynasti)'
 complete -c dynasti -n $serving -l no-mdns -d 'say nothing on the network'
+complete -c dynasti -n $serving -l link -x -d 'one room with other servers, through NATS'
+complete -c dynasti -n $serving -l link-name -x -d 'what this server is called there (host name)'
+complete -c dynasti -n $serving -l link-password-file -r -F -d 'the password for URL, if it is not there'
 complete -c dynasti -n $serving -l no-console -d 'do not read standard input'
 
 complete -c dynasti -n $joining -a '(__fish_print_hostnames)'

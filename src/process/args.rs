@@ -26,16 +26,15 @@ dynasti [serve] [OPTIONS]: serves the room; others join it with: nc HOST 4000
   --password-file FILE who joins is asked for the password in it        [none]
   --transcript FILE    append public lines to FILE; reload history       [none]
   --mdns NAME          be NAME.local on this network                   [dynasti]
-  --link URL           one room with others: nats://[USER:PASSWORD@]HOST[/ROOM]
-  --link-name NAME     what this server is called there               [its host]
-  --link-password-file FILE        the password for URL, not in it       [none]
-  --no-web, --no-mdns  no page for browsers; say nothing on the network
-  --no-console         do not read standard input                     [read it]
+  --link URL           one room with other servers, by NATS: nats://HOST [none]
+  --link-name NAME     what this server is called there             [host name]
+  --link-password-file FILE  the password for URL, if it is not there    [none]
+  --no-web, --no-mdns, --no-console  no page; no name; standard input not read
 dynasti join [HOST[:PORT]] [OPTIONS]: joins a room    [found, or localhost]
   --name NAME          the name to answer the server with                 [ask]
   --retry, --no-bell   come back to a lost server; ring at no mention of you
-dynasti find: lists the servers on this network; dynasti --help, -h: this text;
-dynasti --version, -V: the version, and its commit
+dynasti find: the servers on this network, one a line
+dynasti --version, -V: the version, and its commit; dynasti --help, -h: this
 ";
 
 /// The options that take nothing.
