@@ -22,7 +22,7 @@ use super::log::Size;
 use super::outputs::Warnings;
 use super::reader::{Reader, Written};
 use crate::text::line::clean;
-use crate::text::name::Name;
+use crate::text::spoken::Spoken;
 use crate::text::time::{Span, Utc};
 use crate::within::within;
 
@@ -317,8 +317,8 @@ fn read(line: &str) -> Option<(SystemTime, String)> {
     let at = Utc::parse(time)?;
     // Anybody may have edited the file.
     let text = clean(text);
-    let by_somebody = text.split_once(": ").is_some_and(|(name, _)| name == "[SERVER]" || Name::parse(name).is_ok());
-    (by_somebody || text.starts_with("* ")).then(|| (at, text.into_owned()))
+    let by_somebody = matches!(Spoken::read(&text), Spoken::Said(..) | Spoken::Server(_) | Spoken::Emote(_));
+    by_somebody.then(|| (at, text.into_owned()))
 }
 
 #[cfg(test)]
@@ -334,6 +334,7 @@ mod tests {
     use crate::room::state::{Now, Options, State};
     use crate::room::tests::message;
     use crate::text::message::Message;
+    use crate::text::name::Name;
 
     #[test]
     fn what_was_said_is_read_back_and_nothing_else() {
@@ -341,6 +342,10 @@ mod tests {
         assert_eq!(said("2026-11-22T19:04:05Z Ann: text").as_deref(), Some("Ann: text"));
         assert_eq!(said("2026-11-22T19:04:05Z * Ann waves").as_deref(), Some("* Ann waves"));
         assert_eq!(said("2026-11-22T19:04:05Z [SERVER]: hi").as_deref(), Some("[SERVER]: hi"));
+        // On other servers, too.
+        assert_eq!(said("2026-11-22T19:04:05Z Ann@pi2: hi").as_deref(), Some("Ann@pi2: hi"));
+        assert_eq!(said("2026-11-22T19:04:05Z [SERVER@pi2]: hi").as_deref(), Some("[SERVER@pi2]: hi"));
+        assert_eq!(said("2026-11-22T19:04:05Z -- The link to nats://pi:4222 is down: x"), None);
         assert_eq!(said("2026-11-22T19:04:05Z Ann: a\u{1b}[2Jb").as_deref(), Some("Ann: ab"));
         for line in [
             "2026-11-22T19:04:05Z Ann has joined the chat.",
