@@ -1,7 +1,7 @@
 //! JetStream, the part of NATS that keeps messages: what is asked of it, and what it answers, in JSON.
 //!
-//! A stream keeps what is published on its subjects, and numbers it. A consumer sends what a stream keeps, from a number
-//! on, to a subject that somebody has subscribed to.
+//! A stream keeps what is published on its subjects, and numbers it. A consumer sends what a stream keeps, from a
+//! number on, to a subject that somebody has subscribed to.
 //!
 //! Pure: requests are made, and messages are read. Knows nothing of sockets, and of what is said.
 

@@ -210,11 +210,11 @@ impl Display for Wrong {
 
 /// Cuts what a broker sends into frames.
 ///
-/// Others publish what a broker sends, and what it keeps comes again after each new connection. So whatever a broker lets
-/// them publish is a frame here; wrong is only what the broker itself has to keep.
+/// Others publish what a broker sends, and what it keeps comes again after each new connection. So whatever a broker
+/// lets them publish is a frame here; wrong is only what the broker itself has to see to.
 ///
-/// It holds one unfinished frame: at most twice [`MAX_INFO`] of a line, or [`MAX_PAYLOAD`] of a message and its line. Of
-/// one input more than that is held until it is found to be wrong.
+/// It holds one unfinished frame: at most twice [`MAX_INFO`] of a line, or [`MAX_PAYLOAD`] of a message and its line.
+/// While it looks at one input, it may hold as much as that besides.
 #[derive(Debug)]
 pub(super) struct Decoder(State);
 
