@@ -1,7 +1,7 @@
 //! JetStream, the part of NATS that keeps messages: what is asked of it, and what it answers, in JSON.
 //!
-//! A stream keeps what is published on its subjects, and numbers it. A consumer sends what a stream keeps, from a number
-//! on, to a subject that somebody has subscribed to.
+//! A stream keeps what is published on its subjects, and numbers it. A consumer sends what a stream keeps, from a
+//! number on, to a subject that somebody has subscribed to.
 //!
 //! Pure: requests are made, and messages are read. Knows nothing of sockets, and of what is said.
 
@@ -287,19 +287,17 @@ pub(super) fn sent(msg: &Msg) -> Sent<'_> {
 /// stream, a consumer, how often it was sent, both numbers, the time, how many are to come, and perhaps more.
 fn place(reply: &str) -> Option<Place<'_>> {
     let parts: Vec<&str> = reply.strip_prefix("$JS.ACK.")?.split('.').collect();
-    let parts = match parts.len() {
-        7 => &parts[..],
-        9.. => &parts[2..],
-        _ => return None,
-    };
-    let number = |at: usize| number(parts.get(at)?);
-    Some(Place {
-        stream: parts[0],
-        consumer: parts[1],
-        stream_seq: number(3)?,
-        consumer_seq: number(4)?,
-        pending: number(6)?,
-    })
+    match parts[..] {
+        [stream, consumer, _, stream_seq, consumer_seq, _, pending]
+        | [_, _, stream, consumer, _, stream_seq, consumer_seq, _, pending, ..] => Some(Place {
+            stream,
+            consumer,
+            stream_seq: number(stream_seq)?,
+            consumer_seq: number(consumer_seq)?,
+            pending: number(pending)?,
+        }),
+        _ => None,
+    }
 }
 
 /// What a broker says of itself.

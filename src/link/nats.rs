@@ -210,10 +210,11 @@ impl Display for Wrong {
 
 /// Cuts what a broker sends into frames.
 ///
-/// Others publish what a broker sends, and what it keeps comes again after each new connection. So whatever a broker lets
-/// them publish is a frame here; wrong is only what the broker itself has to keep.
+/// Others publish what a broker sends, and what it keeps comes again after each new connection. So whatever a broker
+/// lets them publish is a frame here; wrong is only what the broker itself has to see to.
 ///
 /// It holds one unfinished frame: at most twice [`MAX_INFO`] of a line, or [`MAX_PAYLOAD`] of a message and its line.
+/// While it looks at one input, it may hold as much as that besides.
 #[derive(Debug)]
 pub(super) struct Decoder(State);
 
@@ -305,8 +306,7 @@ impl Decoder {
 /// Takes what belongs to a line. Returns whether all of it has come.
 fn fill(line: &mut Vec<u8>, input: &mut &[u8]) -> Result<bool, Wrong> {
     let end = input.iter().position(|byte| *byte == b'\n').map_or(input.len(), |at| at + 1);
-    // One more than may be, so that it shows.
-    let (piece, rest) = input.split_at(end.min(MAX_INFO + 1 - line.len()));
+    let (piece, rest) = input.split_at(end);
     line.extend_from_slice(piece);
     *input = rest;
     let is_info = line.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"INFO"));

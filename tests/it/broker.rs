@@ -1,5 +1,5 @@
-//! A broker that links servers: a real nats-server, which can be killed, started again, and robbed of what it kept; and a
-//! stranger, who speaks its protocol by hand.
+//! A broker that links servers: a real nats-server, which can be killed, started again, and robbed of what it kept; and
+//! a stranger, who speaks its protocol by hand.
 //!
 //! Where nats-server is not installed the tests that want one say so and pass, as those with other tools do.
 
@@ -101,8 +101,8 @@ impl Broker {
 }
 
 /// A port that nobody else has, and that nobody else gets while the broker is not there: the kernel gives none of these
-/// to whoever does not ask for it. (From its own it would give one to a client, whose connection to a broker that is not
-/// there could even become one to itself.)
+/// to whoever does not ask for it. (One of the kernel's own it could give to a client, whose connection to a broker
+/// that is not there could even become one to itself.)
 fn port() -> u16 {
     const FIRST: u16 = 20_000;
     const COUNT: u16 = 10_000;
@@ -169,8 +169,8 @@ impl Stranger {
         (parts[1].to_owned(), payload)
     }
 
-    /// The next line that is no question whether it is still there; the end of the connection, however it came, is an empty
-    /// one.
+    /// The next line that is no question whether it is still there; the end of the connection, however it came, is an
+    /// empty one.
     pub(crate) fn line(&mut self) -> String {
         loop {
             let mut line = String::new();

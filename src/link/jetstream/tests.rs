@@ -113,6 +113,8 @@ fn an_acknowledgement_is_read() {
     for (answer, seq, duplicate) in [
         (r#"{"stream":"dynasti", "seq":1}"#, 1, false),
         (r#"{"stream":"dynasti", "seq":1,"duplicate": true}"#, 1, true),
+        // As nats-server 2.15.1 writes it.
+        (r#"{"stream":"dynasti","seq":1}"#, 1, false),
         (r#"{"stream":"dynasti","domain":"hub","seq":9007199254740992,"duplicate":false}"#, 1 << 53, false),
     ] {
         assert_eq!(ack(&answering(answer)), Ok(Ack { seq, duplicate }), "{answer}");
@@ -183,10 +185,16 @@ fn what_is_refused_is_told_apart() {
 
 #[test]
 fn where_nobody_answers_there_is_no_jetstream() {
-    let msg = received("HMSG _INBOX.r 1 16 16\r\nNATS/1.0 503\r\n\r\n\r\n");
-    assert_eq!(stream(&msg), Err(Refused::NoJetStream));
-    assert_eq!(consumer(&msg), Err(Refused::NoJetStream));
-    assert_eq!(ack(&msg), Err(Refused::NoJetStream));
+    for bytes in [
+        "HMSG _INBOX.r 1 16 16\r\nNATS/1.0 503\r\n\r\n\r\n",
+        // As nats-server 2.15.1 writes it.
+        "HMSG _INBOX.r 1 44 44\r\nNATS/1.0 503\r\nNats-Subject: nobody.there\r\n\r\n\r\n",
+    ] {
+        let msg = received(bytes);
+        assert_eq!(stream(&msg), Err(Refused::NoJetStream));
+        assert_eq!(consumer(&msg), Err(Refused::NoJetStream));
+        assert_eq!(ack(&msg), Err(Refused::NoJetStream));
+    }
 }
 
 #[test]
@@ -281,6 +289,7 @@ fn what_is_nothing_of_a_consumer_is_other() {
         ("NATS/1.0\r\n\r\n", None),
         ("NATS/1.0 503\r\n\r\n", Some(503)),
         ("NATS/1.0 409 Consumer Deleted\r\n\r\n", Some(409)),
+        ("NATS/1.0 409 x\r\nNats-Last-Consumer: 5\r\nNats-Last-Stream: 5\r\n\r\n", Some(409)),
         ("NATS/1.0 100 Idle Heartbeat\r\n\r\n", Some(100)),
         ("NATS/1.0 100 Idle Heartbeat\r\nNats-Last-Consumer: 5\r\n\r\n", Some(100)),
         ("NATS/1.0 100 Idle Heartbeat\r\nNats-Last-Consumer: 5\r\nNats-Last-Stream: x\r\n\r\n", Some(100)),
@@ -289,6 +298,8 @@ fn what_is_nothing_of_a_consumer_is_other() {
         let text = format!("HMSG a 1 {length} {length}\r\n{headers}\r\n");
         assert_eq!(sent(&received(&text)), Sent::Other(status), "{text:?}");
     }
+    let text = "HMSG _INBOX.d 5 $JS.FC.flow.gIjpVAwG.WMUO 18 18\r\nNATS/1.0 409 x\r\n\r\n\r\n";
+    assert_eq!(sent(&received(text)), Sent::Other(Some(409)));
 }
 
 #[test]
