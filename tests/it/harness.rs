@@ -8,6 +8,7 @@
 use rustix::net::{AddressFamily, SocketType, sockopt};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use std::collections::VecDeque;
+use std::env;
 use std::fmt::Display;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -50,16 +51,16 @@ pub(crate) const PROMPT: &str = "Hi! Welcome to Dynasti. What's your name?";
 /// What every client hears last when the server stops.
 pub(crate) const GOODBYE: &str = "Server is shutting down. Bye!";
 
-/// The program under test: the one that cargo has built beside the tests, or what `DYNASTI_BIN` named while the tests were
-/// compiled: the same program for another machine, say, behind a script that runs it in an emulator.
-pub(crate) const DYNASTI: &str = match option_env!("DYNASTI_BIN") {
-    Some(path) => path,
-    None => env!("CARGO_BIN_EXE_dynasti"),
-};
+/// The program under test: the one that cargo has built beside the tests, or what `DYNASTI_BIN` names: the same program for
+/// another machine, say, behind a script that runs it in an emulator.
+pub(crate) fn binary() -> &'static str {
+    static BINARY: OnceLock<String> = OnceLock::new();
+    BINARY.get_or_init(|| env::var("DYNASTI_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_dynasti").to_owned()))
+}
 
 /// A command for dynasti with these arguments.
 pub(crate) fn dynasti(args: &[&str]) -> Command {
-    let mut command = Command::new(DYNASTI);
+    let mut command = Command::new(binary());
     command.args(args);
     command
 }
@@ -68,7 +69,7 @@ pub(crate) fn dynasti(args: &[&str]) -> Command {
 /// process that it will be. `redirection` goes behind the command.
 pub(crate) fn dynasti_through_sh(preparation: &str, args: &[&str], redirection: &str) -> Command {
     let mut command = Command::new("sh");
-    command.arg("-c").arg(format!("{preparation}\nexec \"$0\" \"$@\" {redirection}")).arg(DYNASTI).args(args);
+    command.arg("-c").arg(format!("{preparation}\nexec \"$0\" \"$@\" {redirection}")).arg(binary()).args(args);
     command
 }
 

@@ -1,6 +1,6 @@
 //! `dynasti join`: through pipes, and with a person at a terminal.
 
-use crate::harness::{Client, DYNASTI, PATIENCE, Program, Server, Story, dynasti};
+use crate::harness::{Client, PATIENCE, Program, Server, Story, binary, dynasti};
 use crate::seat::Seat;
 use rustix::process::Signal;
 use std::io::{BufRead, BufReader, Write};
@@ -128,7 +128,7 @@ fn a_closed_output_ends_it_though_its_input_stays_open() {
 /// A shell that prints the first line of what a client hears, and ends with the client's exit status.
 fn through_head(server: &Server) -> Command {
     let mut shell = Command::new("bash");
-    let join = format!("{DYNASTI} join {} --name log", server.addresses()[0]);
+    let join = format!("{} join {} --name log", binary(), server.addresses()[0]);
     shell.arg("-c").arg(format!("{join} | head -n 1; exit ${{PIPESTATUS[0]}}"));
     shell
 }
@@ -528,8 +528,11 @@ fn suspended_and_brought_back() {
     let server = Server::start(&[]);
     let mut bob = server.join("Bob");
     let mut shell = Seat::session("sh");
-    let script =
-        format!("set -m; {DYNASTI} join {} --name Ann; echo away; read answer; fg; echo over", server.addresses()[0]);
+    let script = format!(
+        "set -m; {} join {} --name Ann; echo away; read answer; fg; echo over",
+        binary(),
+        server.addresses()[0]
+    );
     let mut ann = Seat::run(200, 24, {
         shell.args(["-c", &script]);
         shell
@@ -604,7 +607,7 @@ fn colours_and_the_bell() {
 fn no_color_is_respected() {
     let server = Server::start(&[]);
     let mut bob = server.join("Bob");
-    let mut command = Seat::session(DYNASTI);
+    let mut command = Seat::session(binary());
     command.args(["join", &server.addresses()[0].to_string(), "--name", "Ann"]).env("NO_COLOR", "1");
     let mut ann = Seat::run(60, 12, command);
     bob.hears("Ann has joined the chat.");
@@ -617,7 +620,7 @@ fn no_color_is_respected() {
 fn a_dumb_terminal_is_sent_lines_and_nothing_else() {
     let server = Server::start(&[]);
     let mut bob = server.join("Bob");
-    let mut command = Seat::session(DYNASTI);
+    let mut command = Seat::session(binary());
     command.args(["join", &server.addresses()[0].to_string(), "--name", "bob"]).env("TERM", "dumb");
     let mut ann = Seat::run(80, 12, command);
     // One is for standard output, and the other for standard error: either may come first.

@@ -1,6 +1,6 @@
 //! `/send PATH` and `/get ID` in `dynasti join`: with the real server, and with ones that do what a good one does not.
 
-use crate::harness::{Client, DYNASTI, PATIENCE, Program, Scratch, Server, dynasti};
+use crate::harness::{Client, PATIENCE, Program, Scratch, Server, binary, dynasti};
 use crate::join::{Impostor, welcome};
 use crate::seat::Seat;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -10,7 +10,7 @@ use std::path::Path;
 
 /// Somebody at a wide terminal, in a directory of their own, which is their home, too.
 fn sits_in(directory: &Scratch, address: &str, name: &str) -> Seat {
-    let mut command = Seat::session(DYNASTI);
+    let mut command = Seat::session(binary());
     command.args(["join", address, "--name", name]).current_dir(directory.path("")).env("HOME", directory.path(""));
     Seat::run(200, 30, command)
 }
@@ -242,7 +242,7 @@ fn at_a_dumb_terminal_it_is_the_same() {
     let (server, _) = Server::with_page(&[]);
     let hers = Scratch::new("ann-dumb");
     write(&hers, "a.txt", b"a");
-    let mut command = Seat::session(DYNASTI);
+    let mut command = Seat::session(binary());
     command.args(["join", &server.addresses()[0].to_string(), "--name", "Ann"]).env("TERM", "dumb");
     let mut ann = Seat::run(200, 30, {
         command.current_dir(hers.path(""));

@@ -1,6 +1,6 @@
 //! The operator's lines, from the server's standard input.
 
-use crate::harness::{Client, DYNASTI, GOODBYE, PROMPT, STOPS_WITHIN, Server, Story, dynasti_through_sh};
+use crate::harness::{Client, GOODBYE, PROMPT, STOPS_WITHIN, Server, Story, binary, dynasti_through_sh};
 use crate::seat::Seat;
 use rustix::process::Signal;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -343,7 +343,7 @@ fn what_is_said_is_not_printed_where_nobody_watches() {
 
 /// A server with its operator at a terminal, and two who have joined it.
 fn operated_from_a_terminal(story: &Story) -> (Seat, [Client; 2]) {
-    let mut command = Seat::session(DYNASTI);
+    let mut command = Seat::session(binary());
     command.args(["serve", "--listen", "127.0.0.1:0"]);
     let mut operator = Seat::run(80, 30, command);
     let listening = |text: &str| -> Option<SocketAddr> {

@@ -4,7 +4,7 @@
 //! As in the harness nothing sleeps: a window is waited for until it shows what it should.
 
 use crate::emulator::Emulator;
-use crate::harness::{DYNASTI, PATIENCE};
+use crate::harness::{PATIENCE, binary};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::retry_on_intr;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
@@ -30,7 +30,7 @@ pub(crate) struct Seat {
 impl Seat {
     /// Runs `dynasti join` with these arguments in a window of this size.
     pub(crate) fn join(columns: u16, rows: u16, args: &[&str]) -> Seat {
-        let mut command = Seat::session(DYNASTI);
+        let mut command = Seat::session(binary());
         command.arg("join").args(args);
         Seat::run(columns, rows, command)
     }

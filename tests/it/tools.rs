@@ -2,7 +2,7 @@
 //!
 //! Where a tool is not installed its tests say so and pass; with `DYNASTI_DEMAND_TOOLS` set they fail instead.
 
-use crate::harness::{DYNASTI, GOODBYE, PATIENCE, PROMPT, Program, Server};
+use crate::harness::{GOODBYE, PATIENCE, PROMPT, Program, Server, binary};
 use rustix::process::Signal;
 use std::env;
 use std::process::{Command, Stdio};
@@ -215,8 +215,9 @@ fn in_the_background_the_server_runs_on_and_leaves_the_terminal_alone() {
     if !installed("script", "--version", "util-linux") {
         return;
     }
+    let binary = binary();
     let line = format!(
-        "set -m; '{DYNASTI}' serve --listen 127.0.0.1:0 & read answer; echo \"the shell read $answer\"; \
+        "set -m; '{binary}' serve --listen 127.0.0.1:0 & read answer; echo \"the shell read $answer\"; \
          kill -TERM $!; wait $!; echo \"status $?\""
     );
     let mut command = Command::new("script");
@@ -238,7 +239,8 @@ fn in_the_foreground_the_terminal_is_the_console() {
         return;
     }
     let mut command = Command::new("script");
-    let line = format!("trap : INT; '{DYNASTI}' serve --listen 127.0.0.1:0; echo \"status $?\"");
+    let binary = binary();
+    let line = format!("trap : INT; '{binary}' serve --listen 127.0.0.1:0; echo \"status $?\"");
     command.args(["-qec", &line, "/dev/null"]).env("SHELL", "/bin/sh").env("TERM", "dumb");
     let mut server = Server::run(command, 1);
     let mut ann = server.join("Ann");
