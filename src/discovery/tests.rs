@@ -65,10 +65,15 @@ impl Play {
         let end = self.now + Duration::from_millis(milliseconds);
         while let Some(due) = self.responder.due().filter(|due| *due <= end) {
             self.now = self.now.max(due);
-            let sends = self.responder.tick(self.now);
-            self.sent.extend(sends.into_iter().map(|send| (self.now, send)));
+            self.ticks();
         }
         self.now = end;
+    }
+
+    /// Has it do what is due, and say what it says at once.
+    fn ticks(&mut self) {
+        let sends = self.responder.tick(self.now);
+        self.sent.extend(sends.into_iter().map(|send| (self.now, send)));
     }
 
     fn hears(&mut self, from: SocketAddr, packet: &Packet<'_>) {
@@ -539,6 +544,22 @@ fn section_6_1_what_there_is_not_is_said() {
 }
 
 #[test]
+fn section_6_1_a_question_of_any_type_is_answered_and_spoils_none_beside_it() {
+    // What a telephone asks for before it opens a page (HTTPS), what it may ask for one day, and what nobody knows.
+    for other in [TYPE::HTTPS, TYPE::SVCB, TYPE::Unknown(262), TYPE::Unknown(65_280)] {
+        let mut play = Play::settled();
+        play.hears(somebody(), &query(&[("dynasti.local", TYPE::A), ("dynasti.local", other)]));
+        play.runs(2000);
+        assert_eq!(play.takes_one().answers(), [(TYPE::A, 120), (TYPE::NSEC, 120)], "{other:?}");
+        play.hears(simple(), &query(&[("dynasti.local", other)]));
+        play.ticks();
+        let answer = play.takes_one();
+        assert_eq!(answer.answers(), [(TYPE::NSEC, 10)], "{other:?}");
+        answer.packet(|packet| assert_eq!(packet.questions[0].qtype, QTYPE::TYPE(other), "it is repeated as it was"));
+    }
+}
+
+#[test]
 fn section_6_3_all_questions_of_a_packet_are_answered_together() {
     let mut play = Play::settled();
     play.hears(
@@ -571,8 +592,7 @@ fn section_6_7_who_knows_no_multicast_dns_is_answered_as_dns_does() {
     play.hears(simple(), &asked);
     play.runs(0);
     assert!(play.takes().is_empty(), "it is not sent by a tick that nothing has asked for");
-    let sent = play.responder.tick(play.now);
-    play.sent.extend(sent.into_iter().map(|send| (play.now, send)));
+    play.ticks();
     let answer = play.takes_one();
     assert_eq!((answer.to, answer.id(), answer.answers()), (To::One(simple()), 4711, vec![(TYPE::A, 10)]));
     answer.packet(|packet| {
@@ -638,8 +658,7 @@ fn section_5_4_who_wants_an_answer_alone_gets_it_if_the_others_have_heard_it_lat
     let mut asked = query(&[("dynasti.local", TYPE::A)]);
     asked.questions[0].unicast_response = true;
     play.hears(somebody(), &asked);
-    let sent = play.responder.tick(play.now);
-    play.sent.extend(sent.into_iter().map(|send| (play.now, send)));
+    play.ticks();
     let answer = play.takes_one();
     assert_eq!((answer.to, answer.id(), answer.answers()), (To::One(somebody()), 0, vec![(TYPE::A, 120)]));
     // A quarter of 120 seconds later it is time that everybody hears it.
