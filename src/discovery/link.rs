@@ -150,19 +150,16 @@ impl Link {
     }
 
     /// The addresses of the interface have changed, or what is told of them. What is not true any more is taken back,
-    /// and the rest said anew: the names stay ours. Section 8.4.
-    pub(crate) fn change(&mut self, nets: Vec<Net>, told: &Told, names: (&str, &str), now: Instant, dice: &mut Dice) {
+    /// and the rest said anew: the names stay ours. Section 8.4. Names that are still asked for go on being so, neither
+    /// sooner nor later, because whoever advertises networks changes the addresses of others as often as they like.
+    pub(crate) fn change(&mut self, nets: Vec<Net>, told: &Told, names: (&str, &str), now: Instant) {
         let before: Vec<ResourceRecord<'static>> = self.own.iter().map(|own| own.record.clone()).collect();
         self.nets = nets;
         self.tell(told, names);
-        match &mut self.phase {
-            Phase::Probing { .. } => self.probe(now, dice),
-            Phase::Ours { announced, next } => {
-                (*announced, *next) = (0, Some(now));
-                let gone = before.into_iter().filter(|record| !self.own.iter().any(|own| own.record == *record));
-                let gone: Vec<_> = gone.collect();
-                self.take_back(gone);
-            }
+        if let Phase::Ours { announced, next } = &mut self.phase {
+            (*announced, *next) = (0, Some(now));
+            let gone = before.into_iter().filter(|record| !self.own.iter().any(|own| own.record == *record));
+            self.take_back(gone.collect());
         }
     }
 

@@ -98,7 +98,7 @@ impl Responder {
             let told = Told::new(nets, &self.services);
             match self.links.get_mut(key) {
                 Some(_) if self.nets.get(key) == Some(nets) => {}
-                Some(link) => link.change(nets.clone(), &told, names, now, &mut self.dice),
+                Some(link) => link.change(nets.clone(), &told, names, now),
                 None => {
                     let start = self.lost.map_or(now, |start| start.max(now));
                     self.links.insert(*key, Link::new(nets.clone(), &told, names, start, &mut self.dice));

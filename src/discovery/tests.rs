@@ -427,6 +427,28 @@ fn section_9_whoever_takes_every_name_makes_it_rename_once_a_minute() {
 }
 
 #[test]
+fn section_9_addresses_that_change_let_nobody_make_it_rename_sooner() {
+    let mut play = Play::settled();
+    play.hears(somebody(), &reply(vec![a("dynasti.local", 7, 120)]));
+    let mut latest = String::new();
+    // Ten minutes in which somebody advertises other networks again and again, and takes every name that is asked for.
+    for second in 0..600 {
+        let other = Net { ip: [10, 0, 0, (second % 200) as u8].into(), prefix: 24 };
+        play.responder.set_links(BTreeMap::from([(WIRE, vec![ours()[0], other])]), play.now);
+        for _ in 0..10 {
+            play.runs(100);
+            for heard in play.takes() {
+                latest = heard.names().remove(0);
+                play.hears(somebody(), &reply(vec![a(&latest, 7, 120)]));
+            }
+        }
+    }
+    let number = latest.strip_prefix("dynasti-").and_then(|rest| rest.strip_suffix(".local"));
+    let number: u32 = number.expect("it has another name").parse().expect("a number");
+    assert!((10..=12).contains(&number), "{latest} after ten minutes");
+}
+
+#[test]
 fn section_9_a_link_that_comes_after_a_name_was_lost_is_asked_at_once() {
     let mut play = Play::settled();
     play.hears(somebody(), &reply(vec![a("dynasti.local", 7, 120)]));
