@@ -175,9 +175,9 @@ impl Responder {
                 sends.push(Send { link: *key, to, bytes });
             }
         }
-        for send in &sends {
-            self.echoes.push_back(digest(&send.bytes));
-        }
+        // What goes to one host does not come back, and as much of it is sent as others ask for.
+        let to_everybody = sends.iter().filter(|send| send.to == To::Everybody);
+        self.echoes.extend(to_everybody.map(|send| digest(&send.bytes)));
         while self.echoes.len() > ECHOES {
             self.echoes.pop_front();
         }

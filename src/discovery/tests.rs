@@ -761,6 +761,28 @@ fn section_14_two_interfaces_on_one_link_are_no_conflict() {
 }
 
 #[test]
+fn section_14_nobody_who_asks_makes_it_forget_what_it_has_just_said_itself() {
+    let mut play = Play::begun(1);
+    let third = Key { index: 4, v6: false };
+    let nets = |last| vec![Net { ip: [192, 168, 1, last].into(), prefix: 24 }];
+    play.responder.set_links([(WIRE, nets(10)), (OTHER, nets(11)), (third, nets(12))].into(), play.now);
+    play.runs(5000);
+    play.sent.clear();
+    play.hears(somebody(), &query(&[("dynasti.local", TYPE::A)]));
+    for _ in 0..100 {
+        for link in [OTHER, third] {
+            play.responder.receive(link, simple(), &mut encode(&query(&[("dynasti.local", TYPE::A)])), play.now);
+        }
+    }
+    play.ticks();
+    let (_, mut said) = play.sent.iter().find(|(_, send)| send.to == To::Everybody).expect("an answer").clone();
+    play.sent.clear();
+    play.responder.receive(OTHER, SocketAddr::from(([192, 168, 1, 10], 5353)), &mut said.bytes, play.now);
+    play.runs(2000);
+    assert!(play.takes().is_empty(), "it is on that link as well, and asks nobody whose the name is");
+}
+
+#[test]
 fn malformed_packets_are_dropped_and_counted() {
     let mut play = Play::settled();
     play.responder.receive(WIRE, somebody(), &mut [0; 5], play.now);
