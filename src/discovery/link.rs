@@ -13,7 +13,7 @@ use simple_dns::{CLASS, Name, Packet, PacketFlag, QCLASS, QTYPE, Question, Resou
 
 use super::dice::Dice;
 use super::packet::order;
-use super::records::{Net, Told};
+use super::records::{Net, Told, is_link_local};
 
 /// The port of multicast DNS. Who asks from another one knows no multicast DNS, and is answered as DNS does.
 pub(crate) const PORT: u16 = 5353;
@@ -552,8 +552,7 @@ impl Link {
 
     /// Whether that address is on this link, according to the networks of the interface. Section 11.
     fn is_on_link(&self, ip: IpAddr) -> bool {
-        let is_local = matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
-        is_local || self.nets.iter().any(|net| net.contains(ip))
+        is_link_local(ip) || self.nets.iter().any(|net| net.contains(ip))
     }
 }
 

@@ -180,7 +180,8 @@ mod tests {
         let whole = encode(&packet);
         // The second name is two bytes less than a whole one, and ends in a pointer to the first one's end.
         let second = HEAD + "\x07dynasti\x05local\0....\x02pi..".len();
-        for (kind, class, is_known) in [(1, 1, true), (1234, 1, true), (0, 1, true), (1, 77, false), (1234, 77, false)] {
+        for (kind, class, is_known) in [(1, 1, true), (1234, 1, true), (0, 1, true), (1, 77, false), (1234, 77, false)]
+        {
             let mut bytes = whole.clone();
             bytes[second..second + 2].copy_from_slice(&u16::to_be_bytes(kind));
             bytes[second + 2..second + 4].copy_from_slice(&u16::to_be_bytes(class | 0x8000));

@@ -22,10 +22,16 @@ use super::socket::{everybody, join};
 /// How long after a change the interfaces are looked at: several addresses come one after another.
 const SETTLING: Duration = Duration::from_millis(300);
 
-/// So many packets are taken from a link at once, and when there are as many, nothing is taken for so long after: a
-/// flood of packets is no load that the room would feel, and the system drops what is too much.
+/// So many packets are taken from a link at once, and none after so long: there are packets that take a hundred times as
+/// long to read as others.
 const AT_ONCE: usize = 16;
-const REST: Duration = Duration::from_millis(5);
+const LONG: Duration = Duration::from_millis(1);
+
+/// If there may be more, nothing is taken for so many times as long as that took, so that a flood of packets takes a
+/// tenth of a core, which the room does not feel; the system drops what is too much. The second figure is the most,
+/// because a machine with other work to do takes long for anything.
+const REST: u32 = 9;
+const MAX_REST: Duration = Duration::from_millis(100);
 
 /// What the server is to be called, and what it tells.
 #[derive(Debug, Clone)]
@@ -153,8 +159,9 @@ impl Task {
                     self.fail(error, tell).await;
                 }
                 Event::Packets => {
+                    let begun = Instant::now();
                     if self.receive(&mut buffer) {
-                        Timer::after(REST).await;
+                        Timer::after((begun.elapsed() * REST).min(MAX_REST)).await;
                     }
                 }
             }
@@ -195,20 +202,22 @@ impl Task {
 
     /// Takes in what has come. Returns whether there may be more.
     fn receive(&mut self, buffer: &mut [u8]) -> bool {
-        let mut is_full = false;
+        let mut may_be_more = false;
         for (key, socket) in &self.sockets {
-            let mut taken = 0;
-            while taken < AT_ONCE {
+            let begun = Instant::now();
+            for taken in 1..=AT_ONCE {
                 // A link that has gone is noticed by the watch.
                 let Ok((length, from)) = socket.get_ref().recv_from(buffer) else { break };
                 if let Some(bytes) = buffer.get_mut(..length) {
                     self.responder.receive(*key, from, bytes, Instant::now());
                 }
-                taken += 1;
+                if taken == AT_ONCE || begun.elapsed() >= LONG {
+                    may_be_more = true;
+                    break;
+                }
             }
-            is_full |= taken == AT_ONCE;
         }
-        is_full
+        may_be_more
     }
 
     /// Sends what there is to be sent. What the system does not take is lost, as any datagram may be.

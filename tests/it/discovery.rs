@@ -13,7 +13,7 @@ use crate::tools::{installed, skipped};
 use crate::wire::Wire;
 use rustix::net::sockopt;
 use rustix::process::Signal;
-use simple_dns::rdata::{A, RData};
+use simple_dns::rdata::{A, PTR, RData, SRV};
 use simple_dns::{CLASS, Name, Packet, QCLASS, QTYPE, Question, ResourceRecord, TYPE};
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
@@ -256,6 +256,84 @@ fn ipv6_alone_is_enough() {
     assert!(lines[0].contains("%wire  http://dynasti.local:"), "{lines:?}");
     let ann = wire.far(|| joins(&["--name", "Ann"]));
     ann.prints("Welcome, Ann! You can now chat. Type messages and press Enter.");
+}
+
+/// A packet of 9,000 bytes that takes long to read: each of its records has a name that is reached by two thousand
+/// pointers.
+fn tedious(id: u16) -> Vec<u8> {
+    const RECORDS: usize = 375;
+    const HEAD: usize = 12;
+    const RECORD: usize = 10;
+    let fixed = |kind: u16, length: usize| {
+        [&kind.to_be_bytes()[..], &[0, 1, 0, 0, 0, 120], &(length as u16).to_be_bytes()].concat()
+    };
+    let pointer = |at: usize| (0xc000 | at as u16).to_be_bytes();
+    let chain = HEAD + 1 + RECORD;
+    let links = (9000 - chain - (RECORDS - 1) * (2 + RECORD)) / 2;
+    let mut packet = [&id.to_be_bytes()[..], &[0x84, 0, 0, 0], &(RECORDS as u16).to_be_bytes(), &[0; 4]].concat();
+    packet.extend([&[0][..], &fixed(65_280, 2 * links), &pointer(HEAD)].concat());
+    packet.extend((1..links).flat_map(|link| pointer(chain + 2 * (link - 1))));
+    for _ in 1..RECORDS {
+        packet.extend([&pointer(chain + 2 * (links - 1))[..], &fixed(65_280, 0)].concat());
+    }
+    packet
+}
+
+/// What nobody should be shown, or sent to.
+fn misleading(id: u16, n: u8) -> Vec<u8> {
+    let (instance, host) = (format!("i{n}._dynasti._tcp.local"), format!("h{n}.local"));
+    let (host, ip, port) = match n {
+        0 => ("h\x1b[2J.local", [10, 77, 0, 2], 4000),
+        1 => ("www.example.com", [10, 77, 0, 2], 4000),
+        2 => (&*host, [127, 0, 0, 1], 4000),
+        3 => (&*host, [224, 0, 0, 251], 4000),
+        4 => (&*host, [0, 0, 0, 0], 4000),
+        _ => (&*host, [10, 77, 0, 2], 0),
+    };
+    let mut packet = Packet::new_reply(id);
+    let [service, instance, target] = ["_dynasti._tcp.local", &instance, host].map(Name::new_unchecked);
+    let srv = SRV { priority: 0, weight: 0, port, target: target.clone() };
+    for (name, rdata) in [
+        (service, RData::PTR(PTR(instance.clone()))),
+        (instance, RData::SRV(srv)),
+        (target, RData::A(A { address: Ipv4Addr::from(ip).into() })),
+    ] {
+        packet.answers.push(ResourceRecord::new(name, CLASS::IN, 120, rdata));
+    }
+    packet.build_bytes_vec().expect("it is a packet")
+}
+
+#[test]
+fn whoever_answers_anything_misleads_and_delays_nobody() {
+    let Some(wire) = Wire::new() else { return };
+    let server = wire.near(|| server_named("dynasti.local"));
+    let is_over = AtomicBool::new(false);
+    let hostile = || {
+        let socket = UdpSocket::bind(("0.0.0.0", 5353)).expect("the port is free");
+        socket.join_multicast_v4(&EVERYBODY.0, &Ipv4Addr::new(10, 77, 0, 2)).expect("it is an interface's");
+        socket.set_read_timeout(Some(Duration::from_millis(1))).expect("a timeout is to be had");
+        let (mut query, mut asker, begun) = ([0; 9000], None, Instant::now());
+        while !is_over.load(Ordering::SeqCst) && begun.elapsed() < PATIENCE {
+            if let Ok((_, from)) = socket.recv_from(&mut query) {
+                asker = Some((from, u16::from_be_bytes([query[0], query[1]]))).filter(|(from, _)| from.port() != 5353);
+                for (n, (from, id)) in (0..6).zip(asker.iter().cycle()) {
+                    socket.send_to(&misleading(*id, n), from).expect("it is sent");
+                }
+            }
+            if let Some((from, id)) = asker {
+                socket.send_to(&tedious(id), from).expect("it is sent");
+            }
+        }
+    };
+    thread::scope(|scope| {
+        let hostile = scope.spawn(|| wire.far(hostile));
+        let found = wire.near(find);
+        let ann = wire.near(|| joins(&["--name", "Ann"]));
+        ann.prints("Welcome, Ann! You can now chat. Type messages and press Enter.");
+        is_over.store(true, Ordering::SeqCst);
+        hostile.join().expect("it only sends");
+        assert_eq!(found, (vec![line(&server, "dynasti.local", "10.77.0.1")], 0));
+    });
 }
 
 // ---------------------------------------------------------------------------------------------------------------
