@@ -28,9 +28,10 @@ const AT_ONCE: usize = 16;
 const LONG: Duration = Duration::from_millis(1);
 
 /// If there may be more, nothing is taken for so many times as long as that took, so that a flood of packets takes a
-/// tenth of a core, which the room does not feel; the system drops what is too much. The second figure is the most,
-/// because a machine with other work to do takes long for anything.
+/// tenth of a core at most, which the room does not feel; the system drops what is too much. Between these times,
+/// because others are to be answered within them, and a machine with other work takes long for anything.
 const REST: u32 = 9;
+const MIN_REST: Duration = Duration::from_millis(5);
 const MAX_REST: Duration = Duration::from_millis(100);
 
 /// What the server is to be called, and what it tells.
@@ -161,7 +162,7 @@ impl Task {
                 Event::Packets => {
                     let begun = Instant::now();
                     if self.receive(&mut buffer) {
-                        Timer::after((begun.elapsed() * REST).min(MAX_REST)).await;
+                        Timer::after((begun.elapsed() * REST).clamp(MIN_REST, MAX_REST)).await;
                     }
                 }
             }
