@@ -5,6 +5,8 @@ use std::future::{Future, pending, poll_fn};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::UdpSocket;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -43,6 +45,8 @@ pub struct Options {
     pub instance: String,
     /// The services, and where they listen.
     pub services: Vec<Service>,
+    /// Counts the packets that are dropped because they are malformed.
+    pub dropped: Arc<AtomicU64>,
 }
 
 impl Options {
@@ -218,6 +222,7 @@ impl Task {
                 }
             }
         }
+        self.options.dropped.store(self.responder.dropped(), Ordering::Relaxed);
         may_be_more
     }
 

@@ -16,6 +16,7 @@ use rustix::process::Signal;
 use simple_dns::rdata::{A, PTR, RData, SRV};
 use simple_dns::{CLASS, Name, Packet, QCLASS, QTYPE, Question, ResourceRecord, TYPE};
 use std::collections::BTreeSet;
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -65,10 +66,15 @@ fn guest(ip: [u8; 4], port: u16) -> Client {
     guest
 }
 
+/// The port of a server's page.
+fn page(server: &Server) -> u16 {
+    let page = server.stdout.find("where the page is", |line| line.starts_with("Or open: "));
+    page.trim_end_matches('/').rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port")
+}
+
 /// The line of a server in what `find` prints.
 fn line(server: &Server, name: &str, ip: &str) -> String {
-    let page = server.stdout.find("where the page is", |line| line.starts_with("Or open: "));
-    let page: u16 = page.trim_end_matches('/').rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+    let page = page(server);
     format!("{name}:{}  {ip}  http://{ip}:{page}/", server.port())
 }
 
@@ -227,6 +233,33 @@ fn each_network_is_told_the_address_that_is_on_it_and_what_changes_is_followed()
     assert_eq!(server.stdout.so_far().iter().filter(|line| line.starts_with("This is")).count(), 1);
 }
 
+/// How many packets the server says that it has dropped, whose page is at this port.
+fn dropped(page: u16) -> u64 {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, page)).expect("the page is there");
+    write!(stream, "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("it is sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it is answered");
+    let count = answer.lines().find_map(|line| line.strip_prefix("dynasti_mdns_dropped_total "));
+    count.unwrap_or_else(|| panic!("{answer}")).parse().expect("a number")
+}
+
+#[test]
+fn malformed_packets_are_counted() {
+    let Some(wire) = Wire::new() else { return };
+    let server = wire.near(|| server_named("dynasti.local"));
+    let page = page(&server);
+    assert_eq!(wire.near(|| dropped(page)), 0);
+    wire.far(|| {
+        let socket = socket(Ipv4Addr::new(10, 77, 0, 2), 5353);
+        for garbage in [&[0; 3][..], &[0xc0; 1200], &[0xff; 9001]] {
+            socket.send_to(garbage, EVERYBODY).expect("it is sent");
+        }
+        // Whoever is answered was heard after these.
+        ask(Ipv4Addr::new(10, 77, 0, 2), "dynasti.local")
+    });
+    assert_eq!(wire.near(|| dropped(page)), 3);
+}
+
 /// Asks from that address for a moment, and returns the first address that comes.
 fn answers_soon(from: Ipv4Addr, name: &str) -> Option<Ipv4Addr> {
     let socket = socket(from, 0);
@@ -312,16 +345,17 @@ fn whoever_answers_anything_misleads_and_delays_nobody() {
         let socket = UdpSocket::bind(("0.0.0.0", 5353)).expect("the port is free");
         socket.join_multicast_v4(&EVERYBODY.0, &Ipv4Addr::new(10, 77, 0, 2)).expect("it is an interface's");
         socket.set_read_timeout(Some(Duration::from_millis(1))).expect("a timeout is to be had");
-        let (mut query, mut asker, begun) = ([0; 9000], None, Instant::now());
+        let (mut query, mut first, begun) = ([0; 9000], None, Instant::now());
         while !is_over.load(Ordering::SeqCst) && begun.elapsed() < PATIENCE {
-            if let Ok((_, from)) = socket.recv_from(&mut query) {
-                asker = Some((from, u16::from_be_bytes([query[0], query[1]]))).filter(|(from, _)| from.port() != 5353);
-                for (n, (from, id)) in (0..6).zip(asker.iter().cycle()) {
-                    socket.send_to(&misleading(*id, n), from).expect("it is sent");
-                }
+            let asked = socket.recv_from(&mut query).ok().filter(|(_, from)| from.port() != EVERYBODY.1);
+            let id = u16::from_be_bytes([query[0], query[1]]);
+            if let Some((_, from)) = asked {
+                (0..6).for_each(|n| _ = socket.send_to(&misleading(id, n), from).expect("it is sent"));
+                first = first.filter(|(asker, _)| *asker == from).or(Some((from, Instant::now())));
             }
-            if let Some((from, id)) = asker {
-                socket.send_to(&tedious(id), from).expect("it is sent");
+            // Too soon, and no answer would find a place among these.
+            if let Some((asker, _)) = first.filter(|(_, at)| at.elapsed() > Duration::from_millis(700)) {
+                socket.send_to(&tedious(id), asker).expect("it is sent");
             }
         }
     };
