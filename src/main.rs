@@ -258,7 +258,11 @@ async fn run(executor: Arc<Executor<'static>>, options: Serve) -> Result<(), Str
     let served = server::run(&executor, listeners, &room, (&admission, &holders), clients, shutdown);
     #[cfg(feature = "web")]
     let served = {
-        let options = web::Options { rate: options.rate, guests: options.guests, sharing };
+        #[cfg(feature = "discovery")]
+        let mdns_dropped = told.as_ref().map(|told| Arc::clone(&told.dropped));
+        #[cfg(not(feature = "discovery"))]
+        let mdns_dropped = None;
+        let options = web::Options { rate: options.rate, guests: options.guests, sharing, mdns_dropped };
         let shutdown = async {
             let _ = stopped.recv().await;
         };
@@ -355,7 +359,7 @@ fn told(options: &Serve, listeners: &[TcpListener], pages: &[TcpListener]) -> Op
     let machine = machine();
     let instance = machine.split('.').next().filter(|name| !name.is_empty()).unwrap_or("dynasti").to_owned();
     let host = options.mdns.clone().unwrap_or_else(|| "dynasti".into());
-    (!options.no_mdns).then_some(discovery::Options { host, instance, services })
+    (!options.no_mdns).then_some(discovery::Options { host, instance, services, dropped: Arc::default() })
 }
 
 /// Returns with whom the room is linked, if it is.

@@ -19,7 +19,7 @@ use smol::{Async, Timer};
 use super::interfaces::interfaces;
 use super::link::PORT;
 use super::packet::{MAX_PACKET, decode, encode};
-use super::records::{PAGE, ROOM, name};
+use super::records::{PAGE, ROOM, is_link_local, name};
 use super::responder::Key;
 use super::socket::{ask, everybody, join};
 use super::task::readable;
@@ -79,23 +79,41 @@ struct Heard {
 }
 
 impl Heard {
-    /// Takes in a packet that came by this interface.
+    /// Takes in a packet that came by this interface: what it says of servers, and nothing of what else there is on a
+    /// network.
     fn take(&mut self, index: u32, packet: &Packet<'_>) {
-        for record in packet.answers.iter().chain(&packet.additional_records) {
-            let is_wanted = matches!(record.rdata, RData::PTR(_) | RData::SRV(_) | RData::A(_) | RData::AAAA(_));
-            let is_there = |(at, known): &(u32, ResourceRecord<'_>)| {
-                *at == index && known.name == record.name && known.rdata == record.rdata
-            };
-            let is_full = self.records.len() >= MAX_RECORDS;
-            if is_wanted
-                && record.class == CLASS::IN
-                && record.ttl > 0
-                && !is_full
-                && !self.records.iter().any(is_there)
-            {
-                self.records.push((index, record.clone().into_owned()));
+        let services = [ROOM, PAGE].map(service);
+        // One leads to another, in whatever order they stand: the service to its instances, these to their hosts, and
+        // these to their addresses.
+        for _ in 0..3 {
+            for record in packet.answers.iter().chain(&packet.additional_records) {
+                let is_there = |(at, known): &(u32, ResourceRecord<'_>)| *at == index && known == record;
+                if self.records.len() < MAX_RECORDS
+                    && self.is_wanted(record, &services)
+                    && !self.records.iter().any(is_there)
+                {
+                    self.records.push((index, record.clone().into_owned()));
+                }
             }
         }
+    }
+
+    fn is_wanted(&self, record: &ResourceRecord<'_>, [room, page]: &[Name<'static>; 2]) -> bool {
+        let name = &record.name;
+        let leads_here = |rdata: &RData<'_>| match (rdata, &record.rdata) {
+            (RData::PTR(instance), RData::SRV(_)) => instance.get_labels().first() == name.get_labels().first(),
+            (RData::SRV(srv), RData::A(_) | RData::AAAA(_)) => srv.target == *name,
+            _ => false,
+        };
+        let is_led_to = || self.records.iter().any(|(_, known)| leads_here(&known.rdata));
+        let is_wanted = match &record.rdata {
+            RData::PTR(_) => name == room,
+            RData::SRV(srv) => {
+                srv.port > 0 && (name.is_subdomain_of(room) || name.is_subdomain_of(page)) && is_led_to()
+            }
+            rdata => address(rdata).is_some_and(can_be_joined) && is_led_to(),
+        };
+        is_wanted && record.class == CLASS::IN && record.ttl > 0
     }
 
     /// The data of this name.
@@ -129,12 +147,8 @@ impl Heard {
 
     /// The addresses of a host, the best one first, and the interface that each was told on.
     fn addresses(&self, host: &Name<'_>) -> Vec<(IpAddr, u32)> {
-        let address = |(index, data): (u32, &RData<'static>)| match data {
-            RData::A(a) => Some((IpAddr::V4(Ipv4Addr::from(a.address)), index)),
-            RData::AAAA(aaaa) => Some((IpAddr::V6(Ipv6Addr::from(aaaa.address)), index)),
-            _ => None,
-        };
-        let mut addresses: Vec<(IpAddr, u32)> = self.of(host).filter_map(address).collect();
+        let told = self.of(host).filter_map(|(index, rdata)| Some((address(rdata)?, index)));
+        let mut addresses: Vec<(IpAddr, u32)> = told.collect();
         addresses.sort_by_key(|(ip, _)| (ip.is_ipv6(), is_link_local(*ip), *ip));
         addresses
     }
@@ -179,8 +193,20 @@ impl Heard {
     }
 }
 
-fn is_link_local(ip: IpAddr) -> bool {
-    matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local())
+fn address(rdata: &RData<'_>) -> Option<IpAddr> {
+    match rdata {
+        RData::A(a) => Some(Ipv4Addr::from(a.address).into()),
+        RData::AAAA(aaaa) => Some(Ipv6Addr::from(aaaa.address).into()),
+        _ => None,
+    }
+}
+
+/// Whether a server of this network may be there. It is never on loopback, where whoever says so would have people
+/// connect to their own machines.
+fn can_be_joined(ip: IpAddr) -> bool {
+    let ip = ip.to_canonical();
+    let is_broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
+    !(ip.is_loopback() || ip.is_unspecified() || ip.is_multicast() || is_broadcast)
 }
 
 fn service(kind: &str) -> Name<'static> {
@@ -195,12 +221,12 @@ fn page_of(instance: &Name<'static>) -> Option<Name<'static>> {
     Some(Name::new_with_labels(&labels))
 }
 
-/// A host's name as text, if it is one that can be shown: whatever sends it may put anything into it, and this goes to
-/// a terminal.
+/// A host's name as text, if it is one of this network that can be shown: whoever sends it may put anything into it, and
+/// this goes to a terminal.
 fn shown(host: &Name<'_>) -> Option<String> {
     let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     let is_shown = host.get_labels().iter().all(|label| label.as_ref().iter().all(is_plain));
-    (is_shown && host.get_labels().len() > 1).then(|| host.to_string())
+    (is_shown && host.get_labels().len() > 1 && host.is_link_local()).then(|| host.to_string())
 }
 
 /// A question to everybody.
@@ -262,7 +288,7 @@ pub async fn find(all: bool) -> io::Result<Vec<Found>> {
         };
         let (before, has_come) = (search.heard.found(&names).len(), time.or(packets).await);
         if has_come {
-            search.receive(&mut buffer);
+            search.receive(&mut buffer, end);
             if !all && before == 0 && !search.heard.found(&names).is_empty() {
                 end = end.min(Instant::now() + SETTLING);
             }
@@ -311,10 +337,13 @@ impl Search {
         }
     }
 
-    /// Takes in what has come.
-    fn receive(&mut self, buffer: &mut [u8]) {
+    /// Takes in what has come, until `end`: who sends what takes long to read does not make anybody wait.
+    fn receive(&mut self, buffer: &mut [u8], end: Instant) {
         for ((link, is_joined), socket) in &self.sockets {
             for _ in 0..AT_ONCE {
+                if Instant::now() >= end {
+                    return;
+                }
                 let Ok((length, from)) = socket.get_ref().recv_from(buffer) else { break };
                 let Some(packet) = buffer.get_mut(..length).and_then(decode) else { continue };
                 let is_ours = *is_joined || packet.id() == self.id;
@@ -391,17 +420,57 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_would_write_on_the_terminal_is_not_shown() {
-        let heard = told(vec![srv("_dynasti", "\x1b[2J", 4000), v4("\x1b[2J", 10)]);
-        assert!(lines(&heard).is_empty());
+    fn records_may_come_in_any_order_and_packets() {
+        let room = srv("_dynasti", "dynasti", 4000);
+        let line = ["dynasti.local:4000  192.168.1.10"];
+        assert_eq!(lines(&told(vec![v4("dynasti", 10), room.clone()])), line);
+        let mut heard = told(vec![room]);
+        let mut packet = Packet::new_reply(0);
+        packet.answers.push(v4("dynasti", 10));
+        heard.take(2, &packet);
+        assert_eq!(lines(&heard), line);
+    }
+
+    #[test]
+    fn what_is_no_server_of_this_network_is_not_shown() {
+        let room = |host| srv("_dynasti", host, 4000);
+        assert!(lines(&told(vec![room("\x1b[2J"), v4("\x1b[2J", 10)])).is_empty(), "it would write on the terminal");
+        assert!(lines(&told(vec![srv("_dynasti", "dynasti", 0), v4("dynasti", 10)])).is_empty(), "no port");
+        for ip in ["::1", "::", "ff02::1", "::ffff:127.0.0.1", "::ffff:0.0.0.0"] {
+            assert!(lines(&told(vec![room("dynasti"), v6("dynasti", ip)])).is_empty(), "{ip}");
+        }
+        for ip in [[127, 0, 0, 1], [0, 0, 0, 0], [224, 0, 0, 251], [255, 255, 255, 255]] {
+            let address = RData::A(A { address: Ipv4Addr::from(ip).into() });
+            let heard = told(vec![room("dynasti"), record(&["dynasti", "local"], address)]);
+            assert!(lines(&heard).is_empty(), "{ip:?}");
+        }
+        let target = name(&["www", "example", "com"]);
+        let elsewhere = RData::SRV(SRV { priority: 0, weight: 0, port: 4000, target: target.clone() });
+        let address = RData::A(A { address: Ipv4Addr::new(192, 168, 1, 10).into() });
+        let address = ResourceRecord::new(target, CLASS::IN, 10, address);
+        assert!(lines(&told(vec![record(&["pi", "_dynasti", "_tcp", "local"], elsewhere), address])).is_empty());
+    }
+
+    #[test]
+    fn what_else_there_is_on_a_network_is_not_remembered() {
+        let mut heard = Heard::default();
+        for last in 0..1000 {
+            let mut packet = Packet::new_reply(0);
+            let host = format!("host{last}");
+            let pointer = RData::PTR(PTR(name(&[&host, "_ipp", "_tcp", "local"])));
+            packet.answers.push(record(&["_ipp", "_tcp", "local"], pointer));
+            packet.answers.extend([srv("_ipp", &host, 631), srv("_http", &host, 80), v4(&host, 1)]);
+            heard.take(2, &packet);
+        }
+        assert!(heard.records.is_empty());
     }
 
     #[test]
     fn what_is_remembered_is_bounded() {
-        let mut heard = Heard::default();
-        for last in 0..10_000 {
+        let mut heard = told(vec![srv("_dynasti", "dynasti", 4000)]);
+        for last in 0..10_000_u32 {
             let mut packet = Packet::new_reply(0);
-            packet.answers.push(v4(&format!("host{last}"), 1));
+            packet.answers.push(record(&["dynasti", "local"], RData::A(A { address: 0x0a00_0000 + last })));
             heard.take(2, &packet);
         }
         assert_eq!(heard.records.len(), MAX_RECORDS);

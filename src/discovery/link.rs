@@ -13,7 +13,7 @@ use simple_dns::{CLASS, Name, Packet, PacketFlag, QCLASS, QTYPE, Question, Resou
 
 use super::dice::Dice;
 use super::packet::order;
-use super::records::{Net, Told};
+use super::records::{Net, Told, is_link_local};
 
 /// The port of multicast DNS. Who asks from another one knows no multicast DNS, and is answered as DNS does.
 pub(crate) const PORT: u16 = 5353;
@@ -150,19 +150,16 @@ impl Link {
     }
 
     /// The addresses of the interface have changed, or what is told of them. What is not true any more is taken back,
-    /// and the rest said anew: the names stay ours. Section 8.4.
-    pub(crate) fn change(&mut self, nets: Vec<Net>, told: &Told, names: (&str, &str), now: Instant, dice: &mut Dice) {
+    /// and the rest said anew: the names stay ours. Section 8.4. Names that are still asked for go on being so, neither
+    /// sooner nor later, because whoever advertises networks changes the addresses of others as often as they like.
+    pub(crate) fn change(&mut self, nets: Vec<Net>, told: &Told, names: (&str, &str), now: Instant) {
         let before: Vec<ResourceRecord<'static>> = self.own.iter().map(|own| own.record.clone()).collect();
         self.nets = nets;
         self.tell(told, names);
-        match &mut self.phase {
-            Phase::Probing { .. } => self.probe(now, dice),
-            Phase::Ours { announced, next } => {
-                (*announced, *next) = (0, Some(now));
-                let gone = before.into_iter().filter(|record| !self.own.iter().any(|own| own.record == *record));
-                let gone: Vec<_> = gone.collect();
-                self.take_back(gone);
-            }
+        if let Phase::Ours { announced, next } = &mut self.phase {
+            (*announced, *next) = (0, Some(now));
+            let gone = before.into_iter().filter(|record| !self.own.iter().any(|own| own.record == *record));
+            self.take_back(gone.collect());
         }
     }
 
@@ -555,8 +552,7 @@ impl Link {
 
     /// Whether that address is on this link, according to the networks of the interface. Section 11.
     fn is_on_link(&self, ip: IpAddr) -> bool {
-        let is_local = matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
-        is_local || self.nets.iter().any(|net| net.contains(ip))
+        is_link_local(ip) || self.nets.iter().any(|net| net.contains(ip))
     }
 }
 

@@ -3,7 +3,7 @@
 //! Knows the format (by `simple-dns`), and which packets are no business of multicast DNS at all. Knows nothing of what
 //! the records mean.
 
-use simple_dns::{OPCODE, Packet, RCODE, ResourceRecord};
+use simple_dns::{CLASS, OPCODE, Packet, QCLASS, QTYPE, RCODE, ResourceRecord, TYPE};
 
 /// The most that a packet may have, of headers and all: RFC 6762, section 17.
 pub const MAX_PACKET: usize = 9000;
@@ -37,9 +37,51 @@ pub fn decode(bytes: &mut [u8]) -> Option<Packet<'_>> {
     if questions > MAX_QUESTIONS || records > MAX_RECORDS || bytes.len() < least {
         return None;
     }
-    let packet = Packet::parse(bytes).ok()?;
+    let unknown = mask_unknown(bytes, questions)?;
+    let mut packet = Packet::parse(bytes).ok()?;
+    for (question, kind) in unknown {
+        packet.questions.get_mut(question)?.qtype = QTYPE::TYPE(TYPE::Unknown(kind));
+    }
     // Sections 18.3 and 18.11.
     (packet.opcode() == OPCODE::StandardQuery && packet.rcode() == RCODE::NoError).then_some(packet)
+}
+
+/// `simple-dns` refuses a packet with one question of a type or a class that it does not know, and whatever is asked for
+/// beside that would go without an answer. So those are made some that it knows and that nothing here has: the type
+/// NULL, the class NONE. Returns which questions had other types, and these; of another class nobody is told anything.
+fn mask_unknown(bytes: &mut [u8], questions: u16) -> Option<Vec<(usize, u16)>> {
+    /// The bit of a question's class that asks for an answer to one alone. RFC 6762, section 5.4.
+    const UNICAST: u16 = 0x8000;
+    let mut masked = Vec::new();
+    let mut at = HEAD;
+    for question in 0..usize::from(questions) {
+        at = end_of_name(bytes, at)?;
+        let kind = bytes.get_mut(at..)?.first_chunk_mut()?;
+        let asked = u16::from_be_bytes(*kind);
+        if QTYPE::try_from(asked).is_err() {
+            *kind = u16::from(TYPE::NULL).to_be_bytes();
+            masked.push((question, asked));
+        }
+        let class = bytes.get_mut(at + 2..)?.first_chunk_mut()?;
+        let asked = u16::from_be_bytes(*class);
+        if QCLASS::try_from(asked & !UNICAST).is_err() {
+            *class = (CLASS::NONE as u16 | asked & UNICAST).to_be_bytes();
+        }
+        at += 4;
+    }
+    Some(masked)
+}
+
+/// Returns where a name ends that begins there: after its last label, or after the first pointer.
+fn end_of_name(bytes: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        match *bytes.get(at)? {
+            0 => return Some(at + 1),
+            length @ 1..0x40 => at += 1 + usize::from(length),
+            0xc0.. => return Some(at + 2),
+            _ => return None,
+        }
+    }
 }
 
 /// Returns the bytes of a packet. There are none if a name in it is too long, which none of ours is.
@@ -64,7 +106,7 @@ pub(crate) fn order(record: &ResourceRecord<'_>) -> (u16, u16, Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use simple_dns::rdata::{A, RData, SRV};
-    use simple_dns::{CLASS, Name, PacketFlag, QCLASS, QTYPE, Question};
+    use simple_dns::{Name, PacketFlag, Question};
 
     use super::*;
 
@@ -127,6 +169,28 @@ mod tests {
         for name in [&[0xc0, 12][..], &[0xc0, 14, 0xc0, 12], &[1, b'a', 0xc0, 12]] {
             let mut bytes = [&head, name, &[0, 255, 0, 1]].concat();
             assert!(decode(&mut bytes).is_none(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_question_of_an_unknown_type_or_class_spoils_no_other() {
+        let mut packet = Packet::new_query(0);
+        packet.questions.extend(["dynasti.local", "pi.local", "dynasti.local"].map(question));
+        packet.questions[1].unicast_response = true;
+        let whole = encode(&packet);
+        // The second name is two bytes less than a whole one, and ends in a pointer to the first one's end.
+        let second = HEAD + "\x07dynasti\x05local\0....\x02pi..".len();
+        for (kind, class, is_known) in [(1, 1, true), (1234, 1, true), (0, 1, true), (1, 77, false), (1234, 77, false)]
+        {
+            let mut bytes = whole.clone();
+            bytes[second..second + 2].copy_from_slice(&u16::to_be_bytes(kind));
+            bytes[second + 2..second + 4].copy_from_slice(&u16::to_be_bytes(class | 0x8000));
+            let packet = decode(&mut bytes).expect("it is well formed");
+            let asked: Vec<u16> = packet.questions.iter().map(|question| question.qtype.into()).collect();
+            assert_eq!(asked, [255, kind, 255]);
+            assert_eq!(packet.questions[1].qclass == QCLASS::CLASS(CLASS::IN), is_known, "{class}");
+            assert!(packet.questions[1].unicast_response && !packet.questions[2].unicast_response);
+            assert_eq!(packet.questions[2].qname, Name::new_unchecked("dynasti.local"));
         }
     }
 

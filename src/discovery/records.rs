@@ -73,7 +73,7 @@ pub(crate) fn families(nets: &[Net], services: &[Service]) -> impl Iterator<Item
     [false, true].into_iter().filter(move |v6| reached.contains(v6))
 }
 
-fn is_link_local(ip: IpAddr) -> bool {
+pub(crate) fn is_link_local(ip: IpAddr) -> bool {
     matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local())
 }
 

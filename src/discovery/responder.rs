@@ -98,7 +98,7 @@ impl Responder {
             let told = Told::new(nets, &self.services);
             match self.links.get_mut(key) {
                 Some(_) if self.nets.get(key) == Some(nets) => {}
-                Some(link) => link.change(nets.clone(), &told, names, now, &mut self.dice),
+                Some(link) => link.change(nets.clone(), &told, names, now),
                 None => {
                     let start = self.lost.map_or(now, |start| start.max(now));
                     self.links.insert(*key, Link::new(nets.clone(), &told, names, start, &mut self.dice));
@@ -175,9 +175,9 @@ impl Responder {
                 sends.push(Send { link: *key, to, bytes });
             }
         }
-        for send in &sends {
-            self.echoes.push_back(digest(&send.bytes));
-        }
+        // What goes to one host does not come back, and as much of it is sent as others ask for.
+        let to_everybody = sends.iter().filter(|send| send.to == To::Everybody);
+        self.echoes.extend(to_everybody.map(|send| digest(&send.bytes)));
         while self.echoes.len() > ECHOES {
             self.echoes.pop_front();
         }

@@ -5,6 +5,8 @@ use std::future::{Future, pending, poll_fn};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::UdpSocket;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -22,10 +24,17 @@ use super::socket::{everybody, join};
 /// How long after a change the interfaces are looked at: several addresses come one after another.
 const SETTLING: Duration = Duration::from_millis(300);
 
-/// So many packets are taken from a link at once, and when there are as many, nothing is taken for so long after: a
-/// flood of packets is no load that the room would feel, and the system drops what is too much.
+/// So many packets are taken from a link at once, and none after so long: there are packets that take a hundred times as
+/// long to read as others.
 const AT_ONCE: usize = 16;
-const REST: Duration = Duration::from_millis(5);
+const LONG: Duration = Duration::from_millis(1);
+
+/// If there may be more, nothing is taken for so many times as long as that took, so that a flood of packets takes a
+/// tenth of a core at most, which the room does not feel; the system drops what is too much. Between these times,
+/// because others are to be answered within them, and a machine with other work takes long for anything.
+const REST: u32 = 9;
+const MIN_REST: Duration = Duration::from_millis(5);
+const MAX_REST: Duration = Duration::from_millis(100);
 
 /// What the server is to be called, and what it tells.
 #[derive(Debug, Clone)]
@@ -36,6 +45,8 @@ pub struct Options {
     pub instance: String,
     /// The services, and where they listen.
     pub services: Vec<Service>,
+    /// Counts the packets that are dropped because they are malformed.
+    pub dropped: Arc<AtomicU64>,
 }
 
 impl Options {
@@ -153,8 +164,9 @@ impl Task {
                     self.fail(error, tell).await;
                 }
                 Event::Packets => {
+                    let begun = Instant::now();
                     if self.receive(&mut buffer) {
-                        Timer::after(REST).await;
+                        Timer::after((begun.elapsed() * REST).clamp(MIN_REST, MAX_REST)).await;
                     }
                 }
             }
@@ -195,20 +207,23 @@ impl Task {
 
     /// Takes in what has come. Returns whether there may be more.
     fn receive(&mut self, buffer: &mut [u8]) -> bool {
-        let mut is_full = false;
+        let mut may_be_more = false;
         for (key, socket) in &self.sockets {
-            let mut taken = 0;
-            while taken < AT_ONCE {
+            let begun = Instant::now();
+            for taken in 1..=AT_ONCE {
                 // A link that has gone is noticed by the watch.
                 let Ok((length, from)) = socket.get_ref().recv_from(buffer) else { break };
                 if let Some(bytes) = buffer.get_mut(..length) {
                     self.responder.receive(*key, from, bytes, Instant::now());
                 }
-                taken += 1;
+                if taken == AT_ONCE || begun.elapsed() >= LONG {
+                    may_be_more = true;
+                    break;
+                }
             }
-            is_full |= taken == AT_ONCE;
         }
-        is_full
+        self.options.dropped.store(self.responder.dropped(), Ordering::Relaxed);
+        may_be_more
     }
 
     /// Sends what there is to be sent. What the system does not take is lost, as any datagram may be.

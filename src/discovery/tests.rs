@@ -65,10 +65,15 @@ impl Play {
         let end = self.now + Duration::from_millis(milliseconds);
         while let Some(due) = self.responder.due().filter(|due| *due <= end) {
             self.now = self.now.max(due);
-            let sends = self.responder.tick(self.now);
-            self.sent.extend(sends.into_iter().map(|send| (self.now, send)));
+            self.ticks();
         }
         self.now = end;
+    }
+
+    /// Has it do what is due, and say what it says at once.
+    fn ticks(&mut self) {
+        let sends = self.responder.tick(self.now);
+        self.sent.extend(sends.into_iter().map(|send| (self.now, send)));
     }
 
     fn hears(&mut self, from: SocketAddr, packet: &Packet<'_>) {
@@ -422,6 +427,28 @@ fn section_9_whoever_takes_every_name_makes_it_rename_once_a_minute() {
 }
 
 #[test]
+fn section_9_addresses_that_change_let_nobody_make_it_rename_sooner() {
+    let mut play = Play::settled();
+    play.hears(somebody(), &reply(vec![a("dynasti.local", 7, 120)]));
+    let mut latest = String::new();
+    // Ten minutes in which somebody advertises other networks again and again, and takes every name that is asked for.
+    for second in 0..600 {
+        let other = Net { ip: [10, 0, 0, (second % 200) as u8].into(), prefix: 24 };
+        play.responder.set_links(BTreeMap::from([(WIRE, vec![ours()[0], other])]), play.now);
+        for _ in 0..10 {
+            play.runs(100);
+            for heard in play.takes() {
+                latest = heard.names().remove(0);
+                play.hears(somebody(), &reply(vec![a(&latest, 7, 120)]));
+            }
+        }
+    }
+    let number = latest.strip_prefix("dynasti-").and_then(|rest| rest.strip_suffix(".local"));
+    let number: u32 = number.expect("it has another name").parse().expect("a number");
+    assert!((10..=12).contains(&number), "{latest} after ten minutes");
+}
+
+#[test]
 fn section_9_a_link_that_comes_after_a_name_was_lost_is_asked_at_once() {
     let mut play = Play::settled();
     play.hears(somebody(), &reply(vec![a("dynasti.local", 7, 120)]));
@@ -539,6 +566,22 @@ fn section_6_1_what_there_is_not_is_said() {
 }
 
 #[test]
+fn section_6_1_a_question_of_any_type_is_answered_and_spoils_none_beside_it() {
+    // What a telephone asks for before it opens a page (HTTPS), what it may ask for one day, and what nobody knows.
+    for other in [TYPE::HTTPS, TYPE::SVCB, TYPE::Unknown(262), TYPE::Unknown(65_280)] {
+        let mut play = Play::settled();
+        play.hears(somebody(), &query(&[("dynasti.local", TYPE::A), ("dynasti.local", other)]));
+        play.runs(2000);
+        assert_eq!(play.takes_one().answers(), [(TYPE::A, 120), (TYPE::NSEC, 120)], "{other:?}");
+        play.hears(simple(), &query(&[("dynasti.local", other)]));
+        play.ticks();
+        let answer = play.takes_one();
+        assert_eq!(answer.answers(), [(TYPE::NSEC, 10)], "{other:?}");
+        answer.packet(|packet| assert_eq!(packet.questions[0].qtype, QTYPE::TYPE(other), "it is repeated as it was"));
+    }
+}
+
+#[test]
 fn section_6_3_all_questions_of_a_packet_are_answered_together() {
     let mut play = Play::settled();
     play.hears(
@@ -571,8 +614,7 @@ fn section_6_7_who_knows_no_multicast_dns_is_answered_as_dns_does() {
     play.hears(simple(), &asked);
     play.runs(0);
     assert!(play.takes().is_empty(), "it is not sent by a tick that nothing has asked for");
-    let sent = play.responder.tick(play.now);
-    play.sent.extend(sent.into_iter().map(|send| (play.now, send)));
+    play.ticks();
     let answer = play.takes_one();
     assert_eq!((answer.to, answer.id(), answer.answers()), (To::One(simple()), 4711, vec![(TYPE::A, 10)]));
     answer.packet(|packet| {
@@ -638,8 +680,7 @@ fn section_5_4_who_wants_an_answer_alone_gets_it_if_the_others_have_heard_it_lat
     let mut asked = query(&[("dynasti.local", TYPE::A)]);
     asked.questions[0].unicast_response = true;
     play.hears(somebody(), &asked);
-    let sent = play.responder.tick(play.now);
-    play.sent.extend(sent.into_iter().map(|send| (play.now, send)));
+    play.ticks();
     let answer = play.takes_one();
     assert_eq!((answer.to, answer.id(), answer.answers()), (To::One(somebody()), 0, vec![(TYPE::A, 120)]));
     // A quarter of 120 seconds later it is time that everybody hears it.
@@ -717,6 +758,28 @@ fn section_14_two_interfaces_on_one_link_are_no_conflict() {
         }
     }
     assert_eq!(play.responder.news().as_deref(), Some("dynasti.local"));
+}
+
+#[test]
+fn section_14_nobody_who_asks_makes_it_forget_what_it_has_just_said_itself() {
+    let mut play = Play::begun(1);
+    let third = Key { index: 4, v6: false };
+    let nets = |last| vec![Net { ip: [192, 168, 1, last].into(), prefix: 24 }];
+    play.responder.set_links([(WIRE, nets(10)), (OTHER, nets(11)), (third, nets(12))].into(), play.now);
+    play.runs(5000);
+    play.sent.clear();
+    play.hears(somebody(), &query(&[("dynasti.local", TYPE::A)]));
+    for _ in 0..100 {
+        for link in [OTHER, third] {
+            play.responder.receive(link, simple(), &mut encode(&query(&[("dynasti.local", TYPE::A)])), play.now);
+        }
+    }
+    play.ticks();
+    let (_, mut said) = play.sent.iter().find(|(_, send)| send.to == To::Everybody).expect("an answer").clone();
+    play.sent.clear();
+    play.responder.receive(OTHER, SocketAddr::from(([192, 168, 1, 10], 5353)), &mut said.bytes, play.now);
+    play.runs(2000);
+    assert!(play.takes().is_empty(), "it is on that link as well, and asks nobody whose the name is");
 }
 
 #[test]

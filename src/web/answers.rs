@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use smol::Timer;
@@ -195,7 +196,8 @@ impl Asked<'_> {
 
     async fn metrics(&self) -> Answer {
         let stats = self.context.room.stats().await;
-        super::metrics::answer(&stats, self.context.admission.connections())
+        let mdns_dropped = self.context.options.mdns_dropped.as_ref().map(|count| count.load(Ordering::Relaxed));
+        super::metrics::answer(&stats, self.context.admission.connections(), mdns_dropped)
     }
 
     async fn who(&self) -> Result<Answer, Answer> {

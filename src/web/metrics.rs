@@ -6,7 +6,7 @@ use super::http::Answer;
 use crate::room::Stats;
 
 /// Answers with the figures.
-pub(super) fn answer(stats: &Stats, connections: usize) -> Answer {
+pub(super) fn answer(stats: &Stats, connections: usize, mdns_dropped: Option<u64>) -> Answer {
     let mut text = String::new();
     let mut figure = |name: &str, kind: &str, help: &str, value: u64| {
         let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n");
@@ -16,6 +16,10 @@ pub(super) fn answer(stats: &Stats, connections: usize) -> Answer {
     figure("dynasti_lines_total", "counter", "Lines said.", stats.lines);
     figure("dynasti_deliveries_total", "counter", "Lines that somebody was to hear, once for each.", stats.deliveries);
     figure("dynasti_queued_bytes", "gauge", "Bytes that members have not read yet.", stats.queued);
+    if let Some(dropped) = mdns_dropped {
+        let help = "Packets of multicast DNS that were malformed, or no business of multicast DNS.";
+        figure("dynasti_mdns_dropped_total", "counter", help, dropped);
+    }
     if let Some(bytes) = resident() {
         figure("process_resident_memory_bytes", "gauge", "Resident memory of the server.", bytes);
     }

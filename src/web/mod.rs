@@ -31,7 +31,7 @@ use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::{Duration, Instant};
 
 use async_channel::{Receiver, Sender};
@@ -62,6 +62,8 @@ pub struct Options {
     pub guests: bool,
     /// Whether files are shared.
     pub sharing: Sharing,
+    /// How many packets of multicast DNS were dropped, where it is spoken.
+    pub mdns_dropped: Option<Arc<AtomicU64>>,
 }
 
 /// What all connections share.

@@ -4,8 +4,8 @@
 //! Everything here happens in network namespaces that end at that wire, so that nothing is sent to anybody. Where
 //! these, or a tool, cannot be had, the tests say so and pass.
 //!
-//! The tests against programs of others want avahi-daemon, avahi-utils, dbus and python3-zeroconf, and run by
-//! `cargo test --test it discovery -- --ignored`.
+//! The tests against programs of others want avahi-daemon, avahi-utils, dbus, libnss-mdns, python3-zeroconf and
+//! bind9-dnsutils, and run by `cargo test --test it discovery -- --ignored`.
 #![cfg(target_os = "linux")]
 
 use crate::harness::{Client, PATIENCE, PROMPT, Program, Server, Story, dynasti};
@@ -13,13 +13,14 @@ use crate::tools::{installed, skipped};
 use crate::wire::Wire;
 use rustix::net::sockopt;
 use rustix::process::Signal;
-use simple_dns::rdata::{A, RData};
+use simple_dns::rdata::{A, PTR, RData, SRV};
 use simple_dns::{CLASS, Name, Packet, QCLASS, QTYPE, Question, ResourceRecord, TYPE};
+use socket2::{Domain, Protocol, Type};
 use std::collections::BTreeSet;
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
-use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -65,10 +66,15 @@ fn guest(ip: [u8; 4], port: u16) -> Client {
     guest
 }
 
+/// The port of a server's page.
+fn page(server: &Server) -> u16 {
+    let page = server.stdout.find("where the page is", |line| line.starts_with("Or open: "));
+    page.trim_end_matches('/').rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port")
+}
+
 /// The line of a server in what `find` prints.
 fn line(server: &Server, name: &str, ip: &str) -> String {
-    let page = server.stdout.find("where the page is", |line| line.starts_with("Or open: "));
-    let page: u16 = page.trim_end_matches('/').rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+    let page = page(server);
     format!("{name}:{}  {ip}  http://{ip}:{page}/", server.port())
 }
 
@@ -227,6 +233,33 @@ fn each_network_is_told_the_address_that_is_on_it_and_what_changes_is_followed()
     assert_eq!(server.stdout.so_far().iter().filter(|line| line.starts_with("This is")).count(), 1);
 }
 
+/// How many packets the server says that it has dropped, whose page is at this port.
+fn dropped(page: u16) -> u64 {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, page)).expect("the page is there");
+    write!(stream, "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("it is sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it is answered");
+    let count = answer.lines().find_map(|line| line.strip_prefix("dynasti_mdns_dropped_total "));
+    count.unwrap_or_else(|| panic!("{answer}")).parse().expect("a number")
+}
+
+#[test]
+fn malformed_packets_are_counted() {
+    let Some(wire) = Wire::new() else { return };
+    let server = wire.near(|| server_named("dynasti.local"));
+    let page = page(&server);
+    assert_eq!(wire.near(|| dropped(page)), 0);
+    wire.far(|| {
+        let socket = socket(Ipv4Addr::new(10, 77, 0, 2), 5353);
+        for garbage in [&[0; 3][..], &[0xc0; 1200], &[0xff; 9001]] {
+            socket.send_to(garbage, EVERYBODY).expect("it is sent");
+        }
+        // Whoever is answered was heard after these.
+        ask(Ipv4Addr::new(10, 77, 0, 2), "dynasti.local")
+    });
+    assert_eq!(wire.near(|| dropped(page)), 3);
+}
+
 /// Asks from that address for a moment, and returns the first address that comes.
 fn answers_soon(from: Ipv4Addr, name: &str) -> Option<Ipv4Addr> {
     let socket = socket(from, 0);
@@ -256,6 +289,85 @@ fn ipv6_alone_is_enough() {
     assert!(lines[0].contains("%wire  http://dynasti.local:"), "{lines:?}");
     let ann = wire.far(|| joins(&["--name", "Ann"]));
     ann.prints("Welcome, Ann! You can now chat. Type messages and press Enter.");
+}
+
+/// A packet of 9,000 bytes that takes long to read: each of its records has a name that is reached by two thousand
+/// pointers.
+fn tedious(id: u16) -> Vec<u8> {
+    const RECORDS: usize = 375;
+    const HEAD: usize = 12;
+    const RECORD: usize = 10;
+    let fixed = |kind: u16, length: usize| {
+        [&kind.to_be_bytes()[..], &[0, 1, 0, 0, 0, 120], &(length as u16).to_be_bytes()].concat()
+    };
+    let pointer = |at: usize| (0xc000 | at as u16).to_be_bytes();
+    let chain = HEAD + 1 + RECORD;
+    let links = (9000 - chain - (RECORDS - 1) * (2 + RECORD)) / 2;
+    let mut packet = [&id.to_be_bytes()[..], &[0x84, 0, 0, 0], &(RECORDS as u16).to_be_bytes(), &[0; 4]].concat();
+    packet.extend([&[0][..], &fixed(65_280, 2 * links), &pointer(HEAD)].concat());
+    packet.extend((1..links).flat_map(|link| pointer(chain + 2 * (link - 1))));
+    for _ in 1..RECORDS {
+        packet.extend([&pointer(chain + 2 * (links - 1))[..], &fixed(65_280, 0)].concat());
+    }
+    packet
+}
+
+/// What nobody should be shown, or sent to.
+fn misleading(id: u16, n: u8) -> Vec<u8> {
+    let (instance, host) = (format!("i{n}._dynasti._tcp.local"), format!("h{n}.local"));
+    let (host, ip, port) = match n {
+        0 => ("h\x1b[2J.local", [10, 77, 0, 2], 4000),
+        1 => ("www.example.com", [10, 77, 0, 2], 4000),
+        2 => (&*host, [127, 0, 0, 1], 4000),
+        3 => (&*host, [224, 0, 0, 251], 4000),
+        4 => (&*host, [0, 0, 0, 0], 4000),
+        _ => (&*host, [10, 77, 0, 2], 0),
+    };
+    let mut packet = Packet::new_reply(id);
+    let [service, instance, target] = ["_dynasti._tcp.local", &instance, host].map(Name::new_unchecked);
+    let srv = SRV { priority: 0, weight: 0, port, target: target.clone() };
+    for (name, rdata) in [
+        (service, RData::PTR(PTR(instance.clone()))),
+        (instance, RData::SRV(srv)),
+        (target, RData::A(A { address: Ipv4Addr::from(ip).into() })),
+    ] {
+        packet.answers.push(ResourceRecord::new(name, CLASS::IN, 120, rdata));
+    }
+    packet.build_bytes_vec().expect("it is a packet")
+}
+
+#[test]
+fn whoever_answers_anything_misleads_and_delays_nobody() {
+    let Some(wire) = Wire::new() else { return };
+    let server = wire.near(|| server_named("dynasti.local"));
+    let is_over = AtomicBool::new(false);
+    let hostile = || {
+        let socket = UdpSocket::bind(("0.0.0.0", 5353)).expect("the port is free");
+        socket.join_multicast_v4(&EVERYBODY.0, &Ipv4Addr::new(10, 77, 0, 2)).expect("it is an interface's");
+        socket.set_read_timeout(Some(Duration::from_millis(1))).expect("a timeout is to be had");
+        let (mut query, mut first, begun) = ([0; 9000], None, Instant::now());
+        while !is_over.load(Ordering::SeqCst) && begun.elapsed() < PATIENCE {
+            let asked = socket.recv_from(&mut query).ok().filter(|(_, from)| from.port() != EVERYBODY.1);
+            let id = u16::from_be_bytes([query[0], query[1]]);
+            if let Some((_, from)) = asked {
+                (0..6).for_each(|n| _ = socket.send_to(&misleading(id, n), from).expect("it is sent"));
+                first = first.filter(|(asker, _)| *asker == from).or(Some((from, Instant::now())));
+            }
+            // Too soon, and no answer would find a place among these.
+            if let Some((asker, _)) = first.filter(|(_, at)| at.elapsed() > Duration::from_millis(700)) {
+                socket.send_to(&tedious(id), asker).expect("it is sent");
+            }
+        }
+    };
+    thread::scope(|scope| {
+        let hostile = scope.spawn(|| wire.far(hostile));
+        let found = wire.near(find);
+        let ann = wire.near(|| joins(&["--name", "Ann"]));
+        ann.prints("Welcome, Ann! You can now chat. Type messages and press Enter.");
+        is_over.store(true, Ordering::SeqCst);
+        hostile.join().expect("it only sends");
+        assert_eq!(found, (vec![line(&server, "dynasti.local", "10.77.0.1")], 0));
+    });
 }
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -366,104 +478,86 @@ fn python_zeroconf_browses_resolves_and_sees_the_goodbye() {
     assert_eq!(server.exit_code(), 0);
 }
 
-/// An avahi-daemon with a D-Bus of its own, in the namespace that it is started in. It keeps its files where only it
-/// sees them.
+/// An avahi-daemon in the namespace that it is started in, with a D-Bus and a `/run` that only it sees and whatever is
+/// run beside it, as on a machine of its own. Names are looked up there by libnss-mdns.
 struct Avahi {
-    directory: PathBuf,
-    programs: Vec<Program>,
+    daemon: Program,
+    bus: Program,
 }
+
+/// What is made before the bus is run: its configuration, Avahi's, and the one by which names are looked up.
+const MACHINE: &str = r#"
+mount -t tmpfs none /run
+mkdir /run/dbus /run/avahi-daemon
+cat >/run/bus.conf <<EOF
+<busconfig>
+  <type>system</type><listen>unix:path=/run/dbus/system_bus_socket</listen><auth>EXTERNAL</auth>
+  <policy context="default">
+    <allow user="*"/><allow own="*"/><allow send_destination="*"/><allow receive_sender="*"/>
+  </policy>
+</busconfig>
+EOF
+printf '[server]\nhost-name=%s\n' "$0" >/run/avahi.conf
+echo 'hosts: files mdns4_minimal [NOTFOUND=return]' >/run/nsswitch.conf
+mount --bind /run/nsswitch.conf /etc/nsswitch.conf
+exec dbus-daemon --nofork --nopidfile --print-address --config-file=/run/bus.conf
+"#;
 
 impl Avahi {
-    /// Starts one that calls its host this, or none where it is not installed.
-    fn start(host: &str) -> Avahi {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let directory = std::env::temp_dir().join(format!("dynasti-avahi-{}-{count}", std::process::id()));
-        std::fs::create_dir(&directory).expect("a directory is to be had");
-        let write = |name: &str, text: String| {
-            let path = directory.join(name);
-            std::fs::write(&path, text).expect("a file is to be had");
-            path
-        };
-        let bus = write(
-            "bus.conf",
-            format!(
-                "<busconfig><type>system</type><listen>unix:path={}</listen><auth>EXTERNAL</auth><policy \
-                 context=\"default\"><allow user=\"*\"/><allow own=\"*\"/><allow send_destination=\"*\"/><allow \
-                 receive_sender=\"*\"/></policy></busconfig>",
-                directory.join("bus").display()
-            ),
-        );
-        let daemon = write("avahi.conf", format!("[server]\nhost-name={host}\nuse-ipv4=yes\nuse-ipv6=yes\n"));
-        let story = Story::default();
-        let mut command = Command::new("dbus-daemon");
-        command
-            .arg("--nofork")
-            .arg("--nopidfile")
-            .arg("--print-address")
-            .arg(format!("--config-file={}", bus.display()));
-        let bus = Program::start("dbus", command, &story);
+    /// Starts one that wants to call its host this, and waits until it has won a name. None where something is not
+    /// installed.
+    fn start(host: &str) -> Option<Avahi> {
+        let is_there = installed("avahi-daemon", "--version", "avahi-daemon")
+            && installed("avahi-browse", "--version", "avahi-browse")
+            && installed("dbus-daemon", "--version", "D-Bus")
+            && installed("unshare", "--version", "util-linux");
+        if !is_there {
+            return None;
+        }
+        let mut bus = Command::new("unshare");
+        bus.args(["--mount", "sh", "-ec", MACHINE, host]);
+        let bus = Program::start("dbus", bus, &Story::default());
         bus.stdout.find("its address", |line| line.starts_with("unix:"));
-        let mut command = Command::new("unshare");
-        let hidden = "mount -t tmpfs none /run && mkdir /run/avahi-daemon && exec avahi-daemon --no-drop-root --no-chroot \
-                      --no-rlimits -f \"$0\"";
-        command.args(["--mount", "sh", "-c", hidden]).arg(daemon).env("DBUS_SYSTEM_BUS_ADDRESS", address(&directory));
-        let avahi = Program::start("avahi", command, &story);
-        avahi.stderr.find("that it runs", |line| line.contains("Server startup complete"));
-        Avahi { directory, programs: vec![avahi, bus] }
+        let daemon = ["avahi-daemon", "--no-drop-root", "--no-chroot", "--no-rlimits", "-f", "/run/avahi.conf"];
+        let daemon = beside(&bus, "avahi", &daemon);
+        daemon.stderr.find("its name", |line| line.contains("Server startup complete"));
+        Some(Avahi { daemon, bus })
+    }
+
+    /// Starts a program beside it.
+    fn beside(&self, command: &[&str]) -> Program {
+        beside(&self.bus, command[0], command)
+    }
+
+    /// What a tool prints beside it.
+    fn tool(&self, command: &[&str]) -> Vec<String> {
+        let mut program = self.beside(command);
+        program.exits_within(PATIENCE);
+        program.stdout.whole()
     }
 }
 
-/// What a tool of the Avahi prints that keeps its files there.
-fn avahi_tool(directory: &Path, tool: &str, arguments: &[&str]) -> Vec<String> {
-    let mut command = Command::new(tool);
-    command.args(arguments).env("DBUS_SYSTEM_BUS_ADDRESS", address(directory));
-    let mut program = Program::start(tool, command, &Story::default());
-    program.exits_within(PATIENCE);
-    program.stdout.whole()
-}
-
-fn address(directory: &Path) -> String {
-    format!("unix:path={}", directory.join("bus").display())
-}
-
-impl Drop for Avahi {
-    fn drop(&mut self) {
-        // The daemon says goodbye, and the bus after it.
-        self.programs.clear();
-        let _ = std::fs::remove_dir_all(&self.directory);
-    }
-}
-
-fn avahi() -> bool {
-    installed("avahi-daemon", "--version", "avahi-daemon")
-        && installed("avahi-browse", "--version", "avahi-browse")
-        && installed("dbus-daemon", "--version", "D-Bus")
-        && installed("unshare", "--version", "util-linux")
+/// Starts a program that sees the files and the network that this one sees.
+fn beside(other: &Program, name: &str, command: &[&str]) -> Program {
+    let mut entered = Command::new("nsenter");
+    entered.args(["--mount", "--net", "--target", &other.pid().as_raw_pid().to_string(), "--"]).args(command);
+    Program::start(name, entered, &Story::default())
 }
 
 #[test]
 #[ignore = "run alone: wants programs of others, see the head of this file"]
 fn avahi_beside_the_server_and_elsewhere_finds_it() {
-    if !avahi() {
-        return;
-    }
     let Some(wire) = Wire::new() else { return };
-    let beside = wire.near(|| Avahi::start("near"));
+    let Some(beside) = wire.near(|| Avahi::start("near")) else { return };
     let server = wire.near(|| server_named("dynasti.local"));
-    let elsewhere = wire.far(|| Avahi::start("far"));
-    for (is_near, avahi) in [(false, &elsewhere), (true, &beside)] {
-        let directory = &avahi.directory;
-        let run = |tool, arguments: &[&str]| {
-            let run = || avahi_tool(directory, tool, arguments);
-            if is_near { wire.near(run) } else { wire.far(run) }
-        };
-        assert_eq!(run("avahi-resolve", &["-4", "-n", "dynasti.local"]), ["dynasti.local\t10.77.0.1"]);
-        let found = run("avahi-browse", &["-rtp", "_dynasti._tcp"]);
+    let Some(elsewhere) = wire.far(|| Avahi::start("far")) else { return };
+    for avahi in [&elsewhere, &beside] {
+        assert_eq!(avahi.tool(&["avahi-resolve", "-4", "-n", "dynasti.local"]), ["dynasti.local\t10.77.0.1"]);
+        let found = avahi.tool(&["avahi-browse", "-rtp", "_dynasti._tcp"]);
         let end = format!(";dynasti.local;10.77.0.1;{};\"v=1\"", server.port());
         assert!(found.iter().any(|line| line.starts_with("=;wire;") && line.ends_with(&end)), "{found:?}");
         // Each still has its own name.
-        assert_eq!(run("avahi-resolve", &["-4", "-n", "near.local"]), ["near.local\t10.77.0.1"]);
+        assert_eq!(avahi.tool(&["avahi-resolve", "-4", "-n", "near.local"]), ["near.local\t10.77.0.1"]);
     }
     assert!(server.stderr.so_far().is_empty());
     assert_eq!(wire.far(find).0, [line(&server, "dynasti.local", "10.77.0.1")]);
@@ -471,24 +565,71 @@ fn avahi_beside_the_server_and_elsewhere_finds_it() {
 
 #[test]
 #[ignore = "run alone: wants programs of others, see the head of this file"]
-fn a_name_that_this_machines_avahi_has_is_somebodys() {
-    if !avahi() {
+fn nc_joins_by_the_name_that_the_system_looks_up() {
+    if !installed("nc", "-h", "OpenBSD") || !installed("/sbin/ldconfig", "-p", "libnss_mdns4_minimal") {
         return;
     }
     let Some(wire) = Wire::new() else { return };
-    let _beside = wire.near(|| Avahi::start("dynasti"));
+    let server = wire.near(|| server_named("dynasti.local"));
+    let Some(elsewhere) = wire.far(|| Avahi::start("far")) else { return };
+    let mut nc = elsewhere.beside(&["nc", "dynasti.local", &server.port().to_string()]);
+    nc.prints(PROMPT);
+    nc.types("Ann");
+    nc.prints("Welcome, Ann! You can now chat. Type messages and press Enter.");
+}
+
+/// `dig` takes answers from the address that it has asked alone, which is everybody's, and says that there is none. So
+/// it is looked at what comes.
+#[test]
+#[ignore = "run alone: wants programs of others, see the head of this file"]
+fn what_dig_asks_is_answered() {
+    if !installed("dig", "-v", "DiG") {
+        return;
+    }
+    let Some(wire) = Wire::new() else { return };
+    let _server = wire.near(|| server_named("dynasti.local"));
+    ip(&["-n", wire.names().1, "route", "add", "224.0.0.0/4", "dev", "wire"]);
+    wire.far(|| {
+        let heard = socket2::Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::UDP)).expect("root may listen");
+        heard.set_read_timeout(Some(PATIENCE)).expect("a timeout is to be had");
+        let mut dig = Command::new("dig");
+        dig.args(["-p", "5353", "@224.0.0.251", "dynasti.local", "+tries=1", "+time=1"]);
+        let _dig = Program::start("dig", dig, &Story::default());
+        let mut buffer = [0; 9000];
+        // Its address is not asked for elsewhere, so the first packet from there with another port than the group's is
+        // for it.
+        let (from, to, answer) = loop {
+            let length = (&heard).read(&mut buffer).expect("somebody answers");
+            let head = 4 * usize::from(buffer[0] & 0x0f);
+            let port = |at: usize| u16::from_be_bytes([buffer[head + at], buffer[head + at + 1]]);
+            let from = <[u8; 4]>::try_from(&buffer[12..16]).expect("four bytes");
+            if port(2) != EVERYBODY.1 {
+                break ((Ipv4Addr::from(from), port(0)), port(2), buffer[head + 8..length].to_vec());
+            }
+        };
+        let answer = Packet::parse(&answer).expect("it is a packet");
+        assert_eq!((from, to > 1023), ((Ipv4Addr::new(10, 77, 0, 1), EVERYBODY.1), true));
+        assert_eq!(answer.questions.len(), 1, "the question is repeated");
+        assert_eq!(answer.questions[0].qname, Name::new_unchecked("dynasti.local"));
+        let address = RData::A(A { address: Ipv4Addr::new(10, 77, 0, 1).into() });
+        assert!(answer.answers.iter().any(|record| record.rdata == address), "{answer:?}");
+    });
+}
+
+#[test]
+#[ignore = "run alone: wants programs of others, see the head of this file"]
+fn a_name_that_this_machines_avahi_has_is_somebodys() {
+    let Some(wire) = Wire::new() else { return };
+    let Some(_beside) = wire.near(|| Avahi::start("dynasti")) else { return };
     let _server = wire.near(|| server_named("dynasti-2.local"));
 }
 
 #[test]
 #[ignore = "run alone: wants programs of others, see the head of this file"]
 fn an_avahi_that_comes_second_takes_another_name() {
-    if !avahi() {
-        return;
-    }
     let Some(wire) = Wire::new() else { return };
     let server = wire.near(|| server_named("dynasti.local"));
-    let elsewhere = wire.far(|| Avahi::start("dynasti"));
-    elsewhere.programs[0].stderr.find("its other name", |line| line.contains("Host name is dynasti-2.local"));
+    let Some(elsewhere) = wire.far(|| Avahi::start("dynasti")) else { return };
+    elsewhere.daemon.stderr.find("its other name", |line| line.contains("Host name is dynasti-2.local"));
     assert_eq!(server.stdout.so_far().iter().filter(|line| line.starts_with("This is")).count(), 1);
 }

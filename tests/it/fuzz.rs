@@ -536,7 +536,7 @@ mod discovery {
 
     /// What packets are made of: heads, names, ends of names, pointers, types and classes.
     #[rustfmt::skip]
-    const PARTS: [&[u8]; 40] = [
+    const PARTS: [&[u8]; 41] = [
         b"\0\0\0\0\0\x01\0\0\0\0\0\0", b"\0\0\x84\0\0\0\0\x01\0\0\0\0", b"\0\0\0\0\0\x01\0\0\0\x01\0\0",
         b"\0\0\x02\0\0\x01\0\x01\0\0\0\0", b"\0\x07\0\0\0\x02\0\0\0\0\0\x01", b"\0\0\x84\0\xff\xff\xff\xff\xff\xff\xff\xff",
         b"\x07dynasti\x05local\0", b"\x09dynasti-2\x05local\0", b"\x07DYNASTI\x05LOCAL\0", b"\x02pi\x08_dynasti\x04_tcp\x05local\0",
@@ -546,7 +546,7 @@ mod discovery {
         b"\0\x01\x80\x01\0\0\0\x78\0\x04\x0a\0\0\x63", b"\0\x01\x80\x01\0\0\0\x78\0\x04\xc0\xa8\x01\x0a", b"\0\x01\x80\x01\0\0\0\0\0\x04\xc0\xa8\x01\x0a",
         b"\0\x1c\0\x01\0\0\0\x78\0\x10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01", b"\0\x2f\x80\x01\0\0\0\x78\0\x05\xc0\x0c\0\x01\x40",
         b"\0\x21\x80\x01\0\0\0\x78\0\x08\0\0\0\0\x0f\xa0\xc0\x0c", b"\0\x10\x80\x01\0\0\x11\x94\0\x04\x03v=1", b"\0\x29\x05\xa0\0\0\0\0\0\0",
-        b"\0\x01\0\x01\0\0\0\x78\0\0", b"\0\x01\0\x01\0\0\0\x78\xff\xff", b"\x01a",
+        b"\x04\xd2\0\x4d", b"\0\x01\0\x01\0\0\0\x78\0\0", b"\0\x01\0\x01\0\0\0\x78\xff\xff", b"\x01a",
     ];
 
     fn packet(random: &mut Rng, heard: &[Vec<u8>]) -> Vec<u8> {
