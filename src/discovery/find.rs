@@ -235,7 +235,7 @@ fn question(id: u16, about: &[(Name<'static>, TYPE)]) -> Vec<u8> {
     let ask = |(name, kind): &(Name<'static>, TYPE)| {
         Question::new(name.clone(), QTYPE::TYPE(*kind), QCLASS::CLASS(CLASS::IN), false)
     };
-    packet.questions = about.iter().take(MAX_QUESTIONS).map(ask).collect();
+    packet.questions = about.iter().map(ask).collect();
     encode(&packet)
 }
 
@@ -255,18 +255,23 @@ pub async fn find(all: bool) -> io::Result<Vec<Found>> {
     let begun = Instant::now();
     search.ask(&[(service(ROOM), TYPE::PTR)]);
     let (mut again, mut end) = (Some(begun + AGAIN), begun + PATIENCE);
+    let mut is_settling = false;
     // Each of these is asked once, and all of them again.
     let mut asked: Vec<(Name<'static>, TYPE)> = Vec::new();
     let mut buffer = vec![0; MAX_PACKET + 1];
     loop {
-        let now = Instant::now();
+        let (now, found) = (Instant::now(), search.heard.found(&names));
         if now >= end {
-            return Ok(search.heard.found(&names));
+            return Ok(found);
+        }
+        if !all && !found.is_empty() && !is_settling {
+            is_settling = true;
+            end = end.min(now + SETTLING);
         }
         if again.is_some_and(|at| at <= now) {
             again = None;
             asked.clear();
-            if search.heard.found(&names).is_empty() {
+            if found.is_empty() {
                 search.join(&links);
             }
             search.ask(&[(service(ROOM), TYPE::PTR)]);
@@ -286,12 +291,8 @@ pub async fn find(all: bool) -> io::Result<Vec<Found>> {
             readable(&search.sockets).await;
             true
         };
-        let (before, has_come) = (search.heard.found(&names).len(), time.or(packets).await);
-        if has_come {
+        if time.or(packets).await {
             search.receive(&mut buffer, end);
-            if !all && before == 0 && !search.heard.found(&names).is_empty() {
-                end = end.min(Instant::now() + SETTLING);
-            }
         }
     }
 }

@@ -180,6 +180,11 @@ impl Link {
         }
     }
 
+    /// The addresses of its interface.
+    pub(crate) fn nets(&self) -> &[Net] {
+        &self.nets
+    }
+
     /// Whether the names are ours on this link.
     pub(crate) fn is_ours(&self) -> bool {
         matches!(self.phase, Phase::Ours { .. })
@@ -338,9 +343,8 @@ impl Link {
 
     /// Somebody else has said a record of ours, with this time to live.
     fn hear_same(&mut self, at: usize, ttl: u32, now: Instant) {
-        let Some(own) = self.own.get(at) else { return };
-        if !self.is_ours() {
-        } else if ttl < own.record.ttl / 2 {
+        let Some(own) = self.own.get(at).filter(|_| self.is_ours()) else { return };
+        if ttl < own.record.ttl / 2 {
             // Others would forget it too early, or at once. Section 6.6.
             let (from, records) = (None, vec![at]);
             self.wait(Waiting { from, asked: now, due: now, is_defence: false, records });
@@ -403,20 +407,16 @@ impl Link {
             self.own.get(*at).is_some_and(|own| own.sent.is_some_and(|sent| now < sent + quarter(own)))
         };
         if is_unicast && !is_defence && self.is_on_link(from.ip()) && records.iter().all(is_recent) {
-            if self.may_unicast(now) {
-                let mut packet = reply(0);
-                packet.additional_records =
-                    self.additional(&records, None).into_iter().map(|at| self.own[at].record.clone()).collect();
-                packet.answers = records.iter().map(|at| self.own[*at].record.clone()).collect();
-                self.outbox.push((To::One(from), packet));
-            }
+            self.answer_one(from, &records, now);
             return;
         }
         let is_shared = records.iter().any(|at| self.own.get(*at).is_some_and(|own| !own.record.cache_flush));
-        let due = match () {
-            () if packet.has_flags(PacketFlag::TRUNCATION) => now + dice.between(TRUNCATED.0, TRUNCATED.1),
-            () if is_shared && !is_defence => now + dice.between(SHARED.0, SHARED.1),
-            () => now,
+        let due = if packet.has_flags(PacketFlag::TRUNCATION) {
+            now + dice.between(TRUNCATED.0, TRUNCATED.1)
+        } else if is_shared && !is_defence {
+            now + dice.between(SHARED.0, SHARED.1)
+        } else {
+            now
         };
         self.wait(Waiting { from: Some(from), asked: now, due, is_defence, records });
     }
@@ -517,6 +517,18 @@ impl Link {
             own.record.cache_flush && wanted.contains(&&own.record.name) && !answers.contains(at) && !is_soon
         };
         self.own.iter().enumerate().filter(is_wanted).map(|(at, _)| at).collect()
+    }
+
+    /// Answers somebody who wants an answer alone. Section 5.4.
+    fn answer_one(&mut self, to: SocketAddr, records: &[usize], now: Instant) {
+        if !self.may_unicast(now) {
+            return;
+        }
+        let all = |places: &[usize]| places.iter().filter_map(|at| Some(self.own.get(*at)?.record.clone())).collect();
+        let mut packet = reply(0);
+        packet.answers = all(records);
+        packet.additional_records = all(&self.additional(records, None));
+        self.outbox.push((To::One(to), packet));
     }
 
     /// Answers somebody who knows no multicast DNS, as DNS does: to them alone, with their number and their questions,

@@ -27,5 +27,5 @@ pub use find::{Found, find};
 pub use link::To;
 pub use packet::{MAX_PACKET, decode};
 pub use records::{Net, PAGE, ROOM, Service};
-pub use responder::{Key, Responder, Send};
+pub use responder::{Key, Outgoing, Responder};
 pub use task::{News, Options, run};

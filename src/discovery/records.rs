@@ -55,6 +55,11 @@ impl Net {
     }
 }
 
+/// Whether somebody who connects to this address of the machine reaches a listener of any of these.
+fn is_reached(ip: IpAddr, services: &[Service]) -> bool {
+    services.iter().flat_map(|service| &service.listening).any(|at| reaches(ip, *at))
+}
+
 /// Whether somebody who connects to this address of the machine reaches that listener.
 fn reaches(ip: IpAddr, listening: SocketAddr) -> bool {
     match listening.ip() {
@@ -68,8 +73,8 @@ fn reaches(ip: IpAddr, listening: SocketAddr) -> bool {
 /// The families by which an interface with these addresses is spoken on: those by which a listener is reached there.
 /// Returns for each whether it is IPv6.
 pub(crate) fn families(nets: &[Net], services: &[Service]) -> impl Iterator<Item = bool> {
-    let is_reached = |net: &&Net| services.iter().flat_map(|service| &service.listening).any(|at| reaches(net.ip, *at));
-    let reached: Vec<bool> = nets.iter().filter(is_reached).map(|net| net.ip.is_ipv6()).collect();
+    let reached = nets.iter().map(|net| net.ip).filter(|ip| is_reached(*ip, services));
+    let reached: Vec<bool> = reached.map(|ip| ip.is_ipv6()).collect();
     [false, true].into_iter().filter(move |v6| reached.contains(v6))
 }
 
@@ -89,8 +94,7 @@ impl Told {
     /// link-local IPv6 address is told if there is no other, because not everybody who is told one knows on which link
     /// it is.
     pub(crate) fn new(nets: &[Net], services: &[Service]) -> Told {
-        let reached = |ip: IpAddr| services.iter().flat_map(|service| &service.listening).any(|at| reaches(ip, *at));
-        let mut addresses: Vec<IpAddr> = nets.iter().map(|net| net.ip).filter(|ip| reached(*ip)).collect();
+        let mut addresses: Vec<IpAddr> = nets.iter().map(|net| net.ip).filter(|ip| is_reached(*ip, services)).collect();
         if addresses.iter().any(|ip| !is_link_local(*ip)) {
             addresses.retain(|ip| !is_link_local(*ip));
         }

@@ -25,9 +25,6 @@ const BETWEEN_RENAMES: Duration = Duration::from_secs(60);
 /// few seconds.
 const ECHOES: usize = 64;
 
-/// The most links that are spoken on. A machine with more is a router.
-pub(crate) const MAX_LINKS: usize = 32;
-
 /// An interface's number, and whether it is seen by IPv6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
@@ -39,7 +36,7 @@ pub struct Key {
 
 /// A packet to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Send {
+pub struct Outgoing {
     /// On which link.
     pub link: Key,
     /// To whom.
@@ -55,13 +52,11 @@ pub struct Responder {
     instance: Numbered,
     services: Vec<Service>,
     links: BTreeMap<Key, Link>,
-    /// The addresses of the interface of each link.
-    nets: BTreeMap<Key, Vec<Net>>,
     dice: Dice,
-    /// How many names may still be tried right away, and when a name was lost the last time: from then on the present
-    /// one may be asked for.
+    /// How many names may still be tried right away.
     quick: u32,
-    lost: Option<Instant>,
+    /// From when on the present name may be asked for, unless it is the first one.
+    start: Option<Instant>,
     /// Digests of the packets that were sent the last.
     echoes: VecDeque<u64>,
     /// The name that was said to be ours the last.
@@ -79,10 +74,9 @@ impl Responder {
             instance: Numbered::new(instance),
             services,
             links: BTreeMap::new(),
-            nets: BTreeMap::new(),
             dice: Dice::new(seed),
             quick: QUICK_RENAMES,
-            lost: None,
+            start: None,
             echoes: VecDeque::new(),
             known_as: None,
             dropped: 0,
@@ -94,23 +88,17 @@ impl Responder {
         self.links.retain(|key, _| found.contains_key(key));
         let (host, instance) = (self.host.label(), self.instance.label());
         let names = (host.as_str(), instance.as_str());
-        for (key, nets) in found.iter().take(MAX_LINKS) {
-            let told = Told::new(nets, &self.services);
-            match self.links.get_mut(key) {
-                Some(_) if self.nets.get(key) == Some(nets) => {}
-                Some(link) => link.change(nets.clone(), &told, names, now),
+        for (key, nets) in found {
+            let told = Told::new(&nets, &self.services);
+            match self.links.get_mut(&key) {
+                Some(link) if link.nets() == nets => {}
+                Some(link) => link.change(nets, &told, names, now),
                 None => {
-                    let start = self.lost.map_or(now, |start| start.max(now));
-                    self.links.insert(*key, Link::new(nets.clone(), &told, names, start, &mut self.dice));
+                    let start = self.start.map_or(now, |start| start.max(now));
+                    self.links.insert(key, Link::new(nets, &told, names, start, &mut self.dice));
                 }
             }
         }
-        self.nets = found;
-    }
-
-    /// When the next name may be asked for, if one is lost now.
-    fn start(&self, now: Instant) -> Instant {
-        self.lost.filter(|_| self.quick == 0).map_or(now, |lost| now.max(lost + BETWEEN_RENAMES))
     }
 
     /// Takes in a packet.
@@ -137,14 +125,12 @@ impl Responder {
         if conflict.instance {
             self.instance.advance();
         }
-        let start = self.start(now);
+        let start = self.start.filter(|_| self.quick == 0).map_or(now, |last| now.max(last + BETWEEN_RENAMES));
         self.quick = self.quick.saturating_sub(1);
-        // A name that is lost while the next one still waits for its turn does not put that off.
-        self.lost = Some(start);
+        self.start = Some(start);
         let (host, instance) = (self.host.label(), self.instance.label());
-        for (key, link) in &mut self.links {
-            let nets = self.nets.get(key).map_or(&[][..], Vec::as_slice);
-            link.tell(&Told::new(nets, &self.services), (&host, &instance));
+        for link in self.links.values_mut() {
+            link.tell(&Told::new(link.nets(), &self.services), (&host, &instance));
             link.probe(start, &mut self.dice);
         }
     }
@@ -156,23 +142,27 @@ impl Responder {
     }
 
     /// Does what is due, and returns what is to be sent.
-    pub fn tick(&mut self, now: Instant) -> Vec<Send> {
+    pub fn tick(&mut self, now: Instant) -> Vec<Outgoing> {
         self.links.values_mut().for_each(|link| link.tick(now));
+        if self.is_ours() {
+            // Whoever takes the name away from now on can do so once a minute.
+            self.quick = 0;
+        }
         self.outbox()
     }
 
     /// Takes everything back that was said, and returns what is to be sent. Nothing is to be done after that.
-    pub fn goodbye(&mut self) -> Vec<Send> {
+    pub fn goodbye(&mut self) -> Vec<Outgoing> {
         self.links.values_mut().for_each(Link::goodbye);
         self.outbox()
     }
 
-    fn outbox(&mut self) -> Vec<Send> {
+    fn outbox(&mut self) -> Vec<Outgoing> {
         let mut sends = Vec::new();
         for (key, link) in &mut self.links {
             for (to, packet) in link.outbox() {
                 let bytes = encode(&packet);
-                sends.push(Send { link: *key, to, bytes });
+                sends.push(Outgoing { link: *key, to, bytes });
             }
         }
         // What goes to one host does not come back, and as much of it is sent as others ask for.
@@ -184,13 +174,16 @@ impl Responder {
         sends
     }
 
+    /// Whether the names are ours on every link.
+    fn is_ours(&self) -> bool {
+        !self.links.is_empty() && self.links.values().all(Link::is_ours)
+    }
+
     /// Returns the host's name, if it is ours on every link and was not returned before.
     pub fn news(&mut self) -> Option<String> {
-        if self.links.is_empty() || !self.links.values().all(Link::is_ours) {
+        if !self.is_ours() {
             return None;
         }
-        // Whoever takes it away from now on can do so once a minute.
-        self.quick = 0;
         let name = format!("{}.local", self.host.label());
         (self.known_as.as_ref() != Some(&name)).then(|| self.known_as.insert(name).clone())
     }

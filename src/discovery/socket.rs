@@ -5,6 +5,10 @@
 //! group and not to all addresses, so that it takes no unicast packet that is for another responder of this host: of
 //! several sockets with one port only one gets it. What comes to the group is from the link itself, because no router
 //! passes it on (RFC 6762, section 11).
+//!
+//! So who sends a query to the address of this machine and not to the group is not answered, though RFC 6762, section
+//! 5.5, would have it: an Avahi here would lose its own queries of that kind, and a port that answers strangers is what
+//! attacks on others are amplified with.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};

@@ -18,8 +18,12 @@ use super::interfaces::{Watch, interfaces};
 use super::link::To;
 use super::packet::MAX_PACKET;
 use super::records::{Net, Service, families};
-use super::responder::{Key, MAX_LINKS, Responder, Send};
+use super::responder::{Key, Outgoing, Responder};
 use super::socket::{everybody, join};
+
+/// The most links that are spoken on. A machine with more is a router, or a host of containers, whose own interfaces come
+/// first.
+const MAX_LINKS: usize = 32;
 
 /// How long after a change the interfaces are looked at: several addresses come one after another.
 const SETTLING: Duration = Duration::from_millis(300);
@@ -80,29 +84,10 @@ pub async fn run(options: Options, tell: Sender<News>, shutdown: impl Future<Out
         shutdown.await;
         return;
     }
-    let stop = async {
-        shutdown.await;
-        None
-    };
-    let serve = async {
-        match Watch::new() {
-            Ok(watch) => Some(watch),
-            Err(error) => {
-                let _ = tell.send(News::Failed(error)).await;
-                pending().await
-            }
-        }
-    };
-    let mut shutdown = std::pin::pin!(stop);
-    let Some(watch) = serve.or(shutdown.as_mut()).await else { return };
     let seed = RandomState::new().hash_one(0);
     let responder = Responder::new(&options.host, &options.instance, options.services.clone(), seed);
     let mut task = Task { options, responder, sockets: BTreeMap::new(), has_failed: false };
-    let served = async {
-        task.serve(&watch, &tell).await;
-        None::<Watch>
-    };
-    served.or(shutdown).await;
+    task.serve(&tell).or(shutdown).await;
     task.send(|responder| responder.goodbye());
 }
 
@@ -123,9 +108,15 @@ enum Event {
 
 impl Task {
     /// Serves for ever.
-    async fn serve(&mut self, watch: &Watch, tell: &Sender<News>) {
+    async fn serve(&mut self, tell: &Sender<News>) {
+        let mut watch = match Watch::new() {
+            Ok(watch) => Some(watch),
+            Err(error) => {
+                self.fail(error, tell).await;
+                return pending().await;
+            }
+        };
         let mut look_at = Some(Instant::now());
-        let mut is_watching = true;
         let mut buffer = vec![0; MAX_PACKET + 1];
         loop {
             if look_at.is_some_and(|at| at <= Instant::now()) {
@@ -147,20 +138,21 @@ impl Task {
                 Event::Time
             };
             let change = async {
-                match is_watching {
-                    true => Event::Change(watch.changed().await),
-                    false => pending().await,
+                match &watch {
+                    Some(watch) => Event::Change(watch.changed().await),
+                    None => pending().await,
                 }
             };
             let packets = async {
                 readable(&self.sockets).await;
                 Event::Packets
             };
-            match time.or(change).or(packets).await {
+            let event = time.or(change).or(packets).await;
+            match event {
                 Event::Time => {}
                 Event::Change(Ok(())) => look_at = look_at.or(Some(Instant::now() + SETTLING)),
                 Event::Change(Err(error)) => {
-                    is_watching = false;
+                    watch = None;
                     self.fail(error, tell).await;
                 }
                 Event::Packets => {
@@ -227,8 +219,8 @@ impl Task {
     }
 
     /// Sends what there is to be sent. What the system does not take is lost, as any datagram may be.
-    fn send(&mut self, what: impl FnOnce(&mut Responder) -> Vec<Send>) {
-        for Send { link, to, bytes } in what(&mut self.responder) {
+    fn send(&mut self, what: impl FnOnce(&mut Responder) -> Vec<Outgoing>) {
+        for Outgoing { link, to, bytes } in what(&mut self.responder) {
             let to = match to {
                 To::Everybody => everybody(link),
                 To::One(one) => one,

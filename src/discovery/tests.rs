@@ -8,7 +8,7 @@ use simple_dns::rdata::{A, AAAA, PTR, RData, SRV};
 use simple_dns::{CLASS, Name, Packet, PacketFlag, QCLASS, QTYPE, Question, ResourceRecord, TYPE};
 
 use super::packet::{decode, encode};
-use super::{Key, Net, PAGE, ROOM, Responder, Send, Service, To};
+use super::{Key, Net, Outgoing, PAGE, ROOM, Responder, Service, To};
 
 const WIRE: Key = Key { index: 2, v6: false };
 const OTHER: Key = Key { index: 3, v6: false };
@@ -38,7 +38,7 @@ fn simple() -> SocketAddr {
 struct Play {
     responder: Responder,
     now: Instant,
-    sent: Vec<(Instant, Send)>,
+    sent: Vec<(Instant, Outgoing)>,
 }
 
 impl Play {

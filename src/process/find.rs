@@ -15,7 +15,7 @@ use crate::process::report;
 pub(crate) fn find() -> Result<bool, String> {
     let found = smol::block_on(discovery::find(true)).map_err(|error| report::cannot_search(&error))?;
     let lines: String = found.iter().map(|server| format!("{server}\n")).collect();
-    io::stdout().write_all(lines.as_bytes()).map_err(|error| report::cannot_print(&error))?;
+    print(&lines)?;
     Ok(!found.is_empty())
 }
 
@@ -37,24 +37,25 @@ pub(crate) fn choose() -> Result<Option<Address>, String> {
 
 /// Has the person choose. Whatever is no number of a server is asked again.
 fn ask(several: &[Found]) -> Result<Address, String> {
-    let mut output = io::stdout();
     let list: String = several.iter().zip(1..).map(|(server, number)| format!("{number}  {server}\n")).collect();
-    let mut line = list;
+    print(&list)?;
     loop {
-        line += &format!("Which one? (1 to {}) ", several.len());
-        let printed = output.write_all(line.as_bytes()).and_then(|()| output.flush());
-        printed.map_err(|error| report::cannot_print(&error))?;
-        line.clear();
-        let read = io::stdin().lock().read_line(&mut line);
-        if !matches!(read, Ok(length) if length > 0) {
+        print(&format!("Which one? (1 to {}) ", several.len()))?;
+        let mut line = String::new();
+        if !io::stdin().lock().read_line(&mut line).is_ok_and(|length| length > 0) {
             return Err(report::several_found(several));
         }
         let chosen = line.trim().parse::<usize>().ok().and_then(|number| several.get(number.checked_sub(1)?));
         if let Some(server) = chosen {
             return Ok(address(server));
         }
-        line.clear();
     }
+}
+
+fn print(text: &str) -> Result<(), String> {
+    let mut output = io::stdout();
+    let printed = output.write_all(text.as_bytes()).and_then(|()| output.flush());
+    printed.map_err(|error| report::cannot_print(&error))
 }
 
 fn address(server: &Found) -> Address {
