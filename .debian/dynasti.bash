@@ -21,7 +21,8 @@ _dynasti() {
             mapfile -t COMPREPLY < <(compgen -f -- "$now")
             return
             ;;
-        --listen | --web | --max-clients | --max-per-address | --rate | --history | --replay | --files | --mdns | --name)
+        --listen | --web | --max-clients | --max-per-address | --rate | --history | --replay | --files | --mdns | \
+            --name)
             return
             ;;
     esac
