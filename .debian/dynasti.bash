@@ -22,8 +22,8 @@ _dynasti() {
             mapfile -t COMPREPLY < <(compgen -f -- "$now")
             return
             ;;
-        --listen | --web | --max-clients | --max-per-address | --rate | --history | --replay | --files | --mdns | --name | --link | \
-            --link-name)
+        --listen | --web | --max-clients | --max-per-address | --rate | --history | --replay | --files | --mdns | \
+            --link | --link-name | --name)
             return
             ;;
     esac

@@ -1,8 +1,8 @@
-//! What is written for people says what there is: the manual page, the shells' completions and the service's options hold
-//! every option and command that the program itself lists, with its default, and none besides.
+//! What is written for people says what there is: the manual page, the shells' completions and the service's options
+//! hold every option and command that the program itself lists, with its default, and none besides.
 //!
-//! Whoever adds an option adds it to `dynasti.1`, `dynasti.bash`, `_dynasti` and `dynasti.fish` in `.debian/`, and one of
-//! `serve` to `dynasti.default`; whoever adds a command of the room, to `dynasti.1`.
+//! Whoever adds an option adds it to `dynasti.1`, `dynasti.bash`, `_dynasti` and `dynasti.fish` in `.debian/`, and one
+//! of `serve` to `dynasti.default`; whoever adds a command of the room, to `dynasti.1`.
 
 use crate::harness::{Server, dynasti};
 use crate::seat::Seat;
