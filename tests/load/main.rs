@@ -8,11 +8,14 @@
 
 mod arrivals;
 mod beside;
+mod broker;
+mod elsewhere;
 mod fault;
 mod files;
 mod floor;
 mod generator;
 mod instructions;
+mod linked;
 mod page;
 mod peers;
 mod plan;
@@ -32,18 +35,20 @@ use std::process::exit;
 use files::FileServer;
 use peers::Peer;
 use plan::{Bench, Kind, Scale};
+use report::Report;
 
 const HELP: &str = "\
 Usage: cargo bench [-- OPTIONS]
 
 Measures dynasti beside a floor (a bare loop that only copies bytes) and, where they are
 installed, `ncat --chat` and a Node.js server, and prints medians and ratios to the floor;
-as a server of files, beside Python's and dufs.
+as a server of files, beside Python's and dufs. Where nats-server is installed, two linked
+servers beside one.
 Counts system calls where perf or strace is installed, and instructions where valgrind is.
 Exit status 1 if any line was lost, doubled, damaged or out of order.
 
     --quick            seconds, no other servers: only whether all is right
-    --only WORKLOAD    one, busy, rush, idle, latency, stopped, pages, files or
+    --only WORKLOAD    one, busy, rush, idle, latency, stopped, pages, files, link or
                        instructions; repeatable
     --rounds N         rounds that the medians are taken of
     --binary PATH      measure this program too, called as dynasti is; repeatable
@@ -87,18 +92,18 @@ fn main() {
         scale = scale.with_rounds(rounds);
     }
 
-    let (report, about_files) = Bench::new(servers, file_servers, scale, options.only).run();
+    let reports = Bench::new(servers, file_servers, scale, options.only).run();
     println!("{}", plan::machine());
-    for report in [&report, &about_files].into_iter().filter(|report| !report.is_empty()) {
+    for report in reports.iter().filter(|report| !report.is_empty()) {
         println!("\n{}", report.table());
     }
     if let Some(path) = options.svg {
-        if let Err(error) = std::fs::write(&path, svg::draw(&report, &plan::machine())) {
+        if let Err(error) = std::fs::write(&path, svg::draw(&reports[0], &plan::machine())) {
             eprintln!("writing {}: {error}", path.display());
             exit(1);
         }
     }
-    exit(i32::from(report.is_wrong() || about_files.is_wrong()));
+    exit(i32::from(reports.iter().any(Report::is_wrong)));
 }
 
 fn parse(arguments: Vec<String>) -> Result<Options, String> {

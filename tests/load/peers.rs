@@ -68,6 +68,11 @@ impl Peer {
         matches!(self.source, Source::Program(_))
     }
 
+    /// Whether it is dynasti as cargo has just built it.
+    pub(crate) fn is_dynasti(&self) -> bool {
+        matches!(&self.source, Source::Program(path) if path == Path::new(env!("CARGO_BIN_EXE_dynasti")))
+    }
+
     /// Whether it is the floor.
     pub(crate) fn is_floor(&self) -> bool {
         matches!(self.source, Source::Floor)
@@ -122,6 +127,13 @@ impl Peer {
     pub(crate) fn command_with_files(&self, mebibytes: &str) -> Result<Command> {
         let mut command = self.command_with_page()?;
         command.args(["--files", mebibytes]);
+        Ok(command)
+    }
+
+    /// What [`Peer::command`] returns, linked through the broker at `url` under this name.
+    pub(crate) fn command_linked(&self, url: &str, name: &str) -> Result<Command> {
+        let mut command = self.command()?;
+        command.args(["--link", url, "--link-name", name]);
         Ok(command)
     }
 }

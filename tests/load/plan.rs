@@ -8,9 +8,12 @@ use std::time::{Duration, Instant};
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::beside::{self, Rooms};
+use crate::broker::Broker;
+use crate::elsewhere;
 use crate::fault::{Fault, Result};
 use crate::files::{self, File, FileServer, Shelf};
 use crate::instructions::{self, Count};
+use crate::linked::{LIVELY, Pace, Site};
 use crate::peers::Peer;
 use crate::process::Process;
 use crate::report::{Figure, Report};
@@ -29,6 +32,7 @@ pub(crate) enum Kind {
     Stopped,
     Pages,
     Files,
+    Link,
     Instructions,
 }
 
@@ -45,9 +49,10 @@ impl FromStr for Kind {
             "stopped" => Self::Stopped,
             "pages" => Self::Pages,
             "files" => Self::Files,
+            "link" => Self::Link,
             "instructions" => Self::Instructions,
             _ => {
-                let known = "one, busy, rush, idle, latency, stopped, pages, files, instructions";
+                let known = "one, busy, rush, idle, latency, stopped, pages, files, link, instructions";
                 return Err(format!("{name}: no such workload; {known}"));
             }
         })
@@ -71,6 +76,8 @@ pub(crate) struct Scale {
     idling: Duration,
     /// How many times in a round a file is sent, and fetched.
     transfers: usize,
+    /// How many servers are linked when there are many, and how many members each has. Only if that is asked for alone.
+    many: Option<(usize, usize)>,
     /// Whether instructions are counted, even if nobody asks for that alone.
     instructions: bool,
     /// When there must be no more rounds, so that all is done in three minutes on a slow machine too.
@@ -83,6 +90,7 @@ struct Budget {
     small: Duration,
     pages: Duration,
     files: Duration,
+    link: Duration,
     rush: Duration,
     huge: Duration,
     large: Duration,
@@ -92,9 +100,9 @@ struct Budget {
 
 impl Budget {
     fn full() -> Self {
-        let [small, pages, files, rush, huge, large, instructions] =
-            [51, 60, 67, 79, 116, 146, 166].map(Duration::from_secs);
-        Self { small, pages, files, rush, huge, large, instructions }
+        let [small, pages, files, link, rush, huge, large, instructions] =
+            [48, 56, 62, 74, 85, 120, 148, 166].map(Duration::from_secs);
+        Self { small, pages, files, link, rush, huge, large, instructions }
     }
 }
 
@@ -118,6 +126,7 @@ impl Scale {
             counted: Duration::from_millis(250),
             idling: Duration::from_secs(2),
             transfers: 3,
+            many: Some((100, 1000)),
             instructions: true,
             budget: Some(Budget::full()),
         }
@@ -136,6 +145,7 @@ impl Scale {
             counted: Duration::from_millis(100),
             idling: Duration::from_millis(500),
             transfers: 1,
+            many: None,
             instructions: false,
             ..Self::full()
         }
@@ -148,6 +158,18 @@ const COUNTED: [(Talk, (usize, usize)); 3] =
 
 /// What is said in rooms with pages and without, and how many lines of it while instructions are counted.
 const BESIDE: [(Talk, (usize, usize)); 2] = [(Talk::OneAtATime, (100, 600)), (Talk::Busy(10), (640, 6_400))];
+
+/// What is said in rooms that are on two servers and on one.
+const LINKED: [(&str, Pace); 4] = [
+    ("one at a time", Pace::Closed(Talk::OneAtATime)),
+    ("busy, 10 talkers", Pace::Closed(Talk::Busy(10))),
+    ("busy, 64 talkers", Pace::Closed(Talk::Busy(64))),
+    ("50 lines/s", Pace::Steady(LIVELY)),
+];
+
+/// The columns of what is found of linked servers, and in which the others are compared with.
+const SITES: [&str; 3] = ["linked", "one server, as many", "one server, half as many"];
+const ONE_SERVER: usize = 1;
 
 /// One workload of a room, and how many clients it takes.
 #[derive(Clone, Copy)]
@@ -215,8 +237,9 @@ pub(crate) struct Bench {
     /// Nothing: all of them.
     only: Vec<Kind>,
     report: Report,
-    /// What is found of files, in columns of its own.
+    /// What is found of files and of linked servers, in columns of its own.
     about_files: Report,
+    about_links: Report,
     begun: Instant,
     /// When the present part has had its time.
     until: Option<Instant>,
@@ -230,11 +253,18 @@ impl Bench {
         let report = Report::new(servers.iter().map(|server| server.name.clone()).collect(), judged, floor);
         let judged = file_servers.iter().map(|server| server.peer(&servers).is_some()).collect();
         let about_files = Report::new(file_servers.iter().map(|server| server.name.clone()).collect(), judged, 0);
-        Self { servers, file_servers, scale, only, report, about_files, begun: Instant::now(), until: None }
+        let names = servers.iter().filter(|server| server.is_ours()).flat_map(|server| {
+            let of = if server.is_dynasti() { String::new() } else { format!("{}, ", server.name) };
+            SITES.map(|site| format!("{of}{site}"))
+        });
+        let about_links = Report::new(names.collect(), vec![true; SITES.len() * servers.len()], ONE_SERVER);
+        let (begun, until) = (Instant::now(), None);
+        Self { servers, file_servers, scale, only, report, about_files, about_links, begun, until }
     }
 
-    /// Runs all of it, saying on standard error how far it is. Returns what was found of rooms, and of files.
-    pub(crate) fn run(mut self) -> (Report, Report) {
+    /// Runs all of it, saying on standard error how far it is. Returns what was found of rooms, of files, and of linked
+    /// servers.
+    pub(crate) fn run(mut self) -> [Report; 3] {
         let descriptors = raise_descriptor_limit();
         let counter = syscalls::available();
         if counter.is_none() {
@@ -252,6 +282,8 @@ impl Bench {
         self.pages(small);
         self.until = budget.map(|budget| self.begun + budget.files);
         self.files();
+        self.until = budget.map(|budget| self.begun + budget.link);
+        self.links(small);
         self.until = budget.map(|budget| self.begun + budget.rush);
         self.rushes(large);
         self.until = budget.map(|budget| self.begun + budget.huge);
@@ -275,7 +307,7 @@ impl Bench {
         order.extend(BESIDE.map(|(talk, _)| instructions_beside_name(talk, small)));
         self.report.arrange(&order);
         eprintln!("{:4} s  done", self.begun.elapsed().as_secs());
-        (self.report, self.about_files)
+        [self.report, self.about_files, self.about_links]
     }
 
     /// Runs `jobs` in rooms of `clients`, one room for each server, which all stay open to the end. Rooms that are
@@ -467,6 +499,64 @@ impl Bench {
             }
         }
         eprintln!();
+    }
+
+    /// Has lines said in rooms on two servers with so many clients each, beside one server with as many in all, and one
+    /// with half as many.
+    fn links(&mut self, half: usize) {
+        if !self.wants(Kind::Link) {
+            return;
+        }
+        if !cfg!(feature = "link") || !Broker::is_installed() {
+            self.about_links.note("Linked servers were not measured: nats-server is not there, or they cannot.".into());
+            return;
+        }
+        let name = |what: &str| format!("2 servers, {half} clients each, {what}");
+        let ours: Vec<usize> = (0..self.servers.len()).filter(|server| self.servers[*server].is_ours()).collect();
+        let mut sites: Vec<Option<Site>> = Vec::new();
+        for server in &ours {
+            for (servers, clients) in [(2, 2 * half), (1, 2 * half), (1, half)] {
+                let site = Site::open(&self.servers[*server], servers, clients);
+                sites.push(site.map_err(|fault| self.about_links.fail(&name(LINKED[0].0), sites.len(), fault)).ok());
+            }
+        }
+        for round in 0..self.scale.rounds {
+            for (what, pace) in LINKED {
+                if round > 0 && self.is_over() {
+                    continue;
+                }
+                let name = name(what);
+                self.progress(Some(round), &name);
+                let window = if matches!(pace, Pace::Steady(_)) { self.scale.latency } else { self.scale.span.window };
+                let span = Span { window, ..self.scale.span };
+                for number in in_turn(sites.len(), round) {
+                    let Some(site) = &mut sites[number] else { continue };
+                    let found = site.measure(pace, span);
+                    if found.is_err() {
+                        sites[number] = None;
+                    }
+                    done(&mut self.about_links, &name, number, round, found);
+                }
+                eprintln!();
+            }
+        }
+        drop(sites);
+        let Some((servers, members)) = self.scale.many.filter(|_| self.only.contains(&Kind::Link)) else { return };
+        for (number, server) in ours.into_iter().enumerate() {
+            let peer = &self.servers[server];
+            let name = format!("{servers} servers, 2 clients each, {}", LINKED[3].0);
+            self.progress(None, &name);
+            let span = Span { warm_up: self.scale.latency, window: 2 * self.scale.latency };
+            let found = Site::open(peer, servers, 2 * servers);
+            let found = found.and_then(|mut site| site.measure(Pace::Steady(LIVELY), span));
+            done(&mut self.about_links, &name, number * SITES.len(), 0, found);
+            eprintln!();
+            let name = format!("{servers} servers, {members} members each, as one of them knows them");
+            self.progress(None, &name);
+            let found = elsewhere::names(peer, servers - 1, members);
+            done(&mut self.about_links, &name, number * SITES.len(), 0, found);
+            eprintln!();
+        }
     }
 
     fn rushes(&mut self, clients: usize) {

@@ -37,7 +37,8 @@ impl Process {
         Self::start_and_find(command, opened_at)
     }
 
-    fn start_and_find(mut command: Command, find: fn(&str) -> Option<SocketAddrV4>) -> Result<Self> {
+    /// Starts `command` and waits until it has said a line in which `find` finds where it listens.
+    pub(crate) fn start_and_find(mut command: Command, find: fn(&str) -> Option<SocketAddrV4>) -> Result<Self> {
         static STARTED: AtomicU32 = AtomicU32::new(0);
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("load-{}-{number}.log", std::process::id()));

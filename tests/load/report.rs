@@ -59,6 +59,38 @@ pub(crate) enum Figure {
     CostThen,
     /// The longest time in which nobody heard anything while a reader had stopped, in milliseconds.
     Silence,
+    /// Lines said, a second.
+    Lines,
+    /// When the last receiver at the same server has a line, in milliseconds, of all lines.
+    HereMedian,
+    /// The same.
+    HereP99,
+    /// When the last receiver at another server has it.
+    ThereMedian,
+    /// The same.
+    ThereP99,
+    /// The broker's processor time per line, in microseconds.
+    BrokerCpu,
+    /// How many lines come with one message of the broker.
+    PerMessage,
+    /// What the broker keeps per line, in bytes.
+    Stored,
+    /// The broker's resident memory, in MiB.
+    BrokerResident,
+    /// What all servers send to the broker per line, in bytes.
+    ToBroker,
+    /// What the broker sends to all of them.
+    FromBroker,
+    /// The server's processor time for a list of another's members that has come before, in microseconds.
+    SameList,
+    /// The same for one that has changed.
+    NewList,
+    /// The server's resident memory before any list came, in MiB.
+    Unlinked,
+    /// The same with all of them.
+    AllLinked,
+    /// The server's processor time for an answer to `/who`, in milliseconds.
+    WhoCpu,
 }
 
 impl Figure {
@@ -90,6 +122,22 @@ impl Figure {
             Self::RateLeft => "deliveries/s, % of before",
             Self::Silence => "longest silence, ms",
             Self::CostThen => "server's CPU per delivery, % of before",
+            Self::Lines => "lines/s",
+            Self::HereMedian => "last receiver at the same server, median, ms",
+            Self::HereP99 => "p99, ms",
+            Self::ThereMedian => "last receiver at another server, median, ms",
+            Self::ThereP99 => "at another, p99, ms",
+            Self::BrokerCpu => "broker's CPU per line, µs",
+            Self::PerMessage => "lines in a message",
+            Self::Stored => "bytes that the broker keeps per line",
+            Self::BrokerResident => "broker's resident memory, MiB",
+            Self::ToBroker => "bytes from all servers to the broker per line",
+            Self::FromBroker => "bytes from the broker to all servers per line",
+            Self::SameList => "server's CPU per list that is the same, µs",
+            Self::NewList => "server's CPU per list that has changed, µs",
+            Self::Unlinked => "resident before, MiB",
+            Self::AllLinked => "resident with all of them, MiB",
+            Self::WhoCpu => "server's CPU per /who, ms",
         }
     }
 
@@ -115,6 +163,7 @@ impl Figure {
     pub(crate) fn text(self, value: f64) -> String {
         match self {
             Self::Deliveries | Self::PerClient | Self::Upload | Self::Download => thousands(value),
+            Self::Lines | Self::Stored | Self::ToBroker | Self::FromBroker => thousands(value),
             Self::UploadCpu | Self::DownloadCpu => thousands(value),
             Self::RateLeft | Self::CostThen => format!("{value:.0}"),
             Self::PageRatio => times(value),
@@ -261,9 +310,9 @@ impl Report {
         median(ratios.collect())
     }
 
-    /// Whether nothing was found, good or bad.
+    /// Whether there is nothing to say.
     pub(crate) fn is_empty(&self) -> bool {
-        self.rows.is_empty() && self.faults.is_empty()
+        self.rows.is_empty() && self.faults.is_empty() && self.notes.is_empty()
     }
 
     /// The table, in Markdown that is also legible as it is.
@@ -287,7 +336,8 @@ impl Report {
         let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0).max(4);
         let widths: Vec<usize> = (0..=self.servers.len()).map(width).collect();
         let mut text = String::new();
-        for (index, line) in lines.iter().enumerate() {
+        // A table of nothing has no head.
+        for (index, line) in lines.iter().enumerate().filter(|_| !self.rows.is_empty()) {
             let cells = line.iter().zip(&widths).enumerate();
             let cells = cells.map(|(column, (cell, width))| match column {
                 0 => format!("{cell:<width$}"),

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use crate::fault::{Fault, Result};
 use crate::report::Figure;
 use crate::room::{Room, STALL};
-use crate::tally::{PASTED, TYPED, Tally};
+use crate::tally::{Heard, PASTED, TYPED, Tally};
 
 /// How many lines are under way when a room is busy.
-const UNDER_WAY: usize = 64;
+pub(crate) const UNDER_WAY: usize = 64;
 /// How long nothing may arrive, in place of [`STALL`], in a room in which a client has stopped reading: that everybody stops is a result, and is soon clear.
 const STOPPED_STALL: Duration = Duration::from_millis(1500);
 /// How long nothing may arrive, in place of [`STALL`], where callgrind counts, which makes a server fifty times as slow.
@@ -146,7 +146,7 @@ fn closed_loop(room: &mut Room, clients: usize, manner: Manner) -> Result<Throug
     while tally.open > 0 {
         let before = tally.deliveries;
         room.crowd.turn(Duration::from_millis(10), |receiver, lines| {
-            tally.receive(receiver, lines, |talker, by_all| {
+            tally.receive(receiver, lines, |Heard { talker, by_all, .. }| {
                 if by_all {
                     next.push(if matches!(talk, Talk::OneAtATime) { (talker + 1) % talkers } else { talker });
                 }
@@ -174,7 +174,7 @@ fn closed_loop(room: &mut Room, clients: usize, manner: Manner) -> Result<Throug
         said += next.len();
         say_all(room, &mut tally, &mut next, at_once)?;
     }
-    room.quiet(|receiver, lines| tally.receive(receiver, lines, |_, _| {}))?;
+    room.quiet(|receiver, lines| tally.receive(receiver, lines, |_| {}))?;
     let (Some((start, first, cpu_before)), Some((end, last, cpu_after))) = (start, end) else {
         return Err(Fault::Stalled("nothing was under way any more".into()));
     };
@@ -227,7 +227,7 @@ pub(crate) fn latency(room: &mut Room, clients: usize, window: Duration) -> Resu
         let before = tally.deliveries;
         room.crowd.turn(patience, |receiver, lines| {
             let now = Instant::now();
-            tally.receive(receiver, lines, |talker, by_all| {
+            tally.receive(receiver, lines, |Heard { talker, by_all, .. }| {
                 let taken = now.saturating_duration_since(due[talker]);
                 each.push(taken);
                 if by_all {
@@ -241,7 +241,7 @@ pub(crate) fn latency(room: &mut Room, clients: usize, window: Duration) -> Resu
             return Err(Fault::Stalled(tally.missing()));
         }
     }
-    room.quiet(|receiver, lines| tally.receive(receiver, lines, |_, _| {}))?;
+    room.quiet(|receiver, lines| tally.receive(receiver, lines, |_| {}))?;
     each.sort_unstable();
     last.sort_unstable();
     Ok(vec![
@@ -253,7 +253,7 @@ pub(crate) fn latency(room: &mut Room, clients: usize, window: Duration) -> Resu
 }
 
 /// In milliseconds; `sorted` is not empty.
-fn percentile(sorted: &[Duration], percent: usize) -> f64 {
+pub(crate) fn percentile(sorted: &[Duration], percent: usize) -> f64 {
     sorted[(sorted.len() * percent).div_ceil(100) - 1].as_secs_f64() * 1e3
 }
 
