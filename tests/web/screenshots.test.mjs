@@ -9,7 +9,7 @@ import { png } from './picture.mjs';
 
 const TO = new URL('./screenshots/', import.meta.url);
 
-const PICTURE = 'the view from the workshop.png';
+const PICTURE = 'view.png';
 
 /** Who says what; a page's lines are typed at that page. */
 const TALK = [
@@ -18,8 +18,8 @@ const TALK = [
   ['Rosa', 'Half a spool, second drawer.'],
   ['Ann', 'I can bring more on Thursday.'],
   ['Jonas', '/me waves from the workshop'],
-  ['Mei Lin', 'The slides for tonight are here: http://192.168.1.20/slides.pdf'],
-  ['operator', 'The Wi-Fi restarts at 11:00, you will be back within a minute.'],
+  ['Mei Lin', 'The slides for tonight: http://192.168.1.20/slides.pdf'],
+  ['operator', 'The Wi-Fi restarts at 11:00 and is back in a minute.'],
   ['Jonas', PICTURE],
   ['Mei Lin', 'Ann, could you bring the projector?'],
   ['Ann', 'Sure, it\'s already in my bag.'],
