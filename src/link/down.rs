@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::{self, ErrorKind};
 
-use super::jetstream::Refused;
+use super::jetstream::{MAX_MSG_SIZE, Refused};
 use super::nats::{Trouble, Wrong, trouble};
 use crate::text::line::clean;
 use crate::text::server::Server;
@@ -29,6 +29,8 @@ pub(super) enum Down {
     Tls,
     /// It is older than what is needed.
     Old(String),
+    /// The largest message that it takes has so many bytes, which is too little.
+    Small(u64),
     /// It does not know the user or the password.
     Credentials,
     /// Its own words.
@@ -72,6 +74,10 @@ impl fmt::Display for Down {
             Down::Wrong(wrong) => write!(f, "{wrong}"),
             Down::Tls => f.write_str("it wants TLS, which is for what stands between, such as stunnel"),
             Down::Old(version) => write!(f, "nats-server {version} is too old; take 2.9 or newer"),
+            Down::Small(bytes) => write!(
+                f,
+                "it takes no message of more than {bytes} bytes; set its max_payload to {MAX_MSG_SIZE} or more"
+            ),
             Down::Credentials => f.write_str("it refuses the user or the password; see --link-password-file"),
             Down::Error(words) => f.write_str(words),
             Down::Refused(Refused::NoJetStream) => f.write_str("it has no JetStream; start it with: nats-server -js"),

@@ -158,6 +158,8 @@ pub(super) struct Here<'a> {
     pub(super) part: usize,
     /// How many parts it has.
     pub(super) parts: usize,
+    /// The number of the last line that the broker has of it: the next one that is not heard is missed.
+    pub(super) stored: u64,
     names: &'a str,
 }
 
@@ -177,10 +179,10 @@ pub(super) fn presence(payload: &str) -> Option<(Server, Epoch, Presence<'_>)> {
         ("hello", []) => Presence::Hello,
         ("bye", []) => Presence::Bye,
         ("mine", []) => Presence::Mine,
-        ("here", [revision, part, parts]) => {
+        ("here", [revision, part, parts, stored]) => {
             let small = |text| number(text).and_then(|n| usize::try_from(n).ok()).filter(|n| *n <= MAX_PARTS);
             let (part, parts) = (small(part)?, small(parts)?);
-            let here = Here { revision: number(revision)?, part, parts, names };
+            let here = Here { revision: number(revision)?, part, parts, stored: number(stored)?, names };
             Presence::Here(Some(here).filter(|_| part < parts)?)
         }
         _ => return None,
@@ -204,8 +206,8 @@ pub(super) fn mine(server: &Server, epoch: Epoch) -> String {
 }
 
 /// Says that a server is there, and who is in its room, in as many messages as that takes.
-pub(super) fn here(server: &Server, epoch: Epoch, revision: u64, names: &[Name]) -> Vec<String> {
-    /// What stands before the names: three words of known length, and three numbers.
+pub(super) fn here(server: &Server, epoch: Epoch, revision: u64, stored: u64, names: &[Name]) -> Vec<String> {
+    /// What stands before the names: three words of known length, and four numbers.
     const HEAD: usize = 128;
     let mut parts = vec![String::new()];
     for name in names {
@@ -221,7 +223,7 @@ pub(super) fn here(server: &Server, epoch: Epoch, revision: u64, names: &[Name])
         }
     }
     let of = parts.len();
-    let with_head = |(n, part): (usize, String)| format!("here {server} {epoch} {revision} {n} {of}\n{part}");
+    let with_head = |(n, part): (usize, String)| format!("here {server} {epoch} {revision} {n} {of} {stored}\n{part}");
     parts.into_iter().enumerate().map(with_head).collect()
 }
 

@@ -20,7 +20,7 @@ const MAX_AGE: u64 = 60 * 60;
 
 /// The most that a message in a stream may have, in bytes. JetStream counts headers and payload, so this is the 16 KiB
 /// of a message, and room for its header: a link's name, an epoch and a number.
-const MAX_MSG_SIZE: u64 = 17 * 1024;
+pub(super) const MAX_MSG_SIZE: u64 = 17 * 1024;
 
 /// For how long a stream knows the numbers of what it has, in seconds: what is sent again later than that comes from
 /// whoever was away for longer than a broker takes to start.
@@ -52,11 +52,6 @@ pub(super) fn stream_info(stream: &Word) -> Subject {
 /// Where to ask for a consumer.
 pub(super) fn consumer_create(stream: &Word) -> Subject {
     Subject::join("$JS.API.CONSUMER.CREATE", &[stream])
-}
-
-/// Where to ask for the end of a consumer; the request is empty.
-pub(super) fn consumer_delete(stream: &Word, consumer: &Word) -> Subject {
-    Subject::join("$JS.API.CONSUMER.DELETE", &[stream, consumer])
 }
 
 /// The stream of a room, in which everything is that is published on this subject.
@@ -152,14 +147,10 @@ fn answer(msg: &Msg) -> Result<JsonValue, Refused> {
 pub(super) struct Stream {
     /// When it was made, in the broker's words. Another time is another stream, whose numbers begin at one.
     pub(super) created: String,
-    /// The number of the first message that it has. Zero, if there never was one.
-    pub(super) first_seq: u64,
     /// The number of the last message that it has had.
     pub(super) last_seq: u64,
     /// What it keeps: subjects, perhaps with wildcards.
     pub(super) subjects: Vec<String>,
-    /// The most that a message may have, headers and payload. None if there is no limit.
-    pub(super) max_msg_size: Option<u64>,
 }
 
 /// Reads the answer to [`stream_create`] and [`stream_info`].
@@ -172,67 +163,39 @@ pub(super) fn stream(msg: &Msg) -> Result<Stream, Refused> {
         let (config, state) = (json::get(&answer, "config")?, json::get(&answer, "state")?);
         Some(Stream {
             created: json::text(&answer, "created")?.to_owned(),
-            first_seq: json::whole(state, "first_seq")?,
             last_seq: json::whole(state, "last_seq")?,
             subjects: json::texts(config, "subjects").map(str::to_owned).collect(),
-            max_msg_size: json::whole(config, "max_msg_size"),
         })
     };
     read().ok_or(Refused::Unreadable)
-}
-
-/// A consumer, as it was made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Consumer {
-    /// Its name, which the broker has given it.
-    pub(super) name: Word,
-    /// Whether it has found who is subscribed to its subject. Without that it sends nothing.
-    pub(super) push_bound: bool,
-    /// How many messages it has still to send.
-    pub(super) pending: u64,
 }
 
 /// Reads the answer to [`consumer_create`].
 ///
 /// # Errors
 /// When there is no such consumer.
-pub(super) fn consumer(msg: &Msg) -> Result<Consumer, Refused> {
+pub(super) fn consumer(msg: &Msg) -> Result<(), Refused> {
     let answer = answer(msg)?;
-    let name = json::text(&answer, "name").and_then(Word::new).ok_or(Refused::Unreadable)?;
-    let pending = json::whole(&answer, "num_pending").unwrap_or_default();
-    Ok(Consumer { name, push_bound: json::is_true(&answer, "push_bound"), pending })
+    json::text(&answer, "name").map(drop).ok_or(Refused::Unreadable)
 }
 
-/// What a stream has made of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Ack {
-    /// Its number.
-    pub(super) seq: u64,
-    /// Whether it was there already.
-    pub(super) duplicate: bool,
-}
-
-/// Reads the answer to a message that was published.
+/// Reads the answer to a message that was published, and returns the message's number in the stream.
 ///
 /// # Errors
 /// When the stream has not taken it.
-pub(super) fn ack(msg: &Msg) -> Result<Ack, Refused> {
-    let answer = answer(msg)?;
-    let seq = json::whole(&answer, "seq").filter(|seq| *seq > 0).ok_or(Refused::Unreadable)?;
-    Ok(Ack { seq, duplicate: json::is_true(&answer, "duplicate") })
+pub(super) fn ack(msg: &Msg) -> Result<u64, Refused> {
+    json::whole(&answer(msg)?, "seq").filter(|seq| *seq > 0).ok_or(Refused::Unreadable)
 }
 
 /// What a consumer sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Sent<'a> {
+pub(super) enum Sent {
     /// A message.
-    Message(Place<'a>),
+    Message(Place),
     /// It is there, and has nothing to send.
     Heartbeat {
         /// The consumer's number for what it has sent last. Who has heard another has missed something.
         consumer_seq: u64,
-        /// The stream's number for the same.
-        stream_seq: u64,
         /// It waits for an empty message there.
         stalled: Option<Subject>,
     },
@@ -244,21 +207,15 @@ pub(super) enum Sent<'a> {
 
 /// Where a message stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place<'a> {
-    /// The name of the stream.
-    pub(super) stream: &'a str,
-    /// The name of the consumer.
-    pub(super) consumer: &'a str,
+pub(super) struct Place {
     /// The stream's number for it.
     pub(super) stream_seq: u64,
     /// The consumer's number for it: one more than for the last, if nothing is lost.
     pub(super) consumer_seq: u64,
-    /// How many are to come after it.
-    pub(super) pending: u64,
 }
 
 /// Reads what came on a consumer's subject.
-pub(super) fn sent(msg: &Msg) -> Sent<'_> {
+pub(super) fn sent(msg: &Msg) -> Sent {
     // First of all, because whoever publishes a message may give it any headers, a status too.
     if let Some(place) = msg.reply.as_deref().and_then(place) {
         return Sent::Message(place);
@@ -274,28 +231,22 @@ pub(super) fn sent(msg: &Msg) -> Sent<'_> {
         return Sent::FlowControl(reply);
     }
     let sequence = |name| number(headers.get(name)?);
-    match (sequence("Nats-Last-Consumer"), sequence("Nats-Last-Stream")) {
-        (Some(consumer_seq), Some(stream_seq)) => {
-            let stalled = headers.get("Nats-Consumer-Stalled").and_then(flow);
-            Sent::Heartbeat { consumer_seq, stream_seq, stalled }
+    match sequence("Nats-Last-Consumer") {
+        Some(consumer_seq) => {
+            Sent::Heartbeat { consumer_seq, stalled: headers.get("Nats-Consumer-Stalled").and_then(flow) }
         }
-        _ => Sent::Other(status),
+        None => Sent::Other(status),
     }
 }
 
 /// Reads the place of a message from where its answer would go: `$JS.ACK`, perhaps a domain and an account, then a
 /// stream, a consumer, how often it was sent, both numbers, the time, how many are to come, and perhaps more.
-fn place(reply: &str) -> Option<Place<'_>> {
+fn place(reply: &str) -> Option<Place> {
     let parts: Vec<&str> = reply.strip_prefix("$JS.ACK.")?.split('.').collect();
     match parts[..] {
-        [stream, consumer, _, stream_seq, consumer_seq, _, pending]
-        | [_, _, stream, consumer, _, stream_seq, consumer_seq, _, pending, ..] => Some(Place {
-            stream,
-            consumer,
-            stream_seq: number(stream_seq)?,
-            consumer_seq: number(consumer_seq)?,
-            pending: number(pending)?,
-        }),
+        [_, _, _, stream_seq, consumer_seq, _, _] | [_, _, _, _, _, stream_seq, consumer_seq, _, _, ..] => {
+            Some(Place { stream_seq: number(stream_seq)?, consumer_seq: number(consumer_seq)? })
+        }
         _ => None,
     }
 }
@@ -309,10 +260,6 @@ pub(super) struct Info {
     pub(super) max_payload: u64,
     /// Whether it takes headers.
     pub(super) headers: bool,
-    /// Whether it keeps messages. In a cluster another may do so where this one does not.
-    pub(super) jetstream: bool,
-    /// Whether it wants to know who comes.
-    pub(super) auth_required: bool,
     /// Whether it speaks with nobody but over TLS.
     pub(super) tls_required: bool,
 }
@@ -324,8 +271,6 @@ pub(super) fn info(text: &str) -> Option<Info> {
         version: json::text(&info, "version")?.to_owned(),
         max_payload: json::whole(&info, "max_payload")?,
         headers: json::is_true(&info, "headers"),
-        jetstream: json::is_true(&info, "jetstream"),
-        auth_required: json::is_true(&info, "auth_required"),
         tls_required: json::is_true(&info, "tls_required"),
     })
 }

@@ -16,6 +16,8 @@ mod down;
 mod envelope;
 mod jetstream;
 mod json;
+mod kept;
+mod login;
 mod nats;
 mod outbox;
 mod peers;
@@ -31,11 +33,11 @@ use smol::Timer;
 
 pub use self::broker::Broker;
 use self::envelope::Epoch;
+use self::kept::Kept;
 use self::outbox::Outbox;
 use self::peers::Peers;
-use self::session::{Kept, Session};
-use crate::room::{Reader, Room, Written};
-use crate::text::message::Message;
+use self::session::Session;
+use crate::room::{Elsewhere, Manner, Reader, Room, Written};
 use crate::text::server::Server;
 use crate::text::spoken::Spoken;
 use crate::token::Token;
@@ -132,24 +134,20 @@ async fn read(shared: &Shared, mut reader: Reader) {
 
 /// Keeps a connection, and another one after it is lost, until the room has ended.
 async fn keep(options: &Options, room: &Room, shared: &Shared) {
-    let broker = &options.broker;
     let mut kept = Kept::new(epoch().await);
     let mut wait = FIRST_WAIT;
     loop {
+        let begun = Instant::now();
         let done = match Session::open(options, room, shared, &mut kept).await {
             Ok(session) => session.run().await,
             Err(why) => Err(why),
         };
         let Err(why) = done else { return };
-        if kept.works {
+        // One that ends at once whenever it works is tried less and less often, too: the room hears of each time.
+        if kept.works && begun.elapsed() > wait {
             wait = FIRST_WAIT;
         }
-        if kept.told.as_ref() != Some(&why) {
-            room.warn(format!("dynasti: the link to {broker} is down: {why}; this room goes on alone"));
-        }
-        if kept.told.replace(why.clone()).is_none() {
-            room.note(Message::link_down(broker, why)).await;
-        }
+        kept.down(why, options, room).await;
         if pause(wait, room, shared, &mut kept.peers).await {
             return;
         }
@@ -167,7 +165,7 @@ async fn pause(wait: Duration, room: &Room, shared: &Shared, peers: &mut Peers) 
         }
         let now = Instant::now();
         while let Some(server) = peers.expire(now) {
-            room.unlinked(&server).await;
+            room.hear(vec![Elsewhere::Unlinked(server)], Manner::Typed, Duration::ZERO).await;
         }
         if now >= until {
             return false;

@@ -146,12 +146,6 @@ impl Headers {
         digits.parse().ok().filter(|_| plain)
     }
 
-    /// What follows the status. It may be empty.
-    pub(super) fn description(&self) -> Option<&str> {
-        self.status()?;
-        Some(self.inline()?.split_once([' ', '\t']).map_or("", |(_, description)| description.trim()))
-    }
-
     /// Returns the value of the first header with this name, in whatever case.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         let mut fields = self.lines().skip(1).filter_map(|line| line?.split_once(':'));

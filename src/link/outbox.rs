@@ -98,6 +98,11 @@ impl Outbox {
         self.waits = self.waits.max(last + 1);
     }
 
+    /// The number of the last line that is known to have arrived, or was dropped before it could.
+    pub(super) fn stored(&self) -> u64 {
+        self.waits - 1
+    }
+
     /// The broker has perhaps lost what had arrived: all that is kept is sent again.
     pub(super) fn again(&mut self) {
         self.waits = 1;

@@ -34,12 +34,21 @@ struct Peer {
     heard: Instant,
     /// Whether it is one of those that are linked, and in which epoch.
     linked: Option<Epoch>,
-    /// Its latest epochs, each with the number of the last line that was heard. None where it began before it was known
-    /// here: the first line that is heard of it may have any number.
-    epochs: Vec<(Epoch, Option<u64>)>,
+    /// Its latest epochs.
+    epochs: Vec<Lines>,
     /// The list that counts, if nobody has come or gone since.
     list: Option<(Epoch, u64)>,
     gathering: Option<Gathering>,
+}
+
+/// What is known of the lines of an epoch.
+#[derive(Debug)]
+struct Lines {
+    epoch: Epoch,
+    /// The number of the last line that was heard.
+    heard: Option<u64>,
+    /// Lines up to this number were said before the server was known here.
+    before: u64,
 }
 
 /// A list of names of which some parts have come, in their order.
@@ -69,16 +78,16 @@ pub(super) struct Heard {
 }
 
 impl Peer {
-    /// Notes an epoch. One that follows another began after that was heard, and so with its first line.
-    fn begin(&mut self, epoch: Epoch) {
-        if self.epochs.iter().any(|(known, _)| *known == epoch) {
-            return;
-        }
-        let heard = (!self.epochs.is_empty()).then_some(0);
-        self.epochs.push((epoch, heard));
-        if self.epochs.len() > MAX_EPOCHS {
-            self.epochs.remove(0);
-        }
+    /// The lines of an epoch. One that follows another began after that was heard, and so with its first line.
+    fn lines(&mut self, epoch: Epoch, before: u64) -> &mut Lines {
+        let known = self.epochs.iter().position(|lines| lines.epoch == epoch);
+        let at = known.unwrap_or_else(|| {
+            let before = if self.epochs.is_empty() { before } else { 0 };
+            self.epochs.truncate(MAX_EPOCHS - 1);
+            self.epochs.insert(0, Lines { epoch, heard: None, before });
+            0
+        });
+        &mut self.epochs[at]
     }
 }
 
@@ -98,10 +107,9 @@ impl Peers {
     /// So many lines of a server have come. Returns what is new in them; nothing if there are too many servers.
     pub(super) fn lines(&mut self, origin: &Origin, count: u64, now: Instant) -> Option<Fresh> {
         let peer = self.peer(&origin.server, now)?;
-        peer.begin(origin.epoch);
-        let (_, heard) = peer.epochs.iter_mut().find(|(epoch, _)| *epoch == origin.epoch)?;
-        let next = heard.map_or(origin.first, |heard| heard + 1);
-        *heard = Some((next - 1).max(origin.first + count - 1));
+        let lines = peer.lines(origin.epoch, origin.first - 1);
+        let next = lines.heard.unwrap_or(lines.before.min(origin.first - 1)) + 1;
+        lines.heard = Some((next - 1).max(origin.first + count - 1));
         Some(Fresh { missed: origin.first.saturating_sub(next), old: next.saturating_sub(origin.first).min(count) })
     }
 
@@ -117,7 +125,7 @@ impl Peers {
         let gathering = self.servers.values().filter_map(|peer| peer.gathering.as_ref());
         let spare = MAX_ELSEWHERE.saturating_sub(gathering.map(|gathering| gathering.names.len()).sum());
         let peer = self.peer(server, now)?;
-        peer.begin(epoch);
+        peer.lines(epoch, here.stored);
         let is_new = peer.linked.replace(epoch).is_none();
         let list = (epoch, here.revision);
         let mut heard = Heard { members: None, is_new };
@@ -187,7 +195,7 @@ mod tests {
     /// A list of pi2's, in its parts.
     fn here(n: u64, revision: u64, names: &[&str]) -> Vec<String> {
         let names: Vec<Name> = names.iter().map(|name| Name::parse(name).unwrap()).collect();
-        envelope::here(&server("pi2"), epoch(n), revision, &names)
+        envelope::here(&server("pi2"), epoch(n), revision, 5, &names)
     }
 
     fn hear(peers: &mut Peers, payload: &str, now: Instant) -> Heard {
@@ -225,8 +233,20 @@ mod tests {
         let (mut peers, now) = (Peers::default(), Instant::now());
         hear(&mut peers, &here(1, 1, &[])[0], now);
         hear(&mut peers, &here(2, 1, &[])[0], now);
-        assert_eq!(peers.lines(&origin(1, 9), 1, now), Some(Fresh { missed: 0, old: 0 }));
         assert_eq!(peers.lines(&origin(2, 9), 1, now), Some(Fresh { missed: 8, old: 0 }));
+    }
+
+    #[test]
+    fn what_was_said_before_a_server_was_known_is_not_missed_and_what_came_later_is() {
+        let now = Instant::now();
+        for (first, missed) in [(1, 0), (5, 0), (6, 0), (7, 1), (9, 3)] {
+            let mut peers = Peers::default();
+            // Five lines were there already.
+            hear(&mut peers, &here(1, 1, &[])[0], now);
+            assert_eq!(peers.lines(&origin(1, first), 1, now), Some(Fresh { missed, old: 0 }), "{first}");
+            hear(&mut peers, &here(1, 2, &[])[0], now);
+            assert_eq!(peers.lines(&origin(1, first + 2), 1, now), Some(Fresh { missed: 1, old: 0 }), "{first}");
+        }
     }
 
     #[test]
@@ -273,7 +293,7 @@ mod tests {
         let (mut peers, now) = (Peers::default(), Instant::now());
         let of = |n: usize| Origin { server: server(&format!("s{n}")), ..origin(1, 1) };
         let linked = |peers: &mut Peers, n| {
-            let payload = envelope::here(&server(&format!("s{n}")), epoch(1), 1, &[]).remove(0);
+            let payload = envelope::here(&server(&format!("s{n}")), epoch(1), 1, 0, &[]).remove(0);
             let Some((server, epoch, Presence::Here(here))) = envelope::presence(&payload) else { panic!("{payload}") };
             peers.here(&server, epoch, &here, now).is_some()
         };
@@ -291,7 +311,7 @@ mod tests {
         let many = "A\n".repeat(7000);
         for n in 0..MAX_SERVERS {
             for part in 0..3 {
-                let payload = format!("here s{n} {} 1 {part} 9\n{many}", epoch(1));
+                let payload = format!("here s{n} {} 1 {part} 9 0\n{many}", epoch(1));
                 let Some((server, epoch, Presence::Here(here))) = envelope::presence(&payload) else { panic!("{n}") };
                 peers.here(&server, epoch, &here, now);
             }

@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use rustix::net::sockopt;
 use smol::{Async, unblock};
 
 use super::broker::Broker;
@@ -102,6 +103,13 @@ impl Wire {
         let sent = within(STEP, sending).await;
         self.out = Vec::new();
         sent.ok_or(Down::Slow("sending"))?
+    }
+
+    /// Has what is still on its way to the broker never get there: it will be sent by the next connection, and what is
+    /// older must not come after it.
+    pub(super) fn abandon(&self) {
+        // With a linger time of zero, close(2) resets. This fails on no socket that is open.
+        let _ = sockopt::set_socket_linger(self.stream.get_ref(), Some(Duration::ZERO));
     }
 
     /// Answers what is no more than a question whether anybody is there. Returns any other frame.

@@ -48,6 +48,10 @@ pub enum Elsewhere<'a> {
     Private(Name, Name, Line<'a>),
     /// So many lines have not come.
     Missed(u64, Server),
+    /// Exactly these are the members of a server now, which is linked.
+    Linked(Server, Vec<Name>),
+    /// A server is not linked any more.
+    Unlinked(Server),
 }
 
 /// Who is in the rooms of linked servers.
@@ -150,11 +154,11 @@ impl Linked {
         self.members.insert(id, Member { name, ignored_by });
     }
 
+    /// Forgets a member who is on no server's list any more. A whole list may go, so this looks at no other.
     fn forget(&mut self, id: Id) {
         if let Some(member) = self.members.remove(&id) {
             self.names.remove(&member.name.key());
         }
-        self.servers.values_mut().for_each(|ids| _ = ids.remove(&id));
     }
 
     /// Returns a server that is not linked any more, and its members; None if it was not linked.
@@ -166,22 +170,6 @@ impl Linked {
 }
 
 impl State {
-    /// Exactly these are the members of a linked server now.
-    pub(super) fn linked(&mut self, server: &Server, names: Vec<Name>, now: Now) {
-        let (gone, new) = self.linked.set(server, names);
-        self.members.forget(&gone);
-        if new {
-            self.post(Message::linked(server), Kind::News, None, now);
-        }
-    }
-
-    /// A server is not linked any more.
-    pub(super) fn unlinked(&mut self, server: &Server, now: Now) {
-        let Some((server, gone)) = self.linked.remove(server) else { return };
-        self.members.forget(&gone);
-        self.post(Message::not_linked(&server), Kind::News, None, now);
-    }
-
     /// Lets this room hear what comes from a linked server.
     pub(super) fn hear(&mut self, said: Vec<Elsewhere<'_>>, now: Now) {
         said.into_iter().for_each(|said| self.hear_one(said, now));
@@ -217,6 +205,19 @@ impl State {
             }
             Elsewhere::Private(from, to, text) => return self.hear_private(&from, &to, &text, now),
             Elsewhere::Missed(lines, server) => (Message::missed(lines, &server), Kind::News, Id::elsewhere(0)),
+            Elsewhere::Linked(server, names) => {
+                let (gone, new) = self.linked.set(&server, names);
+                self.members.forget(&gone);
+                if !new {
+                    return;
+                }
+                (Message::linked(&server), Kind::News, Id::elsewhere(0))
+            }
+            Elsewhere::Unlinked(server) => {
+                let Some((server, gone)) = self.linked.remove(&server) else { return };
+                self.members.forget(&gone);
+                (Message::not_linked(&server), Kind::News, Id::elsewhere(0))
+            }
         };
         self.append(message, kind, Some(by), now);
     }
@@ -228,10 +229,12 @@ impl State {
     }
 
     fn gone_elsewhere(&mut self, name: &Name) {
-        if let Some(id) = self.linked.called(&name.key()) {
-            self.linked.forget(id);
-            self.members.forget(&BTreeSet::from([id]));
+        let Some(id) = self.linked.called(&name.key()) else { return };
+        if let Some(ids) = self.server_of(name).and_then(|server| self.linked.servers.get_mut(&server)) {
+            ids.remove(&id);
         }
+        self.linked.forget(id);
+        self.members.forget(&BTreeSet::from([id]));
     }
 
     fn hear_private(&mut self, from: &Name, to: &Name, text: &Line<'_>, now: Now) {

@@ -53,6 +53,7 @@ pub mod transcript;
 
 use std::convert::Infallible;
 use std::fmt::Display;
+use std::mem;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -76,7 +77,6 @@ use crate::text::file::FileLink;
 use crate::text::line::Line;
 use crate::text::message::{Cause, Message};
 use crate::text::name::Name;
-use crate::text::server::Server;
 use crate::within::within;
 
 /// See the module's head.
@@ -299,24 +299,25 @@ impl Room {
 
     // ---- what linked servers do
 
-    /// Exactly these are the members of a linked server now, under the names that they have here.
-    pub async fn linked(&self, server: &Server, names: Vec<Name>) {
-        self.change(|state, now| state.linked(server, names, now)).await;
-    }
-
-    /// A server is not linked any more.
-    pub async fn unlinked(&self, server: &Server) {
-        self.change(|state, now| state.unlinked(server, now)).await;
-    }
-
-    /// Lets this room hear what comes from a linked server.
-    pub async fn hear(&self, said: Vec<Elsewhere<'_>>, manner: Manner) -> Duration {
-        self.admitted(manner, |state, now| state.hear(said, now)).await.1
+    /// Lets this room hear what comes from linked servers, and returns how long that had to wait. What comes in bulk waits
+    /// for readers no longer than this: behind it comes what others have typed.
+    pub async fn hear(&self, said: Vec<Elsewhere<'_>>, manner: Manner, patience: Duration) -> Duration {
+        let mut said = said;
+        let mut act = |state: &mut State, now: Now| state.hear(mem::take(&mut said), now);
+        match within(patience, self.admitted(manner, &mut act)).await {
+            Some(((), waited)) => waited,
+            None => patience + self.admitted(Manner::Typed, &mut act).await.1,
+        }
     }
 
     /// Lets everybody know how the link does.
     pub async fn note(&self, words: Message) {
         self.change(|state, now| state.post(words, Kind::News, None, now)).await;
+    }
+
+    /// Returns the names of the members who are here.
+    pub async fn names_here(&self) -> Vec<Name> {
+        self.state.read().await.members.named().map(|(_, name)| name.clone()).collect()
     }
 
     /// Returns the names of the members: those who are here, and those who are in the rooms of linked servers.

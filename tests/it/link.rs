@@ -277,11 +277,11 @@ fn what_a_stranger_says_at_the_broker_is_cleaned_or_not_heard() {
     let epoch = format!("{:020x}", 1);
     for payload in [
         "here pi9".to_owned(),
-        format!("here pi9 {epoch} 1 0 0\n"),
-        format!("here pi9 {epoch} 1 9 9\n"),
+        format!("here pi9 {epoch} 1 0 0 0\n"),
+        format!("here pi9 {epoch} 1 9 9 0\n"),
         format!("hello pi9 {epoch}"),
         format!("there pi9 {epoch}\n"),
-        format!("here pi9 {epoch} 1 0 1\nBob\nAnn@pi1\nserver\n\u{1b}[2J\nCid Lee\n"),
+        format!("here pi9 {epoch} 1 0 1 0\nBob\nAnn@pi1\nserver\n\u{1b}[2J\nCid Lee\n"),
     ] {
         stranger.says("dynasti.stranger.presence", payload.as_bytes());
     }

@@ -23,7 +23,7 @@ fn heard(sent: &str) -> Option<String> {
         Elsewhere::Left(name, Some(why)) => Message::left_elsewhere(&name, &why).to_string(),
         Elsewhere::Renamed(old, new) => Message::renamed(&old, &new).to_string(),
         Elsewhere::Private(from, to, text) => format!("to {to}: {}", Message::private(&from, &text)),
-        Elsewhere::Missed(..) => return None,
+        Elsewhere::Missed(..) | Elsewhere::Linked(..) | Elsewhere::Unlinked(_) => return None,
     })
 }
 
@@ -177,12 +177,12 @@ fn what_a_server_says_of_itself_is_read_back() {
     assert_eq!(presence(&mine(&pi, epoch)), Some((pi.clone(), epoch, Presence::Mine)));
     for many in [0, 1, 2000] {
         let names: Vec<Name> = (0..many).map(|n| Name::parse(&format!("Ann {n}")).unwrap()).collect();
-        let parts = here(&pi, epoch, 7, &names);
+        let parts = here(&pi, epoch, 7, 99, &names);
         let mut read = Vec::new();
         for (n, payload) in parts.iter().enumerate() {
             assert!(payload.len() <= MAX_MESSAGE);
             let Some((_, _, Presence::Here(here))) = presence(payload) else { panic!("{payload}") };
-            assert_eq!((here.revision, here.part, here.parts), (7, n, parts.len()));
+            assert_eq!((here.revision, here.part, here.parts, here.stored), (7, n, parts.len(), 99));
             read.extend(here.names(&pi).map(|name| name.to_string()));
         }
         assert_eq!(read, names.iter().map(|name| format!("{name}@pi")).collect::<Vec<_>>());
@@ -193,17 +193,17 @@ fn what_a_server_says_of_itself_is_read_back() {
         "hello pi 0",
         "hello pi 000000000123000000aa",
         "hello pi 000000000123000000aa x\n",
-        "here pi 000000000123000000aa 1 0\n",
-        "here pi 000000000123000000aa 1 1 1\n",
-        "here pi 000000000123000000aa 1 0 257\n",
-        "here pi 000000000123000000aa -1 0 1\n",
+        "here pi 000000000123000000aa 1 0 1\n",
+        "here pi 000000000123000000aa 1 1 1 0\n",
+        "here pi 000000000123000000aa 1 0 257 0\n",
+        "here pi 000000000123000000aa -1 0 1 0\n",
         "there pi 000000000123000000aa\n",
         "hello a@b 000000000123000000aa\n",
     ] {
         assert_eq!(presence(payload), None, "{payload:?}");
     }
     let Some((_, _, Presence::Here(here))) =
-        presence("here pi 000000000123000000aa 1 0 1\nAnn\nserver\n\u{1b}x\nBob@pi\nCid")
+        presence("here pi 000000000123000000aa 1 0 1 0\nAnn\nserver\n\u{1b}x\nBob@pi\nCid")
     else {
         panic!("this is a list")
     };

@@ -40,11 +40,10 @@ const DEAF: &str = r#"{"type":"io.nats.jetstream.api.v1.consumer_create_response
 
 #[test]
 fn requests_go_where_they_are_answered() {
-    let (stream, consumer) = (word("dynasti"), word("tEOZP64P"));
+    let stream = word("dynasti");
     assert_eq!(stream_create(&stream).as_str(), "$JS.API.STREAM.CREATE.dynasti");
     assert_eq!(stream_info(&stream).as_str(), "$JS.API.STREAM.INFO.dynasti");
     assert_eq!(consumer_create(&stream).as_str(), "$JS.API.CONSUMER.CREATE.dynasti");
-    assert_eq!(consumer_delete(&stream, &consumer).as_str(), "$JS.API.CONSUMER.DELETE.dynasti.tEOZP64P");
 }
 
 #[test]
@@ -80,44 +79,36 @@ fn a_stream_and_a_consumer_are_asked_for_as_they_were_tried() {
 fn a_stream_is_read() {
     let made = Stream {
         created: "2026-11-28T13:24:56.417955657Z".to_owned(),
-        first_seq: 0,
         last_seq: 0,
         subjects: vec!["dynasti.room.dynasti".to_owned()],
-        max_msg_size: Some(17408),
     };
     assert_eq!(stream(&answering(CREATED)), Ok(made));
     let other = Stream {
         created: "2026-11-28T13:29:07.5377513Z".to_owned(),
-        first_seq: 3,
         last_seq: 902,
         subjects: vec!["x".to_owned(), "y.>".to_owned()],
-        max_msg_size: None,
     };
     assert_eq!(stream(&answering(INFO)), Ok(other));
 }
 
 #[test]
 fn a_consumer_is_read() {
-    let consumer = |answer: &str| consumer(&answering(answer));
-    assert_eq!(consumer(CONSUMER), Ok(Consumer { name: word("tEOZP64P"), push_bound: true, pending: 2 }));
-    assert_eq!(consumer(DEAF), Ok(Consumer { name: word("hgQRLUYV"), push_bound: false, pending: 0 }));
-    // No name that could not be asked for again.
-    for odd in ["\"\"", "\"a b\"", "\"a.b\"", "\"*\"", "\"a\\r\\nPING\"", "1", "null"] {
-        let answer = CONSUMER.replace("\"tEOZP64P\"", odd);
-        assert_eq!(consumer(&answer), Err(Refused::Unreadable), "{odd}");
+    for answer in [CONSUMER, DEAF] {
+        assert_eq!(consumer(&answering(answer)), Ok(()));
     }
+    assert_eq!(consumer(&answering(&CONSUMER.replace("\"tEOZP64P\"", "1"))), Err(Refused::Unreadable));
 }
 
 #[test]
 fn an_acknowledgement_is_read() {
-    for (answer, seq, duplicate) in [
-        (r#"{"stream":"dynasti", "seq":1}"#, 1, false),
-        (r#"{"stream":"dynasti", "seq":1,"duplicate": true}"#, 1, true),
+    for (answer, seq) in [
+        (r#"{"stream":"dynasti", "seq":1}"#, 1),
+        (r#"{"stream":"dynasti", "seq":1,"duplicate": true}"#, 1),
         // As nats-server 2.15.1 writes it.
-        (r#"{"stream":"dynasti","seq":1}"#, 1, false),
-        (r#"{"stream":"dynasti","domain":"hub","seq":9007199254740992,"duplicate":false}"#, 1 << 53, false),
+        (r#"{"stream":"dynasti","seq":1}"#, 1),
+        (r#"{"stream":"dynasti","domain":"hub","seq":9007199254740992,"duplicate":false}"#, 1 << 53),
     ] {
-        assert_eq!(ack(&answering(answer)), Ok(Ack { seq, duplicate }), "{answer}");
+        assert_eq!(ack(&answering(answer)), Ok(seq), "{answer}");
     }
     for answer in
         ["{}", "{\"stream\":\"dynasti\"}", "{\"seq\":0}", "{\"seq\":-1}", "{\"seq\":\"1\"}", "[1]", "1", "+OK", ""]
@@ -225,18 +216,18 @@ fn an_answer_that_is_something_else_is_unreadable() {
 fn what_a_consumer_sends_is_told_apart() {
     let message = "HMSG dynasti.room.dynasti 23 $JS.ACK.dynasti.tEOZP64P.1.3.1.1795872297516574743.1 35 41\r\n\
                    NATS/1.0\r\nNats-Msg-Id: pi1:17:2\r\n\r\nline 2\r\n";
-    let place = Place { stream: "dynasti", consumer: "tEOZP64P", stream_seq: 3, consumer_seq: 1, pending: 1 };
+    let place = Place { stream_seq: 3, consumer_seq: 1 };
     assert_eq!(sent(&received(message)), Sent::Message(place));
     let bare = "MSG flow.it 5 $JS.ACK.flow.gIjpVAwG.1.1.1.1795872595637001462.899 0\r\n\r\n";
-    let place = Place { stream: "flow", consumer: "gIjpVAwG", stream_seq: 1, consumer_seq: 1, pending: 899 };
+    let place = Place { stream_seq: 1, consumer_seq: 1 };
     assert_eq!(sent(&received(bare)), Sent::Message(place));
     let beat = "HMSG _INBOX.d11 11  75 75\r\nNATS/1.0 100 Idle Heartbeat\r\nNats-Last-Consumer: 5\r\n\
                 Nats-Last-Stream: 6\r\n\r\n\r\n";
-    assert_eq!(sent(&received(beat)), Sent::Heartbeat { consumer_seq: 5, stream_seq: 6, stalled: None });
+    assert_eq!(sent(&received(beat)), Sent::Heartbeat { consumer_seq: 5, stalled: None });
     let stalled = "HMSG _INBOX.q 7  129 129\r\nNATS/1.0 100 Idle Heartbeat\r\nNats-Last-Consumer: 101\r\n\
                    Nats-Last-Stream: 900\r\nNats-Consumer-Stalled: $JS.FC.flow.oJe1If2A.awdC\r\n\r\n\r\n";
     let waits_at = Some(subject("$JS.FC.flow.oJe1If2A.awdC"));
-    assert_eq!(sent(&received(stalled)), Sent::Heartbeat { consumer_seq: 101, stream_seq: 900, stalled: waits_at });
+    assert_eq!(sent(&received(stalled)), Sent::Heartbeat { consumer_seq: 101, stalled: waits_at });
     let flow = "HMSG _INBOX.d 5 $JS.FC.flow.gIjpVAwG.WMUO 36 36\r\nNATS/1.0 100 FlowControl Request\r\n\r\n\r\n";
     assert_eq!(sent(&received(flow)), Sent::FlowControl(subject("$JS.FC.flow.gIjpVAwG.WMUO")));
 }
@@ -272,11 +263,7 @@ fn an_empty_message_is_sent_nowhere_but_for_flow_control() {
         );
         let length = headers.len();
         let text = format!("HMSG _INBOX.d 5 {length} {length}\r\n{headers}\r\n");
-        assert_eq!(
-            sent(&received(&text)),
-            Sent::Heartbeat { consumer_seq: 1, stream_seq: 1, stalled: None },
-            "{reply}"
-        );
+        assert_eq!(sent(&received(&text)), Sent::Heartbeat { consumer_seq: 1, stalled: None }, "{reply}");
     }
 }
 
@@ -291,8 +278,7 @@ fn what_is_nothing_of_a_consumer_is_other() {
         ("NATS/1.0 409 Consumer Deleted\r\n\r\n", Some(409)),
         ("NATS/1.0 409 x\r\nNats-Last-Consumer: 5\r\nNats-Last-Stream: 5\r\n\r\n", Some(409)),
         ("NATS/1.0 100 Idle Heartbeat\r\n\r\n", Some(100)),
-        ("NATS/1.0 100 Idle Heartbeat\r\nNats-Last-Consumer: 5\r\n\r\n", Some(100)),
-        ("NATS/1.0 100 Idle Heartbeat\r\nNats-Last-Consumer: 5\r\nNats-Last-Stream: x\r\n\r\n", Some(100)),
+        ("NATS/1.0 100 Idle Heartbeat\r\nNats-Last-Consumer: x\r\nNats-Last-Stream: 5\r\n\r\n", Some(100)),
     ] {
         let length = headers.len();
         let text = format!("HMSG a 1 {length} {length}\r\n{headers}\r\n");
@@ -304,7 +290,7 @@ fn what_is_nothing_of_a_consumer_is_other() {
 
 #[test]
 fn a_place_is_read_in_its_old_and_its_new_form() {
-    let expected = Place { stream: "ORDERS", consumer: "c", stream_seq: 20, consumer_seq: 10, pending: 5 };
+    let expected = Place { stream_seq: 20, consumer_seq: 10 };
     for reply in [
         "$JS.ACK.ORDERS.c.1.20.10.1795872297516574743.5",
         "$JS.ACK._.ACCHASH.ORDERS.c.1.20.10.1795872297516574743.5",
@@ -333,19 +319,10 @@ fn a_place_is_read_in_its_old_and_its_new_form() {
 #[test]
 fn what_a_broker_says_of_itself_is_read() {
     let with_jetstream = r#"{"server_id":"NCYYIWRBMDO6ZLJFQJIYVLOV2AVWAQ2WGAIWJAZ2H6HIITF73YOUHMNI","server_name":"NCYYIWRBMDO6ZLJFQJIYVLOV2AVWAQ2WGAIWJAZ2H6HIITF73YOUHMNI","version":"2.9.10","proto":1,"go":"go1.19.8","host":"127.0.0.1","port":14223,"headers":true,"auth_required":true,"max_payload":1048576,"jetstream":true,"client_id":4,"client_ip":"127.0.0.1"}"#;
-    let expected = Info {
-        version: "2.9.10".to_owned(),
-        max_payload: 1_048_576,
-        headers: true,
-        jetstream: true,
-        auth_required: true,
-        tls_required: false,
-    };
+    let expected = Info { version: "2.9.10".to_owned(), max_payload: 1_048_576, headers: true, tls_required: false };
     assert_eq!(info(with_jetstream), Some(expected.clone()));
-    let without =
-        with_jetstream.replace("\"jetstream\":true,", "").replace("\"auth_required\":true", "\"tls_required\":true");
-    let expected = Info { jetstream: false, auth_required: false, tls_required: true, ..expected };
-    assert_eq!(info(&without), Some(expected));
+    let with_tls = with_jetstream.replace("\"auth_required\":true", "\"tls_required\":true");
+    assert_eq!(info(&with_tls), Some(Info { tls_required: true, ..expected }));
     for text in ["", "{}", "{\"version\":\"2.9.10\"}", "{\"version\":2,\"max_payload\":1}", "x"] {
         assert_eq!(info(text), None, "{text}");
     }

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use futures_lite::future::block_on;
 
 use super::*;
@@ -37,12 +39,11 @@ impl Link {
 
 impl Tried {
     fn has_on_pi2<const N: usize>(&self, names: [&str; N]) {
-        block_on(self.room.linked(&server("pi2"), names.map(there).into()));
-        publish(&self.room);
+        self.hears_of([Elsewhere::Linked(server("pi2"), names.map(there).into())]);
     }
 
     fn hears_of<const N: usize>(&self, said: [Elsewhere<'_>; N]) {
-        block_on(self.room.hear(said.into(), Manner::Typed));
+        block_on(self.room.hear(said.into(), Manner::Typed, Duration::ZERO));
         publish(&self.room);
     }
 }
@@ -72,9 +73,7 @@ fn who_is_linked_is_announced_and_in_the_answer_to_who() {
     tried.has_on_pi2(["Cid Lee"]);
     assert_eq!(ann.hears(), "");
     assert_eq!(who(&mut ann), "-- 2 here: Ann, Cid Lee@pi2\n");
-    block_on(tried.room.unlinked(&server("PI2")));
-    block_on(tried.room.unlinked(&server("pi2")));
-    publish(&tried.room);
+    tried.hears_of([Elsewhere::Unlinked(server("PI2")), Elsewhere::Unlinked(server("pi2"))]);
     assert_eq!(ann.hears(), "-- pi2 is not linked any more.\n");
     assert_eq!(who(&mut ann), "-- 1 here: Ann\n");
 }

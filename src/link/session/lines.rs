@@ -1,0 +1,148 @@
+//! Lines: those of this room are published, and those of others are heard.
+
+use std::mem;
+use std::time::{Duration, Instant};
+
+use super::Session;
+use crate::link::down::Down;
+use crate::link::envelope::{self, MAX_MESSAGE, Origin};
+use crate::link::jetstream::{self, Refused};
+use crate::link::kept::Mark;
+use crate::link::nats::{self, Msg};
+use crate::link::outbox::Batch;
+use crate::link::peers::Fresh;
+use crate::room::Elsewhere;
+
+/// How long a line may be on its way before the broker counts as down (design).
+const ACKNOWLEDGED: Duration = Duration::from_secs(5);
+
+/// How long to wait before the broker is asked again to take what it has refused.
+const REFUSED_FOR: Duration = Duration::from_secs(1);
+
+/// How many lines the room hears at once, as many as of a member who sends in bulk. A message may have some thousand,
+/// and whoever reads well must not fall too far behind by one.
+const AT_ONCE: usize = 128;
+
+/// Lines on their way to the broker.
+#[derive(Debug)]
+pub(super) struct Flying {
+    /// The answer that is waited for.
+    answer: u64,
+    /// The first and the last of the lines.
+    first: u64,
+    last: u64,
+    /// Since when they are on their way.
+    since: Instant,
+    /// Why the broker has refused them, and when they are sent again.
+    refused: Option<(Refused, Instant)>,
+}
+
+impl Flying {
+    /// When they are to be looked at.
+    pub(super) fn next(&self) -> Instant {
+        self.refused.as_ref().map_or(self.since + ACKNOWLEDGED, |(_, again)| *again)
+    }
+
+    /// For so long nobody looked whether an answer had come.
+    pub(super) fn waited(&mut self, time: Duration) {
+        self.since += time;
+    }
+}
+
+impl Session<'_> {
+    /// Returns whether nothing more is to be said, or nothing can be.
+    pub(super) fn has_said_all(&self) -> bool {
+        match &self.flying {
+            Some(flying) => flying.refused.is_some(),
+            None => self.claimed.is_some() || !self.shared.said().outbox.waits(),
+        }
+    }
+
+    /// Sends the next lines, if the last ones have arrived.
+    pub(super) fn publish(&mut self, now: Instant) {
+        let again = |flying: &Flying| flying.refused.as_ref().is_some_and(|(_, again)| now >= *again);
+        if self.claimed.is_some() || self.flying.as_ref().is_some_and(|flying| !again(flying)) {
+            return;
+        }
+        let Some(Batch { first, last, lines }) = self.shared.said().outbox.batch() else { return };
+        let since = self.flying.take().filter(|flying| flying.first == first).map_or(now, |flying| flying.since);
+        let origin = Origin { server: self.options.server.clone(), epoch: self.kept.epoch, first };
+        let answer = self.new_answer();
+        nats::publish_with_id(&mut self.wire.out, &self.lines, &answer, &origin.id(), lines.as_bytes());
+        self.flying = Some(Flying { answer: self.asked, first, last, since, refused: None });
+    }
+
+    /// The broker has answered what was published.
+    pub(super) async fn acknowledged(&mut self, msg: &Msg) {
+        let answer = msg.subject.rsplit('.').next().and_then(|number| number.parse().ok());
+        let Some(flying) = self.flying.as_mut().filter(|flying| answer == Some(flying.answer)) else { return };
+        let last = flying.last;
+        match jetstream::ack(msg) {
+            Ok(seq) => self.kept.stored = Some(Mark { created: self.created.clone(), seq }),
+            // It never will be taken: the others see that something is missing.
+            Err(Refused::TooLarge) => {}
+            Err(why) => {
+                // Nobody has taken it: perhaps the stream is gone.
+                if matches!(why, Refused::NoJetStream | Refused::NotFound) {
+                    self.consumer.is_gone();
+                }
+                flying.refused = Some((why, Instant::now() + REFUSED_FOR));
+                return;
+            }
+        }
+        self.flying = None;
+        self.shared.said().outbox.arrived(last);
+        self.works().await;
+    }
+
+    /// Finds out that the broker does not take what was published. If it says so, it is there all the same: what others
+    /// say is heard, and it is asked again.
+    pub(super) async fn look_after_flying(&mut self, now: Instant) -> Result<(), Down> {
+        let Some(flying) = self.flying.as_ref().filter(|flying| now >= flying.since + ACKNOWLEDGED) else {
+            return Ok(());
+        };
+        match &flying.refused {
+            Some((why, _)) => self.kept.down(Down::Refused(why.clone()), self.options, self.room).await,
+            None => return Err(Down::NotAcknowledged(ACKNOWLEDGED.as_secs())),
+        }
+        Ok(())
+    }
+
+    /// Lets the room hear a message of another server.
+    pub(super) async fn hear(&mut self, msg: &Msg) {
+        let me = &self.options.server;
+        let origin = msg.headers.as_ref().and_then(|headers| headers.get("Nats-Msg-Id")).and_then(Origin::read);
+        // What this server said, in this epoch or an earlier one, it has heard.
+        let Some(origin) = origin.filter(|origin| origin.server != *me) else { return };
+        let Some(text) = std::str::from_utf8(&msg.payload).ok().filter(|text| text.len() <= MAX_MESSAGE) else {
+            return;
+        };
+        let count = text.split_terminator('\n').count();
+        let fresh = if count == 0 { None } else { self.kept.peers.lines(&origin, count as u64, self.heard) };
+        let Some(Fresh { missed, old }) = fresh else { return };
+        let (mut said, mut lines, mut bytes) = (Vec::new(), 0, 0);
+        if missed > 0 {
+            said.push(Elsewhere::Missed(missed, origin.server.clone()));
+            lines += 1;
+        }
+        for line in text.split_terminator('\n').skip(usize::try_from(old).unwrap_or(usize::MAX)) {
+            let length = line.len();
+            let Some(line) = envelope::received(line, &origin.server, me) else { continue };
+            if lines == AT_ONCE {
+                self.let_hear(mem::take(&mut said), mem::take(&mut lines), mem::take(&mut bytes)).await;
+            }
+            (lines, bytes) = (lines + 1, bytes + length);
+            if matches!(line, Elsewhere::Joined(_) | Elsewhere::Left(..) | Elsewhere::Renamed(..)) {
+                self.kept.peers.changed(&origin.server);
+            }
+            match (said.last_mut(), line) {
+                // What one member says at once is one entry of the log.
+                (Some(Elsewhere::Said(before, lines)), Elsewhere::Said(name, line)) if before.key() == name.key() => {
+                    lines.append(&line);
+                }
+                (_, line) => said.push(line),
+            }
+        }
+        self.let_hear(said, lines, bytes).await;
+    }
+}
