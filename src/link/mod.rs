@@ -10,6 +10,7 @@
 //! after it is lost. What comes is as little trusted as what a client sends.
 //!
 //! Knows nothing of how anybody gets into the room.
+#![doc = include_str!("scale.md")]
 
 mod broker;
 mod down;

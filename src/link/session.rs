@@ -70,6 +70,11 @@ pub(super) struct Session<'a> {
     /// When the others were told who is here, and when they are to be told again.
     told: Option<Instant>,
     tell: Instant,
+    /// How many names they were told.
+    told_names: usize,
+    /// Fires at this time, or has fired and has none; see [`Session::event`].
+    timer: Timer,
+    fires: Option<Instant>,
     sending: Sending,
     late: Late,
 }
@@ -117,6 +122,9 @@ impl<'a> Session<'a> {
             asked_at: now,
             told: None,
             tell: now,
+            told_names: 0,
+            timer: Timer::never(),
+            fires: None,
             sending: Sending::new(now),
             late: Late::new(now),
         };
@@ -161,16 +169,25 @@ impl<'a> Session<'a> {
     }
 
     /// Waits until something happens.
+    ///
+    /// With each line the time moves at which there is something to do, nearly always to later. The timer stays where it is
+    /// then, and fires early, once in some seconds. To set it wakes the thread that waits for events: seven system calls
+    /// with each line, of 30 (counted).
     async fn event(&mut self) -> Result<Event, Down> {
         let next = self.next();
-        let (wire, shared) = (&mut self.wire, self.shared);
+        if self.fires.is_none_or(|fires| next < fires) {
+            self.timer.set_at(next);
+            self.fires = Some(next);
+        }
+        let (wire, shared, timer, fires) = (&mut self.wire, self.shared, &mut self.timer, &mut self.fires);
         let frame = async { wire.next().await.map(Event::Frame) };
         let said = async {
             shared.woken().await;
             Ok(Event::Other)
         };
         let time = async {
-            Timer::at(next).await;
+            timer.await;
+            *fires = None;
             Ok(Event::Other)
         };
         frame.or(said).or(time).await

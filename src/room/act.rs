@@ -62,8 +62,8 @@ impl State {
     /// Tells a connection who is here.
     pub(super) fn who(&mut self, id: Id, now: Now) {
         let here = self.members.named().map(|(_, name)| name);
-        let names: Vec<&Name> = here.chain(self.linked.names()).collect();
-        self.tell(id, Message::who(names.into_iter()), now);
+        let count = self.members.count() + self.linked.count();
+        self.tell(id, Message::who(count, here.chain(self.linked.names())), now);
     }
 
     /// Lets everybody hear that a member shares a file of so many bytes, the member as well.

@@ -77,6 +77,11 @@ impl Linked {
         self.members.is_empty()
     }
 
+    /// Returns how many members there are elsewhere.
+    pub(super) fn count(&self) -> usize {
+        self.members.len()
+    }
+
     /// The members, by the servers' names.
     pub(super) fn names(&self) -> impl Iterator<Item = &Name> {
         self.servers.values().flatten().filter_map(|id| self.name(*id))

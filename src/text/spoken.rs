@@ -472,11 +472,11 @@ mod tests {
     #[test]
     fn everybody_in_the_answer_to_who_is_read_back() {
         let (jean, bob) = (Name::parse("Jean Paul").expect("a name"), Name::parse("Bob").expect("a name"));
-        reads(&Message::who([&jean, &bob].into_iter()), Spoken::Present("Jean Paul, Bob"));
+        reads(&Message::who(2, [&jean, &bob].into_iter()), Spoken::Present("Jean Paul, Bob"));
         let mut random = Rng::with_seed(5);
         for here in (0..60).chain([1000]) {
             let names: Vec<Name> = (0..here).map(|_| any_name(&mut random)).collect();
-            let who = Message::who(names.iter());
+            let who = Message::who(names.len(), names.iter());
             let mut read = Vec::new();
             for row in who.texts() {
                 match Spoken::read(row) {

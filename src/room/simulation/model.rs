@@ -331,7 +331,7 @@ impl Model {
 
     pub(super) fn who(&mut self, id: Id) {
         let names: Vec<Name> = self.here().filter_map(|(_, person)| person.name.clone()).collect();
-        self.tell(id, &Message::who(names.iter()));
+        self.tell(id, &Message::who(names.len(), names.iter()));
     }
 
     pub(super) fn recall(&mut self, id: Id, lines: usize, limit: Size, at: SystemTime) {

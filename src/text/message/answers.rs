@@ -39,9 +39,9 @@ impl Message {
         help
     }
 
-    /// Answers `/who`. The first line begins with how many are here, the others are indented by two more spaces.
-    pub fn who<'a>(names: impl ExactSizeIterator<Item = &'a Name>) -> Message {
-        let here = names.len();
+    /// Answers `/who`. The first line begins with how many are here, the others are indented by two more spaces. Of the
+    /// names, which are so many, no more are looked at than are told.
+    pub fn who<'a>(here: usize, names: impl Iterator<Item = &'a Name>) -> Message {
         if here == 0 {
             return Message::line(format_args!("-- Nobody is here yet."));
         }

@@ -73,7 +73,7 @@ fn help_fits_a_terminal_of_sixty_by_twenty() {
 }
 
 fn who(names: &[Name]) -> Vec<String> {
-    Message::who(names.iter()).texts().map(String::from).collect()
+    Message::who(names.len(), names.iter()).texts().map(String::from).collect()
 }
 
 #[test]
