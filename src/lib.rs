@@ -19,6 +19,7 @@
 //! | [`token`] | what cannot be guessed | what it names |
 //! | [`text`] | what may be said, and how it is worded | who hears it; sockets, tasks, clocks |
 //! | [`address`] | what counts as one address | who may come in |
+//! | [`lookup`] | the addresses of a host | what is done with them |
 //! | [`within`] | a timeout for any future | what the future does |
 //! | [`room`] | who hears it | sockets, and the wording of what clients hear |
 //! | [`files`] | what members share, in bounded memory | how it is sent and fetched |
@@ -55,6 +56,7 @@ pub mod discovery;
 pub mod files;
 #[cfg(feature = "link")]
 pub mod link;
+pub mod lookup;
 pub mod room;
 pub mod server;
 pub mod text;

@@ -147,7 +147,7 @@ async fn run(executor: Arc<Executor<'static>>, options: Serve) -> Result<(), Str
     let mut signals = Signals::new([Signal::Int, Signal::Term, Signal::Hup, Signal::Usr1, Signal::Xfsz])
         .map_err(|error| format!("cannot listen for signals: {error}"))?;
     let (warnings, warned) = room::warnings();
-    let mut warner = executor.spawn(stdio::warn(warned));
+    let mut warner = access::spawn(&executor, stdio::warn(warned));
 
     let mut remembered = room::Options {
         history: options.history,
@@ -170,9 +170,9 @@ async fn run(executor: Arc<Executor<'static>>, options: Serve) -> Result<(), Str
     }
     let (room, outputs) = Room::new(warnings.clone(), remembered);
     let room = Arc::new(room);
-    let mut printer = executor.spawn(stdio::print(outputs.output));
+    let mut printer = access::spawn(&executor, stdio::print(outputs.output));
     let mut writing = file.zip(outputs.transcript).map(|((path, transcript, writer), reader)| {
-        let writer = executor.spawn(writer.run(reader));
+        let writer = access::spawn(&executor, writer.run(reader));
         (path, transcript, writer)
     });
     #[cfg(feature = "link")]
@@ -212,7 +212,7 @@ async fn run(executor: Arc<Executor<'static>>, options: Serve) -> Result<(), Str
 
     let (stop, stopped) = async_channel::bounded::<()>(1);
     // This task is held to the end, so that a second signal is noticed while the server stops after the first.
-    let mut signalled = executor.spawn({
+    let mut signalled = access::spawn(&executor, {
         let stop = stop.clone();
         let transcript = writing.as_ref().map(|(_, transcript, _)| transcript.clone());
         async move {
@@ -229,7 +229,7 @@ async fn run(executor: Arc<Executor<'static>>, options: Serve) -> Result<(), Str
     });
     let mut console = (!options.no_console).then(|| {
         let (room, admission, sharing) = (Arc::clone(&room), Arc::clone(&admission), sharing.clone());
-        executor.spawn(async move {
+        access::spawn(&executor, async move {
             // The end of standard input, or an error, closes the console and nothing else.
             if let Ok(Left::Quit) = console::listen(stdio::operator(), &room, &admission, &sharing).await {
                 stop.close();
@@ -240,7 +240,7 @@ async fn run(executor: Arc<Executor<'static>>, options: Serve) -> Result<(), Str
     let manager = notify_ready().await;
     let mut informed = manager.clone().map(|manager| {
         let room = Arc::clone(&room);
-        executor.spawn(async move { manager.keep_informed(&room).await })
+        access::spawn(&executor, async move { manager.keep_informed(&room).await })
     });
 
     let since = OnceLock::new();

@@ -21,3 +21,4 @@ pub(crate) mod tasks;
 
 pub use self::accept::REFUSED_AT_ONCE;
 pub use self::listener::bind;
+pub use self::tasks::spawn;

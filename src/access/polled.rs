@@ -4,6 +4,7 @@ use std::io::{self, IoSlice, Write};
 use std::net::TcpStream;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 
 use crate::room::MAX_WRITE;
 
@@ -22,7 +23,10 @@ pub(crate) struct Polled<'a> {
 impl Polled<'_> {
     /// Writes so many bytes. If they complete another `POLL_EVERY`, the socket is polled first. Returns `WouldBlock` if
     /// it is not writable, though the write itself would still take them.
-    fn write_by(&mut self, bytes: usize, write: impl FnOnce(&TcpStream) -> io::Result<usize>) -> io::Result<usize> {
+    ///
+    /// The write is rustix's, which makes the system call itself. libc's is a cancellation point of its thread, which takes
+    /// several times as long as the call does on this side.
+    fn write_by(&mut self, bytes: usize, write: impl FnOnce(&TcpStream) -> Result<usize, Errno>) -> io::Result<usize> {
         let is_due = self.taken % POLL_EVERY + bytes as u64 >= POLL_EVERY;
         if is_due && poll(&mut [PollFd::new(self.stream, PollFlags::OUT)], Some(&Timespec::default()))? == 0 {
             return Err(io::ErrorKind::WouldBlock.into());
@@ -35,12 +39,12 @@ impl Polled<'_> {
 
 impl Write for Polled<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.write_by(bytes.len(), |mut stream| stream.write(bytes))
+        self.write_by(bytes.len(), |stream| rustix::io::write(stream, bytes))
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let bytes = slices.iter().map(|slice| slice.len()).sum();
-        self.write_by(bytes, |mut stream| stream.write_vectored(slices))
+        self.write_by(bytes, |stream| rustix::io::writev(stream, slices))
     }
 
     fn flush(&mut self) -> io::Result<()> {

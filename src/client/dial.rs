@@ -3,14 +3,14 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
-use std::process::{Command, Stdio};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use rustix::net::sockopt;
 use smol::{Async, unblock};
 
 use super::address::Address;
+use crate::lookup;
 use crate::within::within;
 
 /// How long one address, or the lookup of a name, may take. A sleeping Wi-Fi needs some seconds, and a person does not
@@ -33,7 +33,7 @@ pub struct Unreachable {
 
 #[derive(Debug)]
 enum Reason {
-    /// The name is not found. The text is the resolver's.
+    /// The name is not found, for this reason.
     NotFound(String),
     /// The lookup of the name took too long.
     LookupTimedOut,
@@ -90,7 +90,7 @@ pub(crate) async fn dial(address: &Address) -> Result<(Async<TcpStream>, SocketA
     let unreachable = |reason| Unreachable { address: address.clone(), reason };
     let lookup = unblock({
         let address = address.clone();
-        move || resolve(&address).map_err(Reason::NotFound)
+        move || lookup::addresses(&address.host, address.port).map_err(Reason::NotFound)
     });
     let found = within(PATIENCE, lookup).await.unwrap_or(Err(Reason::LookupTimedOut));
     let mut tries = Vec::new();
@@ -116,56 +116,9 @@ fn prepared(stream: Async<TcpStream>) -> io::Result<Async<TcpStream>> {
     Ok(stream)
 }
 
-/// Returns all addresses of the host, at least one, or the resolver's reason why there is none.
-fn resolve(address: &Address) -> Result<Vec<SocketAddr>, String> {
-    let (host, port) = (address.host.as_str(), address.port);
-    let own = (host, port).to_socket_addrs().map(Iterator::collect::<Vec<_>>);
-    let why = match own {
-        Ok(addresses) if !addresses.is_empty() => return Ok(addresses),
-        Ok(_) => "it has no address".to_owned(),
-        Err(error) => {
-            let words = error.to_string();
-            words.strip_prefix("failed to lookup address information: ").unwrap_or(&words).to_owned()
-        }
-    };
-    // A static binary has its own resolver, which may not use all sources that this system is configured to use, above
-    // all multicast DNS. `getent`, where it is installed, uses the system's resolver.
-    let found = ask_the_system(host, port);
-    if found.is_empty() { Err(why) } else { Ok(found) }
-}
-
-/// Looks the name up with the system's own resolver.
-fn ask_the_system(host: &str, port: u16) -> Vec<SocketAddr> {
-    let asked = Command::new("getent").args(["ahosts", "--", host]).stdin(Stdio::null()).stderr(Stdio::null()).output();
-    let answer = asked.map(|answer| String::from_utf8_lossy(&answer.stdout).into_owned()).unwrap_or_default();
-    addresses_in(&answer, port)
-}
-
-/// Returns the addresses in the answer of `getent ahosts`, which has a line for each address and kind of socket.
-fn addresses_in(answer: &str, port: u16) -> Vec<SocketAddr> {
-    let streams = answer.lines().filter(|line| line.split_whitespace().nth(1) == Some("STREAM"));
-    let words = streams.filter_map(|line| line.split_whitespace().next());
-    // An address with its interface, such as `fe80::1%eth0`, is read by our own resolver.
-    words
-        .flat_map(|word| match word.parse::<IpAddr>() {
-            Ok(ip) => vec![SocketAddr::from((ip, port))],
-            Err(_) => (word, port).to_socket_addrs().map(Iterator::collect).unwrap_or_default(),
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_systems_answer() {
-        let answer = "192.168.1.10    STREAM pi.local\n192.168.1.10    DGRAM  \n192.168.1.10    RAW    \n\
-                      fe80::1%1       STREAM \nfe80::1%1       DGRAM  \nnonsense\n";
-        let found: Vec<String> = addresses_in(answer, 5).iter().map(ToString::to_string).collect();
-        assert_eq!(found, ["192.168.1.10:5", "[fe80::1%1]:5"]);
-        assert!(addresses_in("", 5).is_empty());
-    }
 
     #[test]
     fn what_went_wrong_is_said_in_words() {

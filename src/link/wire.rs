@@ -11,6 +11,7 @@ use smol::{Async, unblock};
 use super::broker::Broker;
 use super::down::Down;
 use super::nats::{self, Decoder, Frame};
+use crate::lookup;
 use crate::within::within;
 
 /// How long a step may take: looking up a name, connecting, getting rid of what is to be sent.
@@ -35,7 +36,7 @@ impl Wire {
     /// Connects to the first address of the broker that answers.
     pub(super) async fn dial(broker: &Broker) -> Result<Wire, Down> {
         let (host, port) = (broker.host.clone(), broker.port);
-        let looked_up = unblock(move || std::net::ToSocketAddrs::to_socket_addrs(&(host.as_str(), port)));
+        let looked_up = unblock(move || lookup::addresses(&host, port));
         let addresses = within(STEP, looked_up).await.ok_or(Down::Slow("looking up its name"))?;
         let mut why = Down::NoAddress;
         for address in addresses.map_err(|_| Down::NoAddress)? {

@@ -58,7 +58,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use async_channel::{Receiver, Sender};
-use async_lock::RwLock;
+use async_lock::{RwLock, RwLockWriteGuard};
 use smol::Timer;
 
 pub use self::act::Acted;
@@ -351,22 +351,27 @@ impl Room {
 
     /// Waits until somebody who sends in this manner may be heard, and then acts for them. Returns how long they waited, too.
     async fn admitted<T>(&self, manner: Manner, act: impl FnOnce(&mut State, Now) -> T) -> (T, Duration) {
-        let (mut since, mut act) = (None, Some(act));
+        let (mut state, waited) = self.admission(manner).await;
+        (state.change(act), waited)
+    }
+
+    /// Waits until somebody who sends in this manner may be heard. Returns the room, locked, and how long that took.
+    async fn admission(&self, manner: Manner) -> (RwLockWriteGuard<'_, State>, Duration) {
+        let mut since = None;
         loop {
-            let tried = self.change(|state, now| {
+            let mut state = self.state.write().await;
+            let admitted = state.change(|state, now| {
                 let begun = *since.get_or_insert(now.instant);
-                state.admit(manner, now)?;
-                Ok(act.take().map(|act| (act(state, now), now.instant - begun)))
+                state.admit(manner, now).map(|()| now.instant - begun)
             });
-            match tried.await {
-                Ok(Some(acted)) => return acted,
-                Ok(None) => unreachable!("it acts once, and returns"),
-                Err(Wait { until, relief }) => {
-                    let time = until.saturating_duration_since(Instant::now());
-                    // The channel carries nothing: it closes when it is worth trying again.
-                    let _ = within(time, relief.recv()).await;
-                }
-            }
+            let Wait { until, relief } = match admitted {
+                Ok(waited) => return (state, waited),
+                Err(wait) => wait,
+            };
+            drop(state);
+            let time = until.saturating_duration_since(Instant::now());
+            // The channel carries nothing: it closes when it is worth trying again.
+            let _ = within(time, relief.recv()).await;
         }
     }
 }

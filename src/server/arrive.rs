@@ -9,6 +9,7 @@ use super::{Context, Guard, connection};
 use crate::access::accept::REFUSED_AT_ONCE;
 use crate::access::admission::Refused;
 use crate::access::goodbye::{self, Goodbye};
+use crate::access::tasks::spawn;
 use crate::text::message::Message;
 
 /// Serves a connection, or refuses it and says why. Returns whether it is served.
@@ -38,6 +39,6 @@ pub(super) fn arrive(context: &Arc<Context>, stream: Async<TcpStream>, address: 
         drop((guard, refusing));
     };
     // Detached for the same reason: `run` waits for what it holds.
-    context.executor.spawn(refusing).detach();
+    spawn(&context.executor, refusing).detach();
     false
 }

@@ -29,7 +29,7 @@ use crate::access::admission::Admission;
 use crate::access::holders::{self, Holders};
 use crate::access::session::Beginning;
 use crate::access::sharing::Sharing;
-use crate::access::tasks::{STOPPING, first};
+use crate::access::tasks::{STOPPING, first, spawn};
 use crate::room::Room;
 use crate::within::within;
 
@@ -128,17 +128,18 @@ pub async fn run(
         _alive: alive,
         broken,
     });
-    let mut publishing = vec![executor.spawn(publish(Arc::clone(room)))];
+    let mut publishing = vec![spawn(executor, publish(Arc::clone(room)))];
     let mut accepting = vec![
-        executor.spawn(end_unnamed(Arc::clone(room))),
-        executor.spawn(judge_holders(Arc::clone(room), Arc::clone(holders))),
+        spawn(executor, end_unnamed(Arc::clone(room))),
+        spawn(executor, judge_holders(Arc::clone(room), Arc::clone(holders))),
     ];
     for listener in listeners {
         let (listener, context) = (Async::new(listener)?, Arc::clone(&context));
-        accepting.push(executor.spawn(async move {
+        let accept = async move {
             let warn = |warning| context.room.warn(warning);
             accept(listener, warn, |stream, address| arrive::arrive(&context, stream, address)).await;
-        }));
+        };
+        accepting.push(spawn(executor, accept));
     }
     // The tasks end only by a panic, which then goes on in this task.
     shutdown.or(first(&mut accepting)).or(first(&mut publishing)).or(break_with(&breaks)).await;

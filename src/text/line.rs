@@ -12,6 +12,8 @@ use std::iter::Peekable;
 use std::ops::{Deref, RangeInclusive};
 use std::str::Chars;
 
+use super::bytes;
+
 /// The longest line in bytes, without its line end and telnet commands. A person's longest paragraph fits, and it
 /// bounds the memory that an unfinished line can occupy.
 pub const MAX_LINE: usize = 4096;
@@ -107,7 +109,7 @@ impl Decoder {
         while !input.is_empty() && self.unended < MAX_UNENDED {
             if self.telnet == Telnet::Text {
                 let window = input.len().min(MAX_UNENDED - self.unended);
-                let (text, rest) = input.split_at(text_run(&input[..window]));
+                let (text, rest) = input.split_at(bytes::find(&input[..window], LF, IAC).unwrap_or(window));
                 *input = rest;
                 if self.unended == 0 && text.len() < MAX_UNENDED && rest.first() == Some(&LF) {
                     *input = &rest[1..];
@@ -248,16 +250,6 @@ impl Deref for Line<'_> {
     }
 }
 
-/// Returns how many bytes at the front are neither LF nor IAC.
-fn text_run(bytes: &[u8]) -> usize {
-    // The compiler uses vector instructions for a chunk without a branch inside. `position` alone goes byte by byte.
-    const CHUNK: usize = 16;
-    let ends = |&byte: &u8| byte == LF || byte == IAC;
-    let ends_in = |chunk: &&[u8]| chunk.iter().fold(false, |found, byte| found | ends(byte));
-    let whole = bytes.chunks_exact(CHUNK).take_while(|chunk| !ends_in(chunk)).count() * CHUNK;
-    whole + bytes[whole..].iter().position(ends).unwrap_or(bytes.len() - whole)
-}
-
 /// Returns the line that these bytes are, without their LF, or that it is too long.
 fn measured(raw: Cow<'_, [u8]>) -> Input<'_> {
     let text = raw.strip_suffix(b"\r\0").or(raw.strip_suffix(b"\r")).unwrap_or(&raw);
@@ -285,9 +277,8 @@ fn decoded(text: &[u8]) -> Cow<'_, str> {
 ///
 /// No character that begins a removal remains, so cleaning twice is the same as cleaning once.
 pub fn clean(text: &str) -> Cow<'_, str> {
-    // Most lines are plain ASCII. Without a branch inside, this loop compares many bytes at a time.
-    let plain = !text.bytes().fold(false, |found, byte| found | !matches!(byte, b'\t' | b' '..=b'~'));
-    if plain || !text.contains(is_unclean) {
+    // Most lines are plain ASCII.
+    if bytes::are_printable(text.as_bytes()) || !text.contains(is_unclean) {
         return Cow::Borrowed(text);
     }
     let mut cleaned = String::with_capacity(text.len());
@@ -467,18 +458,6 @@ mod tests {
         }
         assert_eq!(decoder.next(&mut input), None);
         assert_eq!(decoder.kept, b"rest");
-    }
-
-    #[test]
-    fn the_newline_is_found_wherever_it_is() {
-        for before in 0..100 {
-            for byte in [LF, IAC] {
-                let mut bytes = vec![b'x'; 100];
-                bytes[before] = byte;
-                assert_eq!(text_run(&bytes), before);
-                assert_eq!(text_run(&bytes[..before]), before);
-            }
-        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What may be said: lines, names, commands, sentences. Pure functions over text, without sockets, tasks or clocks.
 
+mod bytes;
 pub mod command;
 pub mod file;
 pub mod line;

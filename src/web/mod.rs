@@ -45,7 +45,7 @@ use crate::access::admission::{Admission, Place, Refused};
 use crate::access::goodbye::{self, Goodbye};
 use crate::access::holders::Holders;
 use crate::access::sharing::Sharing;
-use crate::access::tasks::{STOPPING, contain, first};
+use crate::access::tasks::{STOPPING, contain, first, spawn};
 use crate::files::Files;
 use crate::room::Room;
 use crate::within::within;
@@ -120,14 +120,15 @@ pub async fn run(
         fast: Arc::new(()),
         _alive: alive,
     });
-    let mut tasks = vec![executor.spawn(expire(Arc::clone(&context)))];
-    tasks.extend(context.options.sharing.files().map(|files| executor.spawn(forget(Arc::clone(files)))));
+    let mut tasks = vec![spawn(executor, expire(Arc::clone(&context)))];
+    tasks.extend(context.options.sharing.files().map(|files| spawn(executor, forget(Arc::clone(files)))));
     for listener in listeners {
-        let (listener, context, executor) = (Async::new(listener)?, Arc::clone(&context), Arc::clone(executor));
-        tasks.push(Arc::clone(&executor).spawn(async move {
+        let (listener, context, serving) = (Async::new(listener)?, Arc::clone(&context), Arc::clone(executor));
+        let accept = async move {
             let warn = |warning| context.room.warn(warning);
-            accept(listener, warn, |stream, address| arrive(&executor, &context, stream, address)).await;
-        }));
+            accept(listener, warn, |stream, address| arrive(&serving, &context, stream, address)).await;
+        };
+        tasks.push(spawn(executor, accept));
     }
     shutdown.or(first(&mut tasks)).await;
     drop(tasks);
@@ -169,7 +170,7 @@ fn arrive(executor: &Executor<'static>, context: &Arc<Context>, stream: Async<Tc
                 drop(permit);
             };
             // Nobody waits for this one connection: `run` waits for what it holds.
-            executor.spawn(serving).detach();
+            spawn(executor, serving).detach();
             true
         }
         Err(why) => {
@@ -181,7 +182,7 @@ fn arrive(executor: &Executor<'static>, context: &Arc<Context>, stream: Async<Tc
                     drop((context, refusing));
                 };
                 // Detached for the same reason.
-                executor.spawn(refuse).detach();
+                spawn(executor, refuse).detach();
             }
             false
         }
