@@ -353,6 +353,8 @@ mod tests {
         assert!(options.len() > 9, "{options:?}");
         for option in options {
             assert!(HELP.split([' ', ',']).any(|word| word == option), "{option} is not in the help");
+            let is_switch = SWITCHES.contains(&option) || ["--help", "--version"].contains(&option);
+            assert_ne!(taken(option).is_some(), is_switch, "{option} is in SWITCHES if it takes nothing");
         }
     }
 

@@ -46,6 +46,12 @@ impl Server {
 }
 
 impl Browser {
+    /// One that reaches a server there.
+    #[cfg(all(feature = "discovery", feature = "link"))]
+    pub(crate) fn at(address: SocketAddr) -> Browser {
+        Browser { address, story: Story::default() }
+    }
+
     /// A connection, on which nothing is said yet.
     #[track_caller]
     pub(crate) fn dial(&self) -> Client {

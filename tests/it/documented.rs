@@ -1,8 +1,8 @@
 //! What is written for people says what there is: the manual page, the shells' completions and the service's options
 //! hold every option and command that the program itself lists, with its default, and none besides.
 //!
-//! Whoever adds an option adds it to `dynasti.1`, `dynasti.bash`, `_dynasti` and `dynasti.fish` in `.debian/`, and one
-//! of `serve` to `dynasti.default`; whoever adds a command of the room, to `dynasti.1`.
+//! Whoever adds an option adds it to `dynasti.1`, `dynasti.bash`, `_dynasti` and `dynasti.fish` in `.debian/`, and one of
+//! `serve` to `dynasti.default`; whoever adds a command of the room, to `dynasti.1` and to the page's `app.js`.
 
 use crate::harness::{Server, dynasti};
 use crate::seat::Seat;
@@ -203,14 +203,29 @@ fn defaults_are_what_they_are_said_to_be() {
     }
 }
 
+/// The commands that an answer to `/help` lists, one a line, with what they do behind two spaces.
+fn helped(lines: impl IntoIterator<Item = String>) -> Words {
+    let lines: Vec<String> = lines.into_iter().collect();
+    let rows = lines.iter().filter_map(|line| line.trim_start().strip_prefix("-- /")?.split("  ").next());
+    rows.map(|row| format!("/{}", row.trim_end())).collect()
+}
+
+#[test]
+fn the_page_completes_every_command_of_the_room() {
+    let script = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/web/page/app.js")).expect("it is there");
+    let (_, list) = script.split_once("const COMMANDS = [").expect("the page has a list");
+    let (list, _) = list.split_once(']').expect("it ends");
+    let completed: Words = list.split(',').map(|word| word.trim().trim_matches('\'').to_owned()).collect();
+    let server = Server::start(&[]);
+    let mut ann = server.join("Ann");
+    ann.says("/help");
+    ann.says("/quit");
+    let commands = helped(ann.hears_out());
+    assert_eq!(completed, commands.iter().map(|command| name(command)).collect());
+}
+
 #[test]
 fn the_manual_page_explains_every_command_of_the_room() {
-    /// The commands that an answer to `/help` lists, one a line, with what they do behind two spaces.
-    fn helped(lines: impl IntoIterator<Item = String>) -> Words {
-        let lines: Vec<String> = lines.into_iter().collect();
-        let rows = lines.iter().filter_map(|line| line.trim_start().strip_prefix("-- /")?.split("  ").next());
-        rows.map(|row| format!("/{}", row.trim_end())).collect()
-    }
     let entries = manual("COMMANDS");
     let explained = |part: &str| -> Words {
         entries.iter().filter(|entry| entry.part == part).map(|entry| entry.typed.clone()).collect()

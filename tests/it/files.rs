@@ -348,7 +348,7 @@ fn curl_sends_and_fetches_files_whatever_they_are_called() {
     }
 }
 
-/// The line that README shows, for where there is no curl.
+/// The line that the guide shows, for where there is no curl.
 #[test]
 fn nc_sends_a_file_and_wget_saves_it() {
     if !installed("nc", "-h", "OpenBSD") || !installed("wget", "--version", "GNU Wget") {
@@ -359,9 +359,9 @@ fn nc_sends_a_file_and_wget_saves_it() {
     let [mut ann] = server.room(["Ann"]);
     let bytes: Vec<u8> = (0..300_000u32).flat_map(|n| n.to_le_bytes()).collect();
     std::fs::write(scratch.path("holiday.jpg"), &bytes).expect("it can be written");
-    let readme = include_str!("../../README.md");
-    let from = readme.find("printf 'PUT /send/").expect("README shows it");
-    let line = &readme[from..from + readme[from..].find("\n```").expect("a block's end")];
+    let guide = include_str!("../../src/guide/files.md");
+    let from = guide.find("printf 'PUT /send/").expect("the guide shows it");
+    let line = &guide[from..from + guide[from..].find("\n```").expect("a block's end")];
     let line = line
         .replace("/send/6bbf6ef95c0af241fab3129884271093/", &may_send(&mut ann))
         .replace("192.168.1.10 4080", &format!("127.0.0.1 {}", browser.address.port()));

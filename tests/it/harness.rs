@@ -216,6 +216,13 @@ impl Output {
         self.find(format!("{line:?}"), |printed| printed == line);
     }
 
+    /// Waits for the line that comes after so many others, and returns it.
+    #[cfg(all(feature = "web", feature = "discovery", feature = "link"))]
+    #[track_caller]
+    pub(crate) fn nth(&self, before: usize) -> String {
+        self.wait(format!("a line after {before} others"), |lines, _| lines.get(before).cloned())
+    }
+
     /// Everything printed so far.
     pub(crate) fn so_far(&self) -> Vec<String> {
         lock(&self.shared.state).lines.clone()

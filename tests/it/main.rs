@@ -11,6 +11,8 @@ mod chaos;
 mod crowd;
 mod emulator;
 mod harness;
+#[cfg(all(feature = "web", feature = "discovery", feature = "link"))]
+mod machine;
 mod random;
 mod reference;
 mod seat;
@@ -41,6 +43,8 @@ mod operator;
 mod order;
 mod password;
 mod process;
+#[cfg(all(feature = "web", feature = "discovery", feature = "link"))]
+mod readme;
 mod soak;
 mod stopping;
 mod strangers;
