@@ -19,6 +19,10 @@ pub(super) const SILENT_AFTER: Duration = Duration::from_secs(30);
 /// How many servers are known. With more, those that come last are not heard.
 const MAX_SERVERS: usize = 256;
 
+/// How many members of one server are known: those of a room sixteen times as large as a large one. They become known
+/// at once, and nobody in this room is heard meanwhile.
+const MAX_NAMES: usize = 16 * 1024;
+
 /// How many epochs of a server are known: a message that comes again comes soon, and not after so many starts.
 const MAX_EPOCHS: usize = 4;
 
@@ -139,7 +143,7 @@ impl Peers {
             None if here.part == 0 => Gathering { list, next: 0, names: Vec::new() },
             None => return Some(heard),
         };
-        gathering.names.extend(here.names(server).take(spare));
+        gathering.names.extend(here.names(server).take(spare.min(MAX_NAMES - gathering.names.len())));
         gathering.next += 1;
         if gathering.next == here.parts {
             peer.list = Some(list);
@@ -317,6 +321,7 @@ mod tests {
             }
         }
         let gathered = peers.servers.values().filter_map(|peer| peer.gathering.as_ref());
-        assert_eq!(gathered.map(|gathering| gathering.names.len()).sum::<usize>(), MAX_ELSEWHERE);
+        let gathered: Vec<usize> = gathered.map(|gathering| gathering.names.len()).collect();
+        assert_eq!((gathered.iter().sum::<usize>(), gathered[0]), (MAX_ELSEWHERE, MAX_NAMES));
     }
 }

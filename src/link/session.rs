@@ -118,7 +118,7 @@ impl<'a> Session<'a> {
             told: None,
             tell: now,
             sending: Sending::new(now),
-            late: Late::new(now),
+            late: Late::new(),
         };
         nats::subscribe_each(&mut session.wire.out, &session.answers, ANSWERS);
         nats::subscribe(&mut session.wire.out, &session.presence, PRESENCE);
@@ -269,8 +269,8 @@ impl<'a> Session<'a> {
         }
         let begun = Instant::now();
         self.sending.sent(lines, bytes, begun);
-        let time = self.room.hear(said, self.sending.manner(), self.late.left(begun)).await;
-        self.late.waited(time);
+        let time = self.room.hear(said, self.sending.manner(), self.late.left()).await;
+        self.late.heard(bytes, time);
         // Meanwhile nobody looked whether the broker had a word.
         self.sending.waited(time);
         self.heard += time;

@@ -25,29 +25,35 @@ impl Broker {
     /// Starts one with JetStream, for anybody. None if nats-server is not installed.
     #[track_caller]
     pub(crate) fn start() -> Option<Broker> {
-        Broker::with(&["-js"])
+        Broker::with(&["-js"], Ipv4Addr::LOCALHOST)
+    }
+
+    /// Starts one with JetStream that can be reached by every address of the machine, for anybody.
+    #[track_caller]
+    pub(crate) fn start_everywhere() -> Option<Broker> {
+        Broker::with(&["-js"], Ipv4Addr::UNSPECIFIED)
     }
 
     /// Starts one with JetStream, for whoever knows this user and password.
     #[track_caller]
     pub(crate) fn start_for(user: &str, password: &str) -> Option<Broker> {
-        Broker::with(&["-js", "--user", user, "--pass", password])
+        Broker::with(&["-js", "--user", user, "--pass", password], Ipv4Addr::LOCALHOST)
     }
 
     /// Starts one that keeps no messages.
     #[track_caller]
     pub(crate) fn start_without_jetstream() -> Option<Broker> {
-        Broker::with(&[])
+        Broker::with(&[], Ipv4Addr::LOCALHOST)
     }
 
     #[track_caller]
-    fn with(options: &[&str]) -> Option<Broker> {
+    fn with(options: &[&str], address: Ipv4Addr) -> Option<Broker> {
         if !installed("nats-server", "--version", "nats-server") {
             return None;
         }
         let port = port();
         let scratch = Scratch::new(&format!("broker-{port}"));
-        let mut arguments = vec!["-a".to_owned(), Ipv4Addr::LOCALHOST.to_string(), "-p".to_owned(), port.to_string()];
+        let mut arguments = vec!["-a".to_owned(), address.to_string(), "-p".to_owned(), port.to_string()];
         arguments.extend(["-sd".to_owned(), scratch.path("store")]);
         arguments.extend(options.iter().map(|option| (*option).to_owned()));
         let mut broker = Broker { program: None, arguments, port, scratch, story: Story::default() };

@@ -149,7 +149,8 @@ struct PrintedState {
 }
 
 impl Output {
-    fn capture(name: String, stream: impl Read + Send + 'static, story: &Story) -> Output {
+    /// Reads a stream of what `name` prints, or hears.
+    pub(crate) fn capture(name: String, stream: impl Read + Send + 'static, story: &Story) -> Output {
         let output = Output { shared: Arc::default(), story: story.clone(), name };
         let kept = output.clone();
         thread::spawn(move || {
@@ -173,8 +174,19 @@ impl Output {
 
     /// Waits until `enough` says that what was printed is what was wanted.
     #[track_caller]
-    fn wait<T>(&self, wanted: impl Display, mut enough: impl FnMut(&[String], bool) -> Option<T>) -> T {
-        let deadline = Instant::now() + PATIENCE;
+    fn wait<T>(&self, wanted: impl Display, enough: impl FnMut(&[String], bool) -> Option<T>) -> T {
+        self.wait_for(PATIENCE, wanted, enough)
+    }
+
+    /// The same, with a patience of its own.
+    #[track_caller]
+    pub(crate) fn wait_for<T>(
+        &self,
+        patience: Duration,
+        wanted: impl Display,
+        mut enough: impl FnMut(&[String], bool) -> Option<T>,
+    ) -> T {
+        let deadline = Instant::now() + patience;
         let mut state = lock(&self.shared.state);
         loop {
             if let Some(found) = enough(&state.lines, state.ended) {
@@ -715,6 +727,13 @@ impl Client {
     pub(crate) fn into_stream(self) -> TcpStream {
         assert!(self.unread.is_empty(), "{} has not heard everything", self.name);
         self.stream
+    }
+
+    /// What has come and is not heard yet, and the bare socket.
+    #[cfg(feature = "link")]
+    pub(crate) fn into_parts(self) -> (Vec<u8>, TcpStream) {
+        self.stream.set_read_timeout(None).expect("it can be had");
+        (self.unread, self.stream)
     }
 
     /// The next line without its LF, or `None` at the end of the connection, however that came.

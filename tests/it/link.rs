@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use std::time::Duration;
 
 /// Where a room of this name is at a broker.
-fn url(broker: &Broker, room: &str) -> String {
+pub(crate) fn url(broker: &Broker, room: &str) -> String {
     format!("nats://127.0.0.1:{}/{room}", broker.port())
 }
 
@@ -56,10 +56,15 @@ pub(crate) fn sees(client: &mut Client, names: &str) {
     }
 }
 
-/// Two servers, pi1 with Ann and pi2 with Bob, each of whom sees the other.
+/// Two servers with these options, pi1 with Ann and pi2 with Bob, each of whom sees the other.
 #[track_caller]
-fn two(broker: &Broker, room: &str) -> (Server, Server, Client, Client) {
-    let (pi1, pi2) = (linked(broker, room, "pi1"), linked(broker, room, "pi2"));
+pub(crate) fn two(broker: &Broker, room: &str, options: &[&str]) -> (Server, Server, Client, Client) {
+    let starts = |name: &str| {
+        let server = Server::start(&[&["--link", &url(broker, room), "--link-name", name], options].concat());
+        server.prints(&this_is(broker, name));
+        server
+    };
+    let (pi1, pi2) = (starts("pi1"), starts("pi2"));
     let (mut ann, mut bob) = (pi1.join("Ann"), pi2.join("Bob"));
     sees(&mut ann, "2 here: Ann, Bob@pi2");
     sees(&mut bob, "2 here: Bob, Ann@pi1");
@@ -74,7 +79,7 @@ fn two(broker: &Broker, room: &str) -> (Server, Server, Client, Client) {
 #[test]
 fn people_on_two_servers_are_in_one_room() {
     let Some(broker) = Broker::start() else { return };
-    let (mut pi1, _pi2, mut ann, mut bob) = two(&broker, "one");
+    let (mut pi1, _pi2, mut ann, mut bob) = two(&broker, "one", &[]);
     ann.says("hello\n/me waves");
     ann.hears("-- * Ann waves");
     bob.hears_each(["Ann@pi1: hello", "* Ann@pi1 waves"]);
@@ -138,7 +143,7 @@ fn a_server_that_comes_and_stops_is_said_to_be_linked_and_not_any_more() {
 #[test]
 fn a_room_goes_on_alone_and_what_was_said_meanwhile_comes_later() {
     let Some(mut broker) = Broker::start() else { return };
-    let (pi1, pi2, mut ann, mut bob) = two(&broker, "alone");
+    let (pi1, pi2, mut ann, mut bob) = two(&broker, "alone", &[]);
     let mut cid = pi1.join("Cid");
     ann.hears("Cid has joined the chat.");
     bob.hears("Cid@pi1 has joined the chat.");
@@ -163,7 +168,7 @@ fn a_room_goes_on_alone_and_what_was_said_meanwhile_comes_later() {
 #[test]
 fn what_is_said_while_the_link_is_down_comes_once_and_in_order() {
     let Some(mut broker) = Broker::start() else { return };
-    let (_pi1, _pi2, mut ann, mut bob) = two(&broker, "once");
+    let (_pi1, _pi2, mut ann, mut bob) = two(&broker, "once", &[]);
     for round in 0..3 {
         for n in 0..40 {
             ann.says(&format!("{round}.{n}"));
@@ -206,7 +211,7 @@ fn a_broker_that_comes_later_is_found() {
 #[test]
 fn a_broker_that_has_lost_its_store_is_given_the_lines_again() {
     let Some(mut broker) = Broker::start() else { return };
-    let (_pi1, pi2, mut ann, mut bob) = two(&broker, "wiped");
+    let (_pi1, pi2, mut ann, mut bob) = two(&broker, "wiped", &[]);
     ann.says("one");
     bob.hears("Ann@pi1: one");
     broker.kill();

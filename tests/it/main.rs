@@ -34,6 +34,8 @@ mod join_files;
 mod lines;
 #[cfg(feature = "link")]
 mod link;
+#[cfg(feature = "link")]
+mod link_faults;
 mod names;
 mod operator;
 mod order;

@@ -14,11 +14,25 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 /// The addresses of the near end, where the server is, and of the far one.
-const NEAR: &str = "10.77.0.1";
+pub(crate) const NEAR: &str = "10.77.0.1";
 const FAR: &str = "10.77.0.2";
+
+/// An address of Ethernet that nobody has.
+const NOBODY: &str = "02:00:00:00:00:99";
 
 /// The interface at either end.
 const INTERFACE: &str = "wire";
+
+/// Which way a wire is cut.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Way {
+    /// What the far end sends is lost.
+    ToNear,
+    /// What the near end sends is lost.
+    ToFar,
+    /// All is lost, and the far end knows that it has no network.
+    Both,
+}
 
 /// See the module's head.
 pub(crate) struct Wire {
@@ -65,6 +79,29 @@ impl Wire {
     /// Pulls it out at the far end: from now on it carries nothing, and nobody is told so.
     pub(crate) fn pull(&self) {
         run("ip", &["-n", &self.far.0, "link", "set", INTERFACE, "down"]);
+    }
+
+    /// Cuts it one way or both.
+    pub(crate) fn cut(&self, way: Way) {
+        // What is sent to nobody's address is lost without a word.
+        let lost = |at: &Namespace, to: &str| {
+            run("ip", &["-n", &at.0, "neigh", "replace", to, "lladdr", NOBODY, "nud", "permanent", "dev", INTERFACE]);
+        };
+        match way {
+            Way::ToNear => lost(&self.far, NEAR),
+            Way::ToFar => lost(&self.near, FAR),
+            Way::Both => self.pull(),
+        }
+    }
+
+    /// Mends it after a cut.
+    pub(crate) fn mend(&self, way: Way) {
+        let found = |at: &Namespace, to: &str| run("ip", &["-n", &at.0, "neigh", "delete", to, "dev", INTERFACE]);
+        match way {
+            Way::ToNear => found(&self.far, NEAR),
+            Way::ToFar => found(&self.near, FAR),
+            Way::Both => run("ip", &["-n", &self.far.0, "link", "set", INTERFACE, "up"]),
+        }
     }
 
     /// Does this at the near end: programs that it starts and sockets that it opens stay there.

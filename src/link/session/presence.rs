@@ -13,6 +13,9 @@ use crate::text::server::Server;
 const TOLD_EVERY: Duration = Duration::from_secs(10);
 const TOLD_AGAIN: Duration = Duration::from_secs(1);
 
+/// How long the line is, in bytes, by which a server comes or goes.
+const NOTICE: usize = 32;
+
 impl Session<'_> {
     /// Tells the others who is here, when it is time for that.
     pub(super) async fn tell_who_is_here(&mut self, now: Instant) {
@@ -58,7 +61,7 @@ impl Session<'_> {
                     self.tell_soon(now);
                 }
                 if let Some(names) = heard.members {
-                    self.let_hear(vec![Elsewhere::Linked(server, names)], usize::from(heard.is_new), 0).await;
+                    self.let_hear(vec![Elsewhere::Linked(server, names)], usize::from(heard.is_new), NOTICE).await;
                 }
             }
             Presence::Bye if self.kept.peers.bye(&server, epoch) => self.unlink(server).await,
@@ -69,7 +72,7 @@ impl Session<'_> {
 
     /// A server is not linked any more.
     pub(super) async fn unlink(&mut self, server: Server) {
-        self.let_hear(vec![Elsewhere::Unlinked(server)], 1, 0).await;
+        self.let_hear(vec![Elsewhere::Unlinked(server)], 1, NOTICE).await;
     }
 
     /// Another server has this one's name. Who has it already keeps it.
