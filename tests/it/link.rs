@@ -191,6 +191,30 @@ fn what_is_said_while_the_link_is_down_comes_once_and_in_order() {
 }
 
 #[test]
+fn of_more_than_is_kept_the_newest_come_and_the_others_are_counted() {
+    let Some(mut broker) = Broker::start() else { return };
+    // By lines, and by bytes: with the name before them, 130 of these are 128 KiB.
+    for (room, length, said, kept) in [("lines", 4, 3000, 1024), ("bytes", 1000, 200, 130)] {
+        let (pi1, _pi2, mut ann, mut bob) = two(&broker, room, &["--rate", "0"]);
+        let mut cid = pi1.join("Cid");
+        bob.hears("Cid@pi1 has joined the chat.");
+        broker.kill();
+        let line = |n: usize| format!("{n:0length$}");
+        ann.sends((0..said).map(|n| line(n) + "\n").collect::<String>());
+        // So the link has read it, too.
+        cid.hears_until(&format!("Ann: {}", line(said - 1)));
+        broker.start_again();
+        bob.hears_until(&format!("-- {} lines of pi1 were missed.", said - kept));
+        let mut heard = Vec::new();
+        while heard.len() < kept {
+            let next = bob.hears_one("a line", |_| true);
+            heard.extend(next.strip_prefix("Ann@pi1: ").map(String::from));
+        }
+        assert_eq!(heard, (said - kept..said).map(line).collect::<Vec<_>>());
+    }
+}
+
+#[test]
 fn a_broker_that_comes_later_is_found() {
     let Some(mut broker) = Broker::start() else { return };
     broker.kill();

@@ -143,14 +143,13 @@ fn is_cut(way: Way, seconds: u64) {
     let Some(broker) = wire.near(Broker::start_everywhere) else { return };
     let url = format!("nats://{NEAR}:{}/cut", broker.port());
     let port = broker.port();
-    let starts = |name: &str| {
+    let starts = |name: &str, who: &str| {
         let server = Server::start(&["--link", &url, "--link-name", name]);
         server.prints(&format!("This is {name} at nats://{NEAR}:{port}."));
-        server
+        let client = server.join(who);
+        (server, client)
     };
-    let (mut pi1, mut pi2) = (wire.near(|| starts("pi1")), wire.far(|| starts("pi2")));
-    let (near, far) = (&mut pi1, &mut pi2);
-    let (mut ann, mut bob) = (wire.near(move || near.join("Ann")), wire.far(move || far.join("Bob")));
+    let ((pi1, mut ann), (pi2, mut bob)) = (wire.near(|| starts("pi1", "Ann")), wire.far(|| starts("pi2", "Bob")));
     sees(&mut ann, "2 here: Ann, Bob@pi2");
     sees(&mut bob, "2 here: Bob, Ann@pi1");
     ann.says("so");

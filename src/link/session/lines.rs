@@ -31,8 +31,9 @@ pub(super) struct Flying {
     /// The first and the last of the lines.
     first: u64,
     last: u64,
-    /// Since when they are on their way.
-    since: Instant,
+    /// When they were sent, and when for the first time.
+    sent: Instant,
+    first_sent: Instant,
     /// Why the broker has refused them, and when they are sent again.
     refused: Option<(Refused, Instant)>,
 }
@@ -40,12 +41,13 @@ pub(super) struct Flying {
 impl Flying {
     /// When they are to be looked at.
     pub(super) fn next(&self) -> Instant {
-        self.refused.as_ref().map_or(self.since + ACKNOWLEDGED, |(_, again)| *again)
+        self.refused.as_ref().map_or(self.sent + ACKNOWLEDGED, |(_, again)| *again)
     }
 
     /// For so long nobody looked whether an answer had come.
     pub(super) fn waited(&mut self, time: Duration) {
-        self.since += time;
+        self.sent += time;
+        self.first_sent += time;
     }
 }
 
@@ -65,11 +67,12 @@ impl Session<'_> {
             return;
         }
         let Some(Batch { first, last, lines }) = self.shared.said().outbox.batch() else { return };
-        let since = self.flying.take().filter(|flying| flying.first == first).map_or(now, |flying| flying.since);
+        let before = self.flying.take().filter(|flying| flying.first == first);
+        let first_sent = before.map_or(now, |flying| flying.first_sent);
         let origin = Origin { server: self.options.server.clone(), epoch: self.kept.epoch, first };
         let answer = self.new_answer();
         nats::publish_with_id(&mut self.wire.out, &self.lines, &answer, &origin.id(), lines.as_bytes());
-        self.flying = Some(Flying { answer: self.asked, first, last, since, refused: None });
+        self.flying = Some(Flying { answer: self.asked, first, last, sent: now, first_sent, refused: None });
     }
 
     /// The broker has answered what was published.
@@ -98,14 +101,16 @@ impl Session<'_> {
     /// Finds out that the broker does not take what was published. If it says so, it is there all the same: what others
     /// say is heard, and it is asked again.
     pub(super) async fn look_after_flying(&mut self, now: Instant) -> Result<(), Down> {
-        let Some(flying) = self.flying.as_ref().filter(|flying| now >= flying.since + ACKNOWLEDGED) else {
-            return Ok(());
-        };
-        match &flying.refused {
-            Some((why, _)) => self.kept.down(Down::Refused(why.clone()), self.options, self.room).await,
-            None => return Err(Down::NotAcknowledged(ACKNOWLEDGED.as_secs())),
+        match &self.flying {
+            Some(Flying { refused: None, sent, .. }) if now >= *sent + ACKNOWLEDGED => {
+                Err(Down::NotAcknowledged(ACKNOWLEDGED.as_secs()))
+            }
+            Some(Flying { refused: Some((why, _)), first_sent, .. }) if now >= *first_sent + ACKNOWLEDGED => {
+                self.kept.down(Down::Refused(why.clone()), self.options, self.room).await;
+                Ok(())
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Lets the room hear a message of another server.
