@@ -54,6 +54,7 @@ pub(crate) struct Args {
 
 #[derive(Debug, FromArgs)]
 #[argh(subcommand)]
+#[allow(clippy::large_enum_variant, reason = "there is one of them, and argh takes no box")]
 pub(crate) enum Command {
     Serve(Serve),
     Join(Join),

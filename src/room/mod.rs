@@ -359,16 +359,17 @@ impl Room {
     async fn admission(&self, manner: Manner) -> (RwLockWriteGuard<'_, State>, Duration) {
         let mut since = None;
         loop {
-            let mut state = self.state.write().await;
-            let admitted = state.change(|state, now| {
-                let begun = *since.get_or_insert(now.instant);
-                state.admit(manner, now).map(|()| now.instant - begun)
-            });
-            let Wait { until, relief } = match admitted {
-                Ok(waited) => return (state, waited),
-                Err(wait) => wait,
+            let Wait { until, relief } = {
+                let mut state = self.state.write().await;
+                let admitted = state.change(|state, now| {
+                    let begun = *since.get_or_insert(now.instant);
+                    state.admit(manner, now).map(|()| now.instant - begun)
+                });
+                match admitted {
+                    Ok(waited) => return (state, waited),
+                    Err(wait) => wait,
+                }
             };
-            drop(state);
             let time = until.saturating_duration_since(Instant::now());
             // The channel carries nothing: it closes when it is worth trying again.
             let _ = within(time, relief.recv()).await;

@@ -177,7 +177,10 @@ mod tests {
         let expected = "-- 1 here, 2 choosing a name\n-- Ann  192.168.1.7:50112  here 4 min, lines queued: 3, muted";
         assert_eq!(who(&[ann], 2, &[]), expected);
         let bob = Name::parse("Bob").unwrap().at(&Server::parse("pi2").unwrap());
-        assert_eq!(who(&[], 0, &[bob.clone()]), "-- 0 here, 0 choosing a name, 1 on linked servers\n-- Bob@pi2");
+        assert_eq!(
+            who(&[], 0, std::slice::from_ref(&bob)),
+            "-- 0 here, 0 choosing a name, 1 on linked servers\n-- Bob@pi2"
+        );
         let many = who(&[], 0, &vec![bob; 1002]);
         assert!(many.ends_with("\n-- Bob@pi2\n-- … and 2 more") && many.lines().count() == 1002, "{many}");
     }

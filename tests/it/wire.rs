@@ -18,12 +18,14 @@ pub(crate) const NEAR: &str = "10.77.0.1";
 const FAR: &str = "10.77.0.2";
 
 /// An address of Ethernet that nobody has.
+#[cfg(feature = "link")]
 const NOBODY: &str = "02:00:00:00:00:99";
 
 /// The interface at either end.
 const INTERFACE: &str = "wire";
 
 /// Which way a wire is cut.
+#[cfg(feature = "link")]
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Way {
     /// What the far end sends is lost.
@@ -82,6 +84,7 @@ impl Wire {
     }
 
     /// Cuts it one way or both.
+    #[cfg(feature = "link")]
     pub(crate) fn cut(&self, way: Way) {
         // What is sent to nobody's address is lost without a word.
         let lost = |at: &Namespace, to: &str| {
@@ -95,6 +98,7 @@ impl Wire {
     }
 
     /// Mends it after a cut.
+    #[cfg(feature = "link")]
     pub(crate) fn mend(&self, way: Way) {
         let found = |at: &Namespace, to: &str| run("ip", &["-n", &at.0, "neigh", "delete", to, "dev", INTERFACE]);
         match way {
