@@ -56,7 +56,7 @@ pub(crate) fn names(peer: &Peer, servers: usize, members: usize) -> Result<Figur
 
 /// The list of a server's members, which is short enough for one message. In each revision one of them is another.
 fn list(server: usize, revision: u64, members: usize) -> String {
-    let mut list = format!("here {} {:020x} {revision} 0 1\n", server_of(server), 1);
+    let mut list = format!("here {} {:020x} {revision} 0 1 0\n", server_of(server), 1);
     let names = (0..members - 1).map(|member| format!("Member {member:04}\n"));
     list.extend(names.chain([format!("Guest {revision}\n")]));
     list
@@ -91,7 +91,7 @@ impl Played {
         self.marks += 1;
         let name = format!("mark{}", self.marks);
         let [comes, goes] = ["here", "bye"].map(|what| {
-            let list = if what == "here" { " 1 0 1" } else { "" };
+            let list = if what == "here" { " 1 0 1 0" } else { "" };
             format!("{what} {name} {:020x}{list}\n", 1)
         });
         let (linked, gone) = (format!("-- {name} is linked."), format!("-- {name} is not linked any more."));
