@@ -141,6 +141,24 @@ fn a_server_that_comes_and_stops_is_said_to_be_linked_and_not_any_more() {
 }
 
 #[test]
+fn a_server_that_is_killed_and_started_again_has_an_epoch_of_its_own() {
+    let Some(broker) = Broker::start() else { return };
+    let (_pi1, pi2, mut ann, mut bob) = two(&broker, "killed", &[]);
+    bob.says("one");
+    ann.hears("Bob@pi2: one");
+    // Nobody says goodbye.
+    drop((pi2, bob));
+    let pi2 = linked(&broker, "killed", "pi2");
+    let mut bob = pi2.join("Bob");
+    bob.says("two");
+    ann.hears_each(["Bob@pi2 has joined the chat.", "Bob@pi2: two"]);
+    sees(&mut bob, "2 here: Bob, Ann@pi1");
+    sees(&mut ann, "2 here: Ann, Bob@pi2");
+    ann.says("three");
+    bob.hears_until("Ann@pi1: three");
+}
+
+#[test]
 fn a_room_goes_on_alone_and_what_was_said_meanwhile_comes_later() {
     let Some(mut broker) = Broker::start() else { return };
     let (pi1, pi2, mut ann, mut bob) = two(&broker, "alone", &[]);
