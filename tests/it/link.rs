@@ -121,10 +121,12 @@ fn a_server_that_comes_and_stops_is_said_to_be_linked_and_not_any_more() {
     ann.hears("-- pi2 is linked.");
     let mut bob = pi2.join("Bob");
     ann.hears("Bob@pi2 has joined the chat.");
+    // What is typed in the moment of the signal may not be read any more.
     pi2.operator("see you");
+    ann.hears("[SERVER@pi2]: see you");
     pi2.signal(Signal::TERM);
     bob.hears_until(GOODBYE);
-    ann.hears_each(["[SERVER@pi2]: see you", "-- pi2 is not linked any more."]);
+    ann.hears("-- pi2 is not linked any more.");
     assert!(pi2.exits_within(STOPS_WITHIN).success());
     ann.says("/who");
     ann.hears("-- 1 here: Ann");
