@@ -178,7 +178,7 @@ async fn run(executor: Arc<Executor<'static>>, options: Serve) -> Result<(), Str
     #[cfg(feature = "link")]
     let mut linking = linked.zip(outputs.link).map(|(linked, reader)| {
         let room = Arc::clone(&room);
-        executor.spawn(async move { link::run(linked, &room, reader).await })
+        access::spawn(&executor, async move { link::run(linked, &room, reader).await })
     });
     for listener in &listeners {
         let address = listener.local_addr().map_err(|error| format!("cannot tell where it listens: {error}"))?;

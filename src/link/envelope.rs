@@ -78,10 +78,10 @@ fn number(text: &str) -> Option<u64> {
     text.parse().ok().filter(|n| plain && *n <= MAX_NUMBER)
 }
 
-/// Returns the line that is sent of one that the room has said, if it is one for other servers. `actor` is how many bytes
-/// the name has of whoever did something, because the line alone does not tell.
-pub(super) fn sent(line: &str, actor: u8) -> Option<String> {
-    match Spoken::read(line) {
+/// Returns the line that is sent of one that the room has said, which reads as `spoken`, if it is one for other servers.
+/// `actor` is how many bytes the name has of whoever did something, because the line alone does not tell.
+pub(super) fn sent(line: &str, spoken: Spoken<'_>, actor: u8) -> Option<String> {
+    match spoken {
         Spoken::Emote(action) => (actor > 0).then(|| format!("*{actor} {action}")),
         Spoken::Said(..)
         | Spoken::Server(_)

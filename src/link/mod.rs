@@ -114,9 +114,9 @@ async fn read(shared: &Shared, mut reader: Reader) {
             reader.pieces(|piece| {
                 let text = std::str::from_utf8(piece.text).unwrap_or_default();
                 for line in text.lines() {
-                    said.moved |=
-                        matches!(Spoken::read(line), Spoken::Joined(_) | Spoken::Left(_) | Spoken::Renamed(..));
-                    if let Some(line) = envelope::sent(line, piece.actor) {
+                    let spoken = Spoken::read(line);
+                    said.moved |= matches!(spoken, Spoken::Joined(_) | Spoken::Left(_) | Spoken::Renamed(..));
+                    if let Some(line) = envelope::sent(line, spoken, piece.actor) {
                         said.outbox.put(line);
                     }
                 }

@@ -66,14 +66,20 @@ pub(crate) fn two(broker: &Broker, room: &str, options: &[&str]) -> (Server, Ser
     };
     let (pi1, pi2) = (starts("pi1"), starts("pi2"));
     let (mut ann, mut bob) = (pi1.join("Ann"), pi2.join("Bob"));
-    sees(&mut ann, "2 here: Ann, Bob@pi2");
-    sees(&mut bob, "2 here: Bob, Ann@pi1");
+    meet(&mut ann, &mut bob);
+    (pi1, pi2, ann, bob)
+}
+
+/// Waits until Ann on pi1 and Bob on pi2 see each other, and have heard all that was said until now.
+#[track_caller]
+pub(crate) fn meet(ann: &mut Client, bob: &mut Client) {
+    sees(ann, "2 here: Ann, Bob@pi2");
+    sees(bob, "2 here: Bob, Ann@pi1");
     // What they have heard until now depends on who was first.
     ann.says("so");
     bob.hears_until("Ann@pi1: so");
     bob.says("so");
     ann.hears_until("Bob@pi2: so");
-    (pi1, pi2, ann, bob)
 }
 
 #[test]

@@ -12,7 +12,7 @@
 
 use crate::broker::Broker;
 use crate::harness::{Client, Output, Server};
-use crate::link::{linked, sees, this_is, two, url};
+use crate::link::{linked, meet, this_is, two, url};
 use crate::random::{Chance, number_from};
 use crate::wire::{NEAR, Way, Wire};
 use fastrand::Rng;
@@ -149,12 +149,7 @@ fn is_cut(way: Way, seconds: u64) {
         (server, client)
     };
     let ((pi1, mut ann), (pi2, mut bob)) = (wire.near(|| starts("pi1", "Ann")), wire.far(|| starts("pi2", "Bob")));
-    sees(&mut ann, "2 here: Ann, Bob@pi2");
-    sees(&mut bob, "2 here: Bob, Ann@pi1");
-    ann.says("so");
-    bob.hears_until("Ann@pi1: so");
-    bob.says("so");
-    ann.hears_until("Bob@pi2: so");
+    meet(&mut ann, &mut bob);
     let (mut ann, mut bob) = (Person::new(ann, "Ann@pi1", &pi1), Person::new(bob, "Bob@pi2", &pi2));
     talk(&mut [&mut ann, &mut bob], SECOND);
     wire.cut(way);

@@ -29,7 +29,7 @@ fn heard(sent: &str) -> Option<String> {
 
 /// The same, of what the room at pi2 has said.
 fn crosses(line: &str, actor: u8) -> Option<String> {
-    heard(&sent(line, actor)?)
+    heard(&sent(line, Spoken::read(line), actor)?)
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn each_kind_of_line_crosses() {
 #[test]
 fn what_is_not_for_other_servers_stays() {
     for (line, actor) in [("-- pi3 is linked.", 0), ("-- The link is down", 0), ("* Ann waves", 0), ("", 0)] {
-        assert_eq!(sent(line, actor), None, "{line}");
+        assert_eq!(sent(line, Spoken::read(line), actor), None, "{line}");
     }
     // What is private is for one server alone.
     assert_eq!(crosses("Ann (private to Bob@pi3): psst", 0), None);
