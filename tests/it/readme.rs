@@ -58,7 +58,7 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("cargo test --test it -- talk", "tests/it/main.rs", "mod talk;"),
     ("DYNASTI_SOAK_SECONDS=60 …", ".ci/run", "DYNASTI_SOAK_SECONDS=60 cargo test --profile quick"),
     ("DYNASTI_FUZZ_SECONDS=600 …", "tests/it/fuzz.rs", "DYNASTI_FUZZ_SECONDS"),
-    ("DYNASTI_SIMULATION_STEPS=10000000 …", ".ci/run", "DYNASTI_SIMULATION_STEPS=4000000 cargo test --profile quick"),
+    ("DYNASTI_SIMULATION_STEPS=10000000 …", ".ci/run", "DYNASTI_SIMULATION_SEED=$seed cargo test --profile quick"),
     ("cargo bench -- --quick", ".ci/run", "cargo bench --profile quick --locked -- --quick"),
     ("cargo bench -- --only pages", "tests/load/main.rs", "\"--only\" =>"),
     ("cargo bench -- --only files", "tests/load/main.rs", "\"--only\" =>"),
