@@ -40,9 +40,9 @@ use crate::process::drive::drive;
 use crate::process::notify::Manager;
 use crate::process::{interfaces, join, password, report, stdio};
 
-/// Descriptors that are not for clients: three standard streams, seven for signals, three of the reactor, the transcript
-/// and the file that replaces it, one to the service manager, and one by which a connection is looked into. They are
-/// seventeen; seven are spare. Connections that are being refused come on top.
+/// Descriptors that are not for clients: three standard streams, seven for signals, three of the reactor, the
+/// transcript and the file that replaces it, one to the service manager, and one by which a connection is looked into.
+/// They are seventeen; seven are spare. Connections that are being refused come on top.
 const RESERVED: u64 = 24 + access::REFUSED_AT_ONCE as u64;
 
 /// Descriptors for each listener: its own, and that of a connection which it is accepting.
@@ -384,7 +384,7 @@ fn machine() -> String {
 fn sharing(pages: &[TcpListener], mebibytes: usize) -> Result<Sharing, String> {
     let Some(page) = pages.first() else { return Ok(Sharing::NoPage) };
     if mebibytes == 0 {
-        return Ok(Sharing::None);
+        return Ok(Sharing::Off);
     }
     let listener = page.local_addr().map_err(|error| format!("cannot tell where it listens: {error}"))?;
     let shown = interfaces::join_addresses(listener).first().map_or(listener.ip(), |ip| *ip);
@@ -392,8 +392,8 @@ fn sharing(pages: &[TcpListener], mebibytes: usize) -> Result<Sharing, String> {
     Ok(Sharing::Here(Arc::new(Files::new(mebibytes * 1024 * 1024, Origin { listener, shown }))))
 }
 
-/// Raises the limit on descriptors as far as possible, and returns how many of the clients asked for fit under it, beside
-/// the reserved ones.
+/// Raises the limit on descriptors as far as possible, and returns how many of the clients asked for fit under it,
+/// beside the reserved ones.
 fn fit_descriptors(asked: usize, reserved: u64, room: &Room) -> usize {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     // If it may not be raised, it stays as it is: the limit is read again below.

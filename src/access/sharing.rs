@@ -1,11 +1,11 @@
-//! What members are told of files, by whatever way they are here.
+//! The answers to what members ask about files. They are the same for `nc` and for browsers.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::files::Files;
-use crate::room::Id;
+use crate::room::{AboutFiles, Id};
 use crate::text::file::{FileLink, SendLink};
 use crate::text::message::Message;
 
@@ -15,12 +15,12 @@ const MAX_LISTED: usize = 50;
 /// Whether files are shared.
 #[derive(Clone, Debug, Default)]
 pub enum Sharing {
-    /// There is no page, and so no way to send and fetch them.
+    /// No: there is no page, and so no way to send and fetch them.
     #[default]
     NoPage,
-    /// The server keeps none.
-    None,
-    /// These are.
+    /// No: the server keeps none (`--files 0`).
+    Off,
+    /// Yes, these.
     Here(Arc<Files>),
 }
 
@@ -30,17 +30,24 @@ impl Sharing {
         self.here().ok()
     }
 
-    /// Returns the files, or else what is to be said about there being none.
+    /// Returns the files. Where none are shared, the error is the answer that says so.
     pub(crate) fn here(&self) -> Result<&Arc<Files>, Message> {
         match self {
             Sharing::NoPage => Err(Message::no_page_for_files()),
-            Sharing::None => Err(Message::keeps_no_files()),
+            Sharing::Off => Err(Message::keeps_no_files()),
             Sharing::Here(files) => Ok(files),
         }
     }
 
-    /// Answers a member who wants to share a file, and has reached this machine at `local`.
-    pub(crate) fn invite(&self, by: Id, local: SocketAddr) -> Message {
+    /// Answers what a member asks about files, who has reached this machine at `local`.
+    pub(crate) fn answer(&self, about: AboutFiles, member: Id, local: SocketAddr) -> Message {
+        match about {
+            AboutFiles::Send => self.invite(member, local),
+            AboutFiles::List => self.list(local),
+        }
+    }
+
+    fn invite(&self, by: Id, local: SocketAddr) -> Message {
         let files = match self.here() {
             Ok(files) => files,
             Err(told) => return told,
@@ -51,8 +58,7 @@ impl Sharing {
         }
     }
 
-    /// Answers a member who wants to know what files there are.
-    pub(crate) fn list(&self, local: SocketAddr) -> Message {
+    fn list(&self, local: SocketAddr) -> Message {
         let files = match self.here() {
             Ok(files) => files,
             Err(told) => return told,

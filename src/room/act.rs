@@ -16,7 +16,7 @@ use crate::text::name::{Key, Name};
 /// Lines that `/history` recalls when it is not told how many: a screenful.
 const HISTORY_LINES: usize = 20;
 
-/// What came of a command, for the member's own connection.
+/// The result of a command, for the member's own connection.
 #[derive(Debug)]
 pub enum Acted {
     /// The room has done it, and has answered.
@@ -25,41 +25,48 @@ pub enum Acted {
     Renamed(Name),
     /// This connection has the name that the member wants.
     Taken(Id),
-    /// The member wants to share a file, and may.
-    Send,
-    /// The member wants to know what files are shared.
-    Files,
+    /// The room knows nothing of files: the connection answers this.
+    Files(AboutFiles),
     /// The member wants to leave.
     Quit,
 }
 
+/// What a member asks about files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AboutFiles {
+    /// How to share one. The member is not muted.
+    Send,
+    /// Which ones are shared.
+    List,
+}
+
 impl State {
-    /// Obeys a command of a member, who is answered.
+    /// Obeys a command of a member, and answers the member.
     pub(super) fn act(&mut self, id: Id, line: &Line<'_>, now: Now) -> Acted {
-        // What goes with a command is the rest of its line, and as clean.
+        // The text after a command is a part of a clean line, so it is clean.
         let rest = |text: &str| line.last(text.len());
         match command::parse(line) {
             Command::Who => self.who(id, now),
             Command::Help => self.tell(id, Message::help(), now),
             Command::Me(action) => self.emote(id, &rest(action), now),
-            Command::Msg(text) => self.whisper(id, &rest(text), now),
+            Command::Msg(text) => self.msg(id, &rest(text), now),
             Command::Reply(text) => self.reply(id, &rest(text), now),
             Command::History(lines) => self.recall(id, lines, now),
             Command::Ignore(name) => self.ignore(id, &rest(name), now),
             Command::Misused(usage) => self.tell(id, Message::misused(&usage), now),
             Command::Unknown(word) => self.tell(id, Message::unknown_command(word), now),
             Command::Nick(new) => return self.rename(id, new, now),
-            Command::Send if self.speaker(id, now).is_some() => return Acted::Send,
+            Command::Send if self.speaker(id, now).is_some() => return Acted::Files(AboutFiles::Send),
             Command::Send => {}
-            Command::Files => return Acted::Files,
+            Command::Files => return Acted::Files(AboutFiles::List),
             Command::Quit => return Acted::Quit,
-            // These are no commands: the session has such lines said, and they do not get here.
+            // These are no commands. The session treats such lines as said, so they do not get here.
             Command::Say | Command::SayAfterSlash => {}
         }
         Acted::Done
     }
 
-    /// Tells a connection who is here.
+    /// Answers a connection that asks who is here.
     pub(super) fn who(&mut self, id: Id, now: Now) {
         let here = self.members.named().map(|(_, name)| name);
         let count = self.members.count() + self.linked.count();
@@ -88,7 +95,8 @@ impl State {
         self.tell(id, Message::emoted(&name, action), now);
     }
 
-    /// Whom else an emote could be taken for the doing of. Names have spaces: `* Ann Lee waves` may be Ann's or Ann Lee's.
+    /// Returns another member whose emote this could be. Names have spaces: `* Ann Lee waves` may be Ann's or Ann
+    /// Lee's.
     fn read_as_another(&self, id: Id, name: &Name, action: &Line<'_>) -> Option<Name> {
         let text = format!("{name} {}", action.as_str());
         addressees(&text).find_map(|(key, _)| {
@@ -98,7 +106,7 @@ impl State {
         })
     }
 
-    fn whisper(&mut self, id: Id, typed: &Line<'_>, now: Now) {
+    fn msg(&mut self, id: Id, typed: &Line<'_>, now: Now) {
         let Some(name) = self.speaker(id, now) else { return };
         if let Some((to, other, rest)) = self.linked.find(typed) {
             let (other, rest) = (other.clone(), typed.last(rest.len()));
@@ -108,7 +116,7 @@ impl State {
             };
         }
         match self.members.find(typed) {
-            // Not the next shorter name instead: what is private must not reach anybody by guess.
+            // No shorter name is tried instead: a private message must not go to a member by a guess.
             Some(to) if to.rest.is_empty() => self.tell(id, Message::nothing_to_say(&to.name), now),
             Some(to) => self.send_private(id, &name, to.id, &typed.last(to.rest.len()), now),
             None => self.tell(id, Message::nobody_called(typed), now),
@@ -130,7 +138,7 @@ impl State {
         }
         let Some(other) = self.members.get_mut(to) else { return };
         let Some(other_name) = other.name.clone() else { return };
-        // Who is ignored is not told so.
+        // A member who is ignored must not notice it.
         let heard = !other.ignores().contains(&from);
         if heard {
             other.written_to_by(from);
@@ -165,7 +173,7 @@ impl State {
             self.tell(id, Message::renamed_too_often(MAX_RENAMES, wait), now);
             return Acted::Done;
         }
-        // Nobody else has it, as was just seen.
+        // This does not fail: the holder was looked up above, and it is nobody else.
         let _ = self.members.give(id, &new);
         self.post(Message::renamed(&old, &new), Kind::News, Some(id), now);
         self.print(Message::renamed(&old, &new), now);
@@ -199,7 +207,7 @@ impl State {
         self.tell(id, answer, now);
     }
 
-    /// The name of a member who is heard. A muted one is not, and is told so.
+    /// Returns the name of a member who is heard. Answers a member who is muted, and returns None.
     fn speaker(&mut self, id: Id, now: Now) -> Option<Name> {
         let client = self.members.get(id)?;
         if client.muted {

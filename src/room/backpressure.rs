@@ -1,9 +1,9 @@
-//! Backpressure: how far a reader may be behind, who waits for it, and for how long.
+//! Backpressure: how far a reader may be behind, which senders wait for it, and for how long.
 //!
-//! Who types never waits for a reader, except for one whose task has not had its turn yet: everybody waits for that, because
-//! it takes no longer than a turn of the executor. Who sends in bulk waits for readers who still take what is written to them.
-//! A reader who takes too little is waited for once. Then bulk senders go on, slowly at first, and the reader is dropped when
-//! it is too far behind.
+//! All senders wait for a reader whose task has not had its turn yet, because that takes no longer than a turn of the
+//! executor. A person who types waits for no other reader. A bulk sender also waits for a reader that still takes what
+//! is written to it. It waits once for a reader that takes too little. Then it goes on, slowly at first, and the reader
+//! is dropped when it is too far behind.
 //!
 //! Pure: the time is passed in. Knows no names and no sockets.
 
@@ -20,37 +20,40 @@ pub(super) const ALLOWANCE: Size = Size { lines: 1024, bytes: 128 * 1024 };
 /// is for what one turn of a bulk sender says, and for people who type meanwhile.
 pub(super) const BEHIND: Size = ALLOWANCE.half();
 
-/// What all messages that are for one reader alone may take in memory: the contract's limit. A quarter of it is what
-/// 256 readers may be behind, each with messages of its own.
+/// How much memory the direct messages of all readers may take together: the contract's limit. Each of 256 readers can
+/// have the whole `ALLOWANCE` in direct messages before it is reached.
 pub(super) const MAX_DIRECT: usize = 32 * 1024 * 1024;
 
-/// How many members are dropped in one turn: each is announced, and a thousand lines at once would put those who read
-/// well too far behind.
+/// How many members are dropped in one turn. Each drop is announced, and a thousand such lines at once would put
+/// readers that keep up too far behind.
 pub(super) const DROPS_A_TURN: usize = 100;
 
-/// The time between two such turns: a thousand writer tasks take 5 ms to have their turn once, and read what was announced.
+/// The time between two such turns. In 5 ms each of a thousand writer tasks has its turn once, and reads what was
+/// announced.
 pub(super) const DROPS_APART: Duration = Duration::from_millis(5);
 
-/// What a reader has to take to be waited for, in bytes a second: the contract's 16 KiB, which the worst Wi-Fi carries.
+/// How much a reader has to take so that bulk senders wait for it, in bytes a second: the contract's 16 KiB, which the
+/// worst Wi-Fi carries.
 const TAKES: f64 = 16.0 * 1024.0;
 
-/// How long a reader is waited for who takes nothing: the contract's second.
+/// How long bulk senders wait for a reader that takes nothing: the contract's second.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// For how long after `PATIENCE` bulk senders are slowed: the reader may lag further behind little by little, until it lags as
-/// far as any reader may. Linux opens the window of a connection again only when the program has read all of a packet, and
-/// it joins packets: 64 KiB and more on loopback. A program that steadily reads 48 KiB a second is then seen to take nothing
-/// for longer than `PATIENCE`. With this time it was kept, and one that reads 32 KiB a second was not (measured).
+/// How long bulk senders are slowed after `PATIENCE`. In this time the lag that the reader may have grows steadily from
+/// `BEHIND` to `ALLOWANCE`. The reason is Linux: it opens the window of a connection again only when the program has
+/// read a whole packet, and it joins packets, on loopback to 64 KiB and more. So a program that steadily reads 48 KiB a
+/// second seems to take nothing for longer than `PATIENCE`. With this time it was kept; one that reads 32 KiB a second
+/// was not (measured).
 const GRACE: Duration = Duration::from_secs(2);
 
-/// How long nobody waits again for a reader who was waited for in vain, nor for others at its address: the contract's
-/// minute.
+/// How long bulk senders do not wait again for a reader that was given up, nor for others at its address: the
+/// contract's minute.
 const NOT_AGAIN: Duration = Duration::from_secs(60);
 
-/// How many addresses are remembered for that: more than there are clients by default.
+/// How many such addresses are kept: more than there are clients by default.
 const MAX_ADDRESSES: usize = 4096;
 
-/// What a person may send within a second without sending in bulk: the contract's 20 lines or 4 KiB.
+/// How much counts as typed if it is sent within a second: the contract's 20 lines or 4 KiB. More is sent in bulk.
 const TYPED: Size = Size { lines: 20, bytes: 4096 };
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -95,7 +98,7 @@ impl Sending {
         Size { lines: self.lines.into(), bytes: self.bytes.into() }.exceeds(TYPED)
     }
 
-    /// Leaves out time that the sender had to wait: a paste that waited for a reader is still a paste.
+    /// Leaves out the time that the sender had to wait. A paste that waited for a reader is still a paste.
     pub fn waited(&mut self, time: Duration) {
         self.since += time;
     }
@@ -106,21 +109,22 @@ impl Sending {
     }
 }
 
-/// How long a reader that does not take all that is written to it will be waited for. Boxed, because most readers take all.
+/// How long bulk senders will wait for a reader that is blocked, which means that it does not take all that is written
+/// to it. Boxed, because most readers take all.
 #[derive(Debug, Default)]
 pub(super) struct Patience(Option<Box<Credit>>);
 
-/// A blocked reader begins with a second, which runs down while it takes nothing. What it takes earns it time, at the rate
-/// at which it has to take; but it never has more than the second again.
+/// The time that a blocked reader has left. It begins with `PATIENCE`, which runs down. Each byte that the reader takes
+/// adds time, as much as it has for a byte at the rate `TAKES`; but it never has more than `PATIENCE`.
 #[derive(Debug)]
 struct Credit {
     /// When the time is used up.
     until: Instant,
-    /// What the reader had taken when that was last worked out, in bytes.
+    /// What the reader had taken when `until` was last worked out, in bytes.
     taken: u64,
-    /// Whether somebody waits or has waited for it, since it was blocked.
+    /// Whether a sender has waited for the reader since it was blocked.
     used: bool,
-    /// When it was given up: nobody waits for it again for a while.
+    /// When it was given up. Senders do not wait for it again for a while.
     given_up: Option<Instant>,
 }
 
@@ -129,7 +133,7 @@ impl Credit {
         Credit { until: now + PATIENCE, taken, used: false, given_up: None }
     }
 
-    /// Returns until when a reader that was given up just now may not lag further behind, if that is so.
+    /// Returns until when senders are slowed for a reader that was given up just now and lags this far, if they are.
     fn grace(&self, lag: Size, now: Instant) -> Option<Instant> {
         let share = |lag: u64, from: u64, to: u64| lag.saturating_sub(from) as f64 / (to - from) as f64;
         let lines = share(lag.lines, BEHIND.lines, ALLOWANCE.lines);
@@ -138,7 +142,7 @@ impl Credit {
         (until > now).then_some(until)
     }
 
-    /// Returns whether a reader that was given up just now, and is waited for still, has taken enough after all.
+    /// Returns whether a reader that was given up just now has taken enough after all.
     fn has_recovered(&self, taken: u64, now: Instant) -> bool {
         let Some(time) = self.given_up.map(|at| now.saturating_duration_since(at)) else { return false };
         self.used && time < GRACE && taken.saturating_sub(self.taken) as f64 >= TAKES * (PATIENCE + time).as_secs_f64()
@@ -152,7 +156,7 @@ impl Patience {
             _ if blocked => {
                 self.credit(taken, now);
             }
-            // That it has read everything meanwhile does not change that it was given up.
+            // A reader that was given up stays so, even if it has read everything meanwhile.
             Some(credit) if credit.given_up.is_some_and(|at| at + NOT_AGAIN > now) => credit.used = false,
             credit => *credit = None,
         }
@@ -172,7 +176,7 @@ impl Patience {
     }
 }
 
-/// What is known of a reader who is blocked and behind.
+/// What is known of a reader that is blocked, and further behind than `BEHIND`.
 pub(super) struct Behind<'a> {
     pub(super) address: IpAddr,
     /// Bytes it has ever taken.
@@ -184,26 +188,25 @@ pub(super) struct Behind<'a> {
 /// See the module's head.
 #[derive(Debug, Default)]
 pub(super) struct Backpressure {
-    /// Addresses whose readers nobody waits for, and until when.
+    /// The addresses at which no reader is waited for, and until when.
     not_again: HashMap<IpAddr, Instant>,
-    /// No reader is further behind the head than this...
+    /// No reader was further behind than this when the head was at `head`.
     furthest: Size,
-    /// ...while the head is here.
     head: Size,
 }
 
 impl Backpressure {
-    /// Returns how far behind this head any reader may be at most, without looking at them.
+    /// Returns how far behind this head any reader can be at most, without a look at the readers.
     pub(super) fn furthest(&self, head: Size) -> Size {
         self.furthest + (head - self.head)
     }
 
-    /// Notes that all readers were looked at, and none is further behind than this.
+    /// Notes the result of a look at all readers: none is further behind than this.
     pub(super) fn looked(&mut self, head: Size, furthest: Size) {
         (self.head, self.furthest) = (head, furthest);
     }
 
-    /// Notes that one reader is so far behind now.
+    /// Notes that one reader is this far behind now.
     pub(super) fn add(&mut self, lag: Size) {
         self.furthest = self.furthest.max(lag);
     }
@@ -227,11 +230,11 @@ impl Backpressure {
             return Some(credit.until);
         }
         if !credit.used {
-            // It had stopped before anybody waited for it, so nobody has to wait.
+            // It had stopped before any sender waited for it, so none has to wait.
             return None;
         }
         credit.given_up = Some(now);
-        // Loopback is many programs of one machine, and one of them that has stopped says nothing about the others.
+        // Many programs of one machine share the loopback address. One that has stopped says nothing about the others.
         if !address.is_loopback() {
             self.not_again.retain(|_, until| *until > now);
             if self.not_again.len() < MAX_ADDRESSES {
@@ -265,14 +268,14 @@ mod tests {
             Tried { pressure: Backpressure::default(), start: Instant::now(), address }
         }
 
-        /// Whether it is waited for after so many ms, when it has taken so many bytes and is so far behind.
+        /// Whether senders wait for it `at` ms after the start, when it has taken so many bytes and lags this far.
         fn waits(&mut self, patience: &mut Patience, at: u64, taken: u64, lag: Size) -> bool {
             let behind = Behind { address: self.address, taken, lag, patience };
             self.pressure.waits(behind, self.start + ms(at)).is_some()
         }
 
-        /// How long a bulk sender waits in all for a reader who takes so many bytes every 100 ms, from one time on and for no
-        /// longer than the minute.
+        /// How long a bulk sender waits in all for a reader who takes so many bytes every 100 ms, from one time on and
+        /// for no longer than the minute.
         fn waited(&mut self, patience: &mut Patience, takes: u64, from: u64) -> u64 {
             let times = (from / 100..600).take_while(|n| self.waits(patience, n * 100, n * takes, BEHIND));
             times.count() as u64 * 100

@@ -1,11 +1,12 @@
-//! When appended entries are published. While one person speaks, that is at once. When several speak, they are published
-//! when as many have gathered as the last segment has, or when they are due. Pure: the time is passed in. Knows nothing of
-//! what is said.
+//! When appended entries are published. While one person speaks, each entry is published at once. While several speak,
+//! entries gather until there are as many as in the last published segment, or until they are due.
+//!
+//! Pure: the time is passed in. Knows nothing of what is said.
 
 use std::time::{Duration, Instant};
 
-/// How long lines may gather before they are published: for each member, and at most. A write to a member costs 5 µs, so
-/// when several talk at once the wait is short beside what it saves; and nobody notices it.
+/// How long entries may gather before they are published: for each member, and at most. A write to a member costs 5 µs,
+/// so while several talk at once the wait is shorter than the time that it saves. Nobody notices 2 ms.
 const GATHER: Duration = Duration::from_micros(4);
 const GATHER_AT_MOST: Duration = Duration::from_millis(2);
 
@@ -18,7 +19,7 @@ pub(super) struct Gathering {
     entries: usize,
     /// How many entries the last published segment has.
     before: usize,
-    /// Whether it is to be published without waiting for more.
+    /// Whether to publish without waiting for more.
     ready: bool,
 }
 
@@ -28,33 +29,34 @@ impl Gathering {
         self.due
     }
 
-    /// Returns whether it is to be published now, whenever it is due.
+    /// Returns whether to publish now, even before it is due.
     pub(super) fn is_ready(&self) -> bool {
         self.ready || self.before < 2 || self.entries >= self.before
     }
 
-    /// Notes that an entry was appended: so many gather now, the last segment has so many (`before`), and so many members
-    /// are here.
+    /// Notes that an entry was appended: so many gather now, the last segment has so many (`before`), and so many
+    /// members are here.
     pub(super) fn add(&mut self, entries: usize, before: usize, members: usize, now: Instant) {
-        // The segment that gathered before this one was full. It is published, and nobody has been notified of it.
+        // The segment that gathered before this one was full. The log has published it, and no reader is notified yet.
         self.ready |= entries == 1 && self.due.is_some();
         (self.entries, self.before) = (entries, before);
         let members = u32::try_from(members).unwrap_or(u32::MAX);
         self.due.get_or_insert(now + GATHER.saturating_mul(members).min(GATHER_AT_MOST));
     }
 
-    /// Has all readers looked at now, even if nothing gathers.
+    /// Makes the room look at all readers now, even if nothing gathers.
     pub(super) fn hurry(&mut self, now: Instant) {
         (self.due, self.ready) = (Some(now), true);
     }
 
-    /// Has all readers looked at again soon after this moment, or when what gathers is due, if that is earlier.
+    /// Makes the room look at all readers again soon after this moment, or when what gathers is due, if that is
+    /// earlier.
     pub(super) fn again(&mut self, after: Instant) {
         let due = after + GATHER_AT_MOST;
         self.due = Some(self.due.map_or(due, |earlier| earlier.min(due)));
     }
 
-    /// Starts again with nothing, as all is published now. Returns whether there was anything to publish.
+    /// Starts again with nothing. Returns whether there was anything to publish.
     pub(super) fn finish(&mut self) -> bool {
         std::mem::take(self).due.is_some()
     }

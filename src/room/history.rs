@@ -6,17 +6,17 @@ use std::time::SystemTime;
 use super::log::{Id, Size};
 use crate::text::message::Message;
 
-/// What marks a recalled line takes about so many bytes.
+/// How many bytes the mark of a recalled line takes at most, with some to spare: `-- [119 min ago] `.
 const MARK: usize = 24;
 
-/// A buffer up to this size, in bytes, is used again: most lines fit, and the longest history does not grow by much.
+/// A buffer up to this size, in bytes, is used again. Most lines fit, and the longest history does not grow much by it.
 const REUSED: usize = 256;
 
 /// See the module's head.
 #[derive(Debug, Default)]
 pub(super) struct History {
     max: usize,
-    /// Oldest first. The oldest may hold some lines more than are to be kept.
+    /// Oldest first. The first one may hold a few lines more than the history is to keep.
     said: VecDeque<Said>,
     lines: usize,
 }
@@ -32,7 +32,7 @@ struct Said {
 }
 
 impl History {
-    /// Keeps up to `max` lines, the last of these to begin with.
+    /// Returns a history that keeps up to `max` lines. It begins with the last of `earlier`.
     pub(super) fn new(max: usize, earlier: Vec<(SystemTime, String)>) -> History {
         let mut history = History { max, ..History::default() };
         for (at, text) in earlier {
@@ -45,7 +45,7 @@ impl History {
         self.push(at, by, said.lines(), said.bytes());
     }
 
-    /// Keeps whole lines. On the path of every line, so it looks into none.
+    /// Keeps whole lines. Every line comes through here, so this does not look into them.
     fn push(&mut self, at: SystemTime, by: Option<Id>, lines: usize, bytes: &[u8]) {
         if self.max == 0 {
             return;
@@ -54,7 +54,8 @@ impl History {
         let mut text = Vec::new();
         while let Some(oldest) = self.said.front().filter(|oldest| self.lines - oldest.lines >= self.max) {
             self.lines -= oldest.lines;
-            // The oldest one's memory becomes the newest's: a full history allocates nothing. A paste's is too large for that.
+            // The memory of the oldest becomes that of the newest, so a full history allocates nothing. That of a paste
+            // is too large to be kept.
             let oldest = self.said.pop_front().map(|oldest| oldest.text).unwrap_or_default();
             text = if oldest.capacity() <= REUSED { oldest } else { Vec::new() };
         }
@@ -63,8 +64,8 @@ impl History {
         self.said.push_back(Said { at, by, lines, text });
     }
 
-    /// The last `n` lines but those of whom the reader ignores, each marked as old; as many of the newest as the limit
-    /// allows, and how many that leaves out.
+    /// Returns the last `n` lines, without those of `ignored`, each marked as old. If the limit does not allow that
+    /// many, it returns the newest, and how many are left out.
     pub(super) fn recall(&self, n: usize, limit: Size, ignored: &[Id], now: SystemTime) -> Message {
         let kept = self.said.iter().rev().flat_map(|said| {
             let lines = said.text.rsplit(|byte| *byte == b'\n').skip(1);
@@ -85,7 +86,7 @@ impl History {
             recalled.recall_left_out(left_out);
         }
         for (at, line) in newest.into_iter().rev() {
-            // A clock that was set back makes an old line new.
+            // If the clock was set back since, the line counts as new.
             recalled.recall(now.duration_since(at).unwrap_or_default(), &String::from_utf8_lossy(line));
         }
         recalled

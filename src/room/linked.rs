@@ -1,11 +1,11 @@
-//! The rooms of linked servers: who is in them, and what comes from there. Together they and this room are one.
+//! The members of linked servers, and what comes from there. Those servers and this one are one room.
 //!
-//! Their members have no connection here. They are known by name, as in `Ann@pi2`, and by a number of their own, so that
-//! they can be ignored, written to and replied to like anybody. What one of them says is appended to the log like
-//! anything else; the link is a reader that hears what comes from here, and not that.
+//! These members have no connection here. They have a name, such as `Ann@pi2`, and a number of their own, so that
+//! members here can ignore them, write to them and reply to them. What one of them says is appended to the log like
+//! anything else. The link is a reader of the log, too, but it gets only what comes from here.
 //!
-//! Knows nothing of what links the servers, and nothing of whether they are to be believed: names and lines are clean,
-//! or they could not be made.
+//! Knows nothing of how servers are linked, and does not check what they send: names and lines are clean, or they could
+//! not be made.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -19,12 +19,12 @@ use crate::text::message::Message;
 use crate::text::name::{Key, Name};
 use crate::text::server::Server;
 
-/// How many members of other servers are known: those of a hundred servers with a thousand each, and some. They take
-/// about 200 bytes each.
+/// How many members of other servers are known: those of a hundred servers with a thousand each, and a few more. Each
+/// takes about 200 bytes.
 pub const MAX_ELSEWHERE: usize = 128 * 1024;
 
-/// What the link may have to read that is for it alone: private messages. It reads at once, whether the other servers can
-/// be reached or not.
+/// How many direct messages may wait for the link: private messages to members elsewhere. The link reads them at once,
+/// even while the other servers cannot be reached.
 const MAX_FOR_LINK: Size = Size { lines: 1024, bytes: 128 * 1024 };
 
 /// Something that comes from a linked server. Names are as they are shown here: `Ann@pi2`.
@@ -34,7 +34,7 @@ pub enum Elsewhere<'a> {
     Said(Name, Message),
     /// A member does something.
     Did(Name, Line<'a>),
-    /// A member shares a file: what the server says after "shares".
+    /// A member shares a file. The line is what that server says after "shares".
     Shared(Name, Line<'a>),
     /// The operator says something.
     Operator(Server, Line<'a>),
@@ -46,7 +46,7 @@ pub enum Elsewhere<'a> {
     Renamed(Name, Name),
     /// A member says something to one member of this server alone.
     Private(Name, Name, Line<'a>),
-    /// So many lines have not come.
+    /// This many lines of a server have not come.
     Missed(u64, Server),
     /// Exactly these are the members of a server now, which is linked.
     Linked(Server, Vec<Name>),
@@ -60,14 +60,14 @@ pub(super) struct Linked {
     servers: BTreeMap<Server, BTreeSet<Id>>,
     members: BTreeMap<Id, Member>,
     names: HashMap<Key, Id>,
-    /// How many numbers were given.
+    /// How many numbers were given so far.
     given: u64,
 }
 
 #[derive(Debug)]
 struct Member {
     name: Name,
-    /// Who of this server ignores this member.
+    /// The members here who ignore this member.
     ignored_by: Option<Arc<[Id]>>,
 }
 
@@ -82,22 +82,22 @@ impl Linked {
         self.members.len()
     }
 
-    /// The members, by the servers' names.
+    /// Returns the names of all members elsewhere, in the order of the servers' names.
     pub(super) fn names(&self) -> impl Iterator<Item = &Name> {
         self.servers.values().flatten().filter_map(|id| self.name(*id))
     }
 
-    /// The name of the member with this number.
+    /// Returns the name of the member with this number.
     pub(super) fn name(&self, id: Id) -> Option<&Name> {
         self.members.get(&id).map(|member| &member.name)
     }
 
-    /// The member who is called this.
+    /// Returns the member who has this name.
     pub(super) fn called(&self, key: &Key) -> Option<Id> {
         self.names.get(key).copied()
     }
 
-    /// The member that a text begins with, and the rest of the text.
+    /// Returns the member whose name a text begins with, and the rest of the text.
     pub(super) fn find<'a>(&self, text: &'a str) -> Option<(Id, &Name, &'a str)> {
         if self.is_empty() {
             return None;
@@ -108,12 +108,12 @@ impl Linked {
         })
     }
 
-    /// Who of this server does not hear the member.
+    /// Returns the members here who do not hear this one.
     pub(super) fn unheard_by(&self, id: Id) -> Option<Arc<[Id]>> {
         self.members.get(&id)?.ignored_by.clone()
     }
 
-    /// A member here ignores one elsewhere, or does not any more.
+    /// Notes whether a member here ignores one elsewhere now.
     fn ignored(&mut self, id: Id, by: Id, now: bool) {
         let Some(member) = self.members.get_mut(&id) else { return };
         let others = without(&member.ignored_by, by);
@@ -123,12 +123,12 @@ impl Linked {
         };
     }
 
-    /// A member of this server is gone, who ignored these.
+    /// Notes that a member here is gone, who ignored these.
     pub(super) fn forget_ignorer(&mut self, by: Id, ignored: &[Id]) {
         ignored.iter().filter(|id| id.is_elsewhere()).for_each(|id| self.ignored(*id, by, false));
     }
 
-    /// Exactly these are the members of a server now. Returns who is gone, and whether the server is new.
+    /// Replaces the members of a server by these. Returns which are gone, and whether the server is new.
     fn set(&mut self, server: &Server, names: impl IntoIterator<Item = Name>) -> (BTreeSet<Id>, bool) {
         let new = !self.servers.contains_key(server);
         let before = self.servers.insert(server.clone(), BTreeSet::new()).unwrap_or_default();
@@ -154,12 +154,13 @@ impl Linked {
         });
         members.insert(id);
         self.names.insert(key, id);
-        // The name of somebody who is known may have been written in another case.
+        // The name may be a known one in another case.
         let ignored_by = self.members.remove(&id).and_then(|member| member.ignored_by);
         self.members.insert(id, Member { name, ignored_by });
     }
 
-    /// Forgets a member who is on no server's list any more. A whole list may go, so this looks at no other.
+    /// Forgets a member who is on no server's list any more. It looks at no other member, because whole lists go at
+    /// once.
     fn forget(&mut self, id: Id) {
         if let Some(member) = self.members.remove(&id) {
             self.names.remove(&member.name.key());
@@ -182,7 +183,7 @@ impl State {
     }
 
     fn hear_one(&mut self, said: Elsewhere<'_>, now: Now) {
-        // Who is not known yet is somebody there all the same.
+        // A member who is not known yet gets the number 0, which no member has.
         let number = |state: &State, name: &Name| state.linked.called(&name.key()).unwrap_or(Id::elsewhere(0));
         let done = |name: &Name| u8::try_from(name.as_str().len()).map_or(Kind::Said, Kind::Done);
         let (message, kind, by) = match said {
@@ -227,7 +228,7 @@ impl State {
         self.append(message, kind, Some(by), now);
     }
 
-    /// The linked server whose member has this name.
+    /// Returns the linked server that a name ends in.
     fn server_of(&self, name: &Name) -> Option<Server> {
         let server = Server::parse(name.as_str().split_once('@')?.1)?;
         self.linked.servers.contains_key(&server).then_some(server)
@@ -257,7 +258,7 @@ impl State {
         self.tell(to, Message::private(from, text), now);
     }
 
-    /// Says something to one member of a linked server alone.
+    /// Sends a private message to a member of a linked server.
     pub(super) fn send_elsewhere(&mut self, from: Id, name: &Name, to: Id, text: &Line<'_>, now: Now) {
         let Some(to) = self.linked.name(to).cloned() else { return };
         let message = Message::private_elsewhere(name, &to, text);

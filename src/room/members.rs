@@ -1,6 +1,6 @@
-//! The client list: who is here and under which name, who does not hear whom, who wrote to whom.
+//! The list of clients: which are here, under which names, which ignore which, and who wrote to whom last.
 //!
-//! Knows names; how a member is told something is the reader's matter.
+//! Knows names. Knows nothing of how a message reaches a member: that is the reader's job.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
@@ -14,10 +14,10 @@ use super::reader::Handle;
 use crate::text::command::addressees;
 use crate::text::name::{Key, Name};
 
-/// Whom one member may ignore: each is looked for whenever somebody leaves.
+/// How many others one member may ignore. All of them are searched whenever somebody leaves.
 pub(super) const MAX_IGNORED: usize = 100;
 
-/// How often a member may change the name within so much time: each change is a notice to everybody.
+/// How often a member may change the name, and within which time. Each change is a notice to everybody.
 pub(super) const MAX_RENAMES: usize = 12;
 pub(super) const RENAMES_WITHIN: Duration = Duration::from_secs(60);
 
@@ -27,7 +27,7 @@ pub(super) struct Client {
     pub(super) id: Id,
     pub(super) address: SocketAddr,
     pub(super) reader: Handle,
-    /// Since when it has its name, or else has none.
+    /// When it got its first name; before that, when it came.
     pub(super) since: Instant,
     pub(super) name: Option<Name>,
     pub(super) muted: bool,
@@ -35,39 +35,39 @@ pub(super) struct Client {
     relations: Relations,
 }
 
-/// What a member has to do with others. Boxed, because most have to do with all alike.
+/// What is between one member and others. Boxed, because most members ignore nobody and write to nobody alone.
 #[derive(Debug, Default)]
 struct Relations(Option<Box<Related>>);
 
 #[derive(Debug, Default)]
 struct Related {
-    /// Who ignores this member.
+    /// The members who ignore this member.
     ignored_by: Option<Arc<[Id]>>,
-    /// Whom this member ignores.
+    /// The members whom this member ignores.
     ignores: Vec<Id>,
-    /// Who wrote to this member alone last.
+    /// The member who sent this member the last private message.
     last_writer: Option<Id>,
-    /// When this member changed the name, lately.
+    /// When this member changed the name, within `RENAMES_WITHIN`.
     renames: Vec<Instant>,
 }
 
 impl Client {
-    /// Returns who else but themselves does not hear what this member says.
+    /// Returns the others who do not hear what this member says.
     pub(super) fn unheard_by(&self) -> Option<Arc<[Id]>> {
         self.relations.0.as_ref()?.ignored_by.clone()
     }
 
-    /// Whom this member ignores.
+    /// Returns the members whom this member ignores.
     pub(super) fn ignores(&self) -> &[Id] {
         self.relations.0.as_ref().map_or(&[], |related| &related.ignores)
     }
 
-    /// Returns who wrote to this member alone last, if they are still here.
+    /// Returns the member who sent this member the last private message, if that one is still here.
     pub(super) fn last_writer(&self) -> Option<Id> {
         self.relations.0.as_ref()?.last_writer
     }
 
-    /// Somebody has written to this member alone.
+    /// Notes who has sent this member a private message.
     pub(super) fn written_to_by(&mut self, writer: Id) {
         self.related().last_writer = Some(writer);
     }
@@ -93,9 +93,11 @@ impl Client {
 /// See the module's head.
 #[derive(Debug)]
 pub(super) struct Members {
-    /// In the order in which they came, which is that of their numbers. Boxed, for the list has room for twice as many as
-    /// it holds.
-    #[expect(clippy::vec_box, reason = "as said")]
+    /// In the order in which they came, which is that of their numbers.
+    #[expect(
+        clippy::vec_box,
+        reason = "a list has room for up to twice as many as it holds, and a place in it is small so"
+    )]
     clients: Vec<Box<Client>>,
     names: HashMap<Key, Id>,
     next: NonZeroU64,
@@ -119,7 +121,7 @@ pub(super) enum Ignored {
 }
 
 impl Members {
-    /// Nobody. The first number given to a client is the one after `last`.
+    /// Returns an empty list. The first client gets the number after `last`.
     pub(super) fn new(last: Id) -> Members {
         Members { clients: Vec::new(), names: HashMap::new(), next: last.0.saturating_add(1) }
     }
@@ -129,7 +131,7 @@ impl Members {
         Id(self.next)
     }
 
-    /// Puts a connection on the list that has no name yet. Its number is the next one.
+    /// Puts a connection without a name on the list. Its number is [`Members::next_id`].
     pub(super) fn enter(&mut self, address: SocketAddr, reader: Handle, now: Instant) {
         let id = Id(self.next);
         self.next = self.next.saturating_add(1);
@@ -166,7 +168,7 @@ impl Members {
     /// Gives a client who is here this name, its first or another.
     ///
     /// # Errors
-    /// When another client has it, who is returned.
+    /// When another client has it. The error is that client.
     pub(super) fn give(&mut self, id: Id, name: &Name) -> Result<(), Id> {
         if let Some(holder) = self.names.get(&name.key()).filter(|holder| **holder != id) {
             return Err(*holder);
@@ -179,7 +181,7 @@ impl Members {
         Ok(())
     }
 
-    /// Lets a member not hear another member any more, or hear them again.
+    /// Makes a member ignore another member, or hear them again.
     pub(super) fn ignore(&mut self, id: Id, other: Id) -> Ignored {
         let Some(of) = self.index(other) else { return Ignored::Oneself };
         let ignored = self.ignore_number(id, other);
@@ -192,7 +194,7 @@ impl Members {
         ignored
     }
 
-    /// Notes whom a member ignores, or does not any more. That other one is to be told.
+    /// Does the half of [`Members::ignore`] that is noted with the member who ignores. The caller notes the other half.
     pub(super) fn ignore_number(&mut self, id: Id, other: Id) -> Ignored {
         let Some(client) = self.get_mut(id).filter(|_| id != other) else { return Ignored::Oneself };
         let ignores = &mut client.related().ignores;
@@ -209,7 +211,7 @@ impl Members {
         }
     }
 
-    /// Members of other servers are gone: nobody ignores them or replies to them any more.
+    /// Notes that members of other servers are gone: nobody ignores them or replies to them any more.
     pub(super) fn forget(&mut self, gone: &BTreeSet<Id>) {
         if gone.is_empty() {
             return;
@@ -232,12 +234,12 @@ impl Members {
         self.index(id).map(|at| &mut *self.clients[at])
     }
 
-    /// The member who is called this.
+    /// Returns the member who has this name.
     pub(super) fn called(&self, key: &Key) -> Option<&Client> {
         self.get(*self.names.get(key)?)
     }
 
-    /// The member that a text begins with: the longest name that fits, because names have spaces.
+    /// Returns the member whose name a text begins with. Names have spaces, so it is the longest name that fits.
     pub(super) fn find<'a>(&self, text: &'a str) -> Option<Found<'a>> {
         addressees(text).find_map(|(key, rest)| {
             let client = self.called(&key)?;
@@ -266,7 +268,7 @@ impl Members {
     }
 }
 
-/// The same list without this one; None when that was the last.
+/// Returns the list without this member; None if it is empty then.
 pub(super) fn without(list: &Option<Arc<[Id]>>, id: Id) -> Option<Arc<[Id]>> {
     let rest: Arc<[Id]> = list.iter().flat_map(|list| list.iter().copied()).filter(|other| *other != id).collect();
     (!rest.is_empty()).then_some(rest)

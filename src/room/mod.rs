@@ -1,12 +1,13 @@
-//! Who hears it: one log, many readers, behind an async RwLock.
+//! The room: the list of its members, and one log with many readers, behind an async RwLock.
 //!
-//! What is said in public is appended to the log once, and everybody who hears it is a [`Reader`] with a position in it: a
-//! member, the transcript, the operator's terminal. How far a reader lags is the only measure of slowness (`backpressure`).
-//! What all have read is forgotten. One lock makes everybody hear the room in the same order.
+//! What is said in public is appended to the log once. Each member is a [`Reader`] with a position in the log, and so
+//! are the transcript, the operator's terminal and the link to other servers. How far a reader lags is the only measure
+//! of slowness (`backpressure`). What all readers have read is forgotten. There is one lock, so all members hear the
+//! room in the same order.
 //!
-//! Every method takes the lock, works, and lets go; nothing is awaited under it. The server runs all tasks on one thread, so
-//! the room never looks at a reader in the midst of a write. With several threads, two of a reader's figures could disagree
-//! for a moment.
+//! Every method takes the lock, works, and releases it. Nothing is awaited under it. The server runs all tasks on one
+//! thread, so the room never looks at a reader in the middle of a write. With several threads, two of a reader's
+//! figures could disagree for a moment.
 //!
 //! # Words
 //!
@@ -18,20 +19,23 @@
 //! - *run*: bytes in a segment that one reader gets without a gap;
 //! - *direct message*: what is for one reader alone: the greeting, answers, private lines, last words;
 //! - *publish*: to let cursors reach the entries, and to notify the readers;
-//! - *gather*: to wait, appended and not yet published; while several speak, until what gathers is *due*.
+//! - *gather*: to be appended and wait to be published. While several people speak, entries gather until they are
+//!   *due*;
+//! - *typed*, *in bulk*: the two manners of sending: as fast as a person types, or faster;
+//! - *output*: a reader that is no member: the process's standard output, the transcript, the link.
 //!
-//! # What it may hold
+//! # What it may hold in memory
 //!
-//! - the log: 128 KiB or 1024 lines, whichever comes first, that somebody has yet to read, for all clients together; besides,
-//!   the segment in which that reader stands (32 KiB at most), some 250 bytes beside each segment, which is a line at the
-//!   least, and what is said in one turn or while drops are spread over turns; the transcript may be 4 MiB behind;
-//! - what is for one reader alone: 128 KiB or 1024 lines for each, and 32 MiB for all together;
-//! - of a client that has read everything, its place on the list.
+//! - Of the log, for all clients together: 128 KiB or 1024 lines, whichever comes first, that some client has not read
+//!   yet; the segment in which that client's cursor stands, 32 KiB at most; about 250 bytes for each segment, which has
+//!   one line at least; and what is said in one turn, or while many drops are spread over turns. The transcript may be
+//!   4 MiB behind.
+//! - Of direct messages: 128 KiB or 1024 lines for each reader, and 32 MiB for all together.
+//! - Of a client that has read everything: its place on the list.
 //!
-//! Knows names and who may hear what; knows no sockets and no wording.
+//! Knows names and who may hear what. Knows no sockets and no wording.
 
 mod act;
-mod admit;
 mod backpressure;
 mod gather;
 mod history;
@@ -50,6 +54,7 @@ mod stats;
 #[cfg(test)]
 pub(crate) mod tests;
 pub mod transcript;
+mod waiting;
 
 use std::convert::Infallible;
 use std::fmt::Display;
@@ -61,8 +66,7 @@ use async_channel::{Receiver, Sender};
 use async_lock::{RwLock, RwLockWriteGuard};
 use smol::Timer;
 
-pub use self::act::Acted;
-use self::admit::Wait;
+pub use self::act::{AboutFiles, Acted};
 pub use self::backpressure::{Manner, Sending};
 pub use self::linked::{Elsewhere, MAX_ELSEWHERE};
 use self::log::Kind;
@@ -73,6 +77,7 @@ pub use self::reader::{Bookmark, End, MAX_WRITE, Piece, Reader, Written};
 pub use self::state::{Closing, NotHeard, NotJoined, Options, Outputs};
 use self::state::{Now, State};
 pub use self::stats::{Presence, Stats};
+use self::waiting::Wait;
 use crate::text::file::FileLink;
 use crate::text::line::Line;
 use crate::text::message::{Cause, Message};
@@ -83,15 +88,15 @@ use crate::within::within;
 #[derive(Debug)]
 pub struct Room {
     state: RwLock<State>,
-    /// Holds something when lines begin to gather.
+    /// Holds a message when entries begin to gather.
     gathers: Receiver<()>,
-    /// Holds something when a connection without a name has come since the last look.
+    /// Holds a message when a connection without a name has come since the last look.
     came: (Sender<()>, Receiver<()>),
     warnings: Warnings,
 }
 
 impl Room {
-    /// An empty room, and what reads it besides its members. Somebody is to run [`Room::publish`] for it.
+    /// Returns an empty room and its outputs. The caller has to run [`Room::publish`] in a task.
     pub fn new(warnings: Warnings, options: Options) -> (Room, Outputs) {
         let (publisher, gathers) = async_channel::bounded(1);
         let (state, outputs) = State::new(options, publisher, Now::read());
@@ -111,14 +116,14 @@ impl Room {
         }
     }
 
-    /// Lets a connection in that has no name yet: it hears this greeting, and later the goodbye.
+    /// Lets in a connection that has no name yet. It hears this greeting, and the goodbye when the room closes.
     ///
     /// # Errors
     /// When the room is closing.
     pub async fn enter(&self, address: SocketAddr, greeting: Message) -> Result<Reader, Closing> {
         let entered = self.change(|state, now| state.enter(address, greeting, now)).await;
-        // After the connection is on the list, because whoever looks is to find it. If the channel is full, somebody is
-        // going to look already.
+        // After the connection is on the list, so that the task that looks finds it. If the channel is full, that task
+        // is woken already.
         let _ = self.came.0.try_send(());
         entered
     }
@@ -128,7 +133,8 @@ impl Room {
         let _ = self.came.1.recv().await;
     }
 
-    /// Ends every connection that has had no name for this long. Returns when the next one's time is over, if any is left.
+    /// Ends every connection that has had no name for this long. Returns when the time of the next one is over, if
+    /// there is one.
     pub async fn end_unnamed(&self, after: Duration) -> Option<Instant> {
         self.change(|state, now| state.end_unnamed(after, now)).await
     }
@@ -138,19 +144,19 @@ impl Room {
     /// # Errors
     /// When somebody has the name, or the room has ended the connection.
     pub async fn join(&self, id: Id, name: &Name) -> Result<(), NotJoined> {
-        self.admitted(Manner::Typed, |state, now| state.join(id, name, now)).await.0
+        self.change_after_wait(Manner::Typed, |state, now| state.join(id, name, now)).await.0
     }
 
-    /// Makes a member of a connection under the lowest free name of a guest, and returns the name; None if the room has ended
-    /// the connection.
+    /// Makes a member of a connection under the lowest free name of a guest. Returns the name, or None if the room has
+    /// ended the connection.
     pub async fn join_as_guest(&self, id: Id) -> Option<Name> {
-        self.admitted(Manner::Typed, |state, now| state.join_as_guest(id, now)).await.0
+        self.change_after_wait(Manner::Typed, |state, now| state.join_as_guest(id, now)).await.0
     }
 
-    /// Removes a connection, unless the room has done so itself. Announces that if it was a member, and has its reader end
+    /// Removes a connection, unless the room has removed it already. Announces that if it was a member. Its reader ends
     /// with these last words.
     pub async fn leave(&self, id: Id, cause: Option<Cause>, words: Message) {
-        self.admitted(Manner::Typed, |state, now| state.leave(id, cause, words, now)).await.0
+        self.change_after_wait(Manner::Typed, |state, now| state.leave(id, cause, words, now)).await.0
     }
 
     /// Says goodbye to every connection, named or not. Nobody comes in any more, and nobody is heard.
@@ -158,29 +164,29 @@ impl Room {
         self.change(|state, now| state.close(now)).await;
     }
 
-    /// Has what reads the room besides its members end, once it has read all that there is.
+    /// Ends the outputs. Each ends once it has read all that there is.
     pub async fn end_outputs(&self) {
         self.change(|state, now| state.end_outputs(now)).await;
     }
 
-    /// A reader that was watched has read on: whoever waits for it may perhaps be heard.
+    /// Notes that a watched reader has read on, so that senders that wait for it may try again.
     pub async fn relieve(&self) {
         self.change(|state, now| state.relieve(now)).await;
     }
 
-    // ---- what members do; who sends in bulk may have to wait, and these methods return for how long
+    // ---- what members do. A sender in bulk may have to wait. These methods return how long it did.
 
     /// Lets everybody else hear what a member says.
     pub async fn say(&self, id: Id, said: Message, manner: Manner) -> Duration {
-        self.admitted(manner, |state, now| state.say(id, said, now)).await.1
+        self.change_after_wait(manner, |state, now| state.say(id, said, now)).await.1
     }
 
-    /// Lets everybody hear what somebody says who is no member, under this name.
+    /// Lets everybody hear what a sender says that is no member, under this name.
     ///
     /// # Errors
     /// When a member has the name, or the room is closing.
     pub async fn say_as(&self, name: &Name, said: Message, manner: Manner) -> (Result<(), NotJoined>, Duration) {
-        self.admitted(manner, |state, now| state.say_as(name, said, now)).await
+        self.change_after_wait(manner, |state, now| state.say_as(name, said, now)).await
     }
 
     /// Returns whether somebody is a member.
@@ -194,7 +200,7 @@ impl Room {
     /// When there is something to wait for. The error is what was to be said.
     pub fn try_say(&self, id: Id, said: Message, manner: Manner) -> Result<(), Message> {
         let Some(mut state) = self.state.try_write() else { return Err(said) };
-        state.change(|state, now| match state.admit(manner, now) {
+        state.change(|state, now| match state.may_send(manner, now) {
             Ok(()) => {
                 state.say(id, said, now);
                 Ok(())
@@ -203,9 +209,9 @@ impl Room {
         })
     }
 
-    /// Obeys a command of a member, who is answered.
+    /// Obeys a command of a member, and answers the member.
     pub async fn act(&self, id: Id, line: &Line<'_>, manner: Manner) -> (Acted, Duration) {
-        self.admitted(manner, |state, now| state.act(id, line, now)).await
+        self.change_after_wait(manner, |state, now| state.act(id, line, now)).await
     }
 
     /// Lets everybody hear that a member shares a file of so many bytes, the member as well.
@@ -219,7 +225,7 @@ impl Room {
         link: &FileLink<'_>,
         manner: Manner,
     ) -> (Result<(), NotHeard>, Duration) {
-        self.admitted(manner, |state, now| state.share(id, size, link, now)).await
+        self.change_after_wait(manner, |state, now| state.share(id, size, link, now)).await
     }
 
     /// Returns the name of a member who is heard.
@@ -233,12 +239,12 @@ impl Room {
         if client.muted { Err(NotHeard::Muted) } else { Ok(name) }
     }
 
-    /// Tells one connection something that nobody else hears.
+    /// Sends a message to one connection alone.
     pub async fn answer(&self, id: Id, message: Message, manner: Manner) -> Duration {
-        self.admitted(manner, |state, now| state.tell(id, message, now)).await.1
+        self.change_after_wait(manner, |state, now| state.tell(id, message, now)).await.1
     }
 
-    /// Tells a connection who is here.
+    /// Answers a connection that asks who is here.
     pub async fn who(&self, id: Id) {
         self.change(|state, now| state.who(id, now)).await;
     }
@@ -247,7 +253,7 @@ impl Room {
 
     /// Lets everybody hear what the operator says.
     pub async fn announce(&self, said: Message) {
-        self.admitted(Manner::Typed, |state, now| state.post(said, Kind::Said, None, now)).await;
+        self.change_after_wait(Manner::Typed, |state, now| state.post(said, Kind::Said, None, now)).await;
     }
 
     /// Returns who is here, and how many connections have no name yet.
@@ -260,8 +266,8 @@ impl Room {
         self.state.read().await.stats(Now::read())
     }
 
-    /// Returns the room's figures, and a channel that closes when the next public line changes them. Only the channel that
-    /// was asked for last does so: there is one service manager.
+    /// Returns the room's figures, and a channel that closes when the next public line changes them. Only the channel
+    /// of the last call does so, because there is one service manager.
     pub async fn follow(&self) -> (Stats, Receiver<Infallible>) {
         self.change(|state, now| state.follow(now)).await
     }
@@ -286,7 +292,7 @@ impl Room {
 
     /// Ends every connection whose address is banned.
     pub async fn ban(&self, banned: impl Fn(IpAddr) -> bool, words: &Message) {
-        while self.admitted(Manner::Typed, |state, now| state.ban(&banned, words, now)).await.0 {}
+        while self.change_after_wait(Manner::Typed, |state, now| state.ban(&banned, words, now)).await.0 {}
     }
 
     /// Mutes a member, so that nobody hears them, or lets them be heard again.
@@ -299,18 +305,18 @@ impl Room {
 
     // ---- what linked servers do
 
-    /// Lets this room hear what comes from linked servers, and returns how long that had to wait. What comes in bulk waits
-    /// for readers no longer than this: behind it comes what others have typed.
+    /// Lets this room hear what comes from linked servers. Returns how long that had to wait. It waits for readers no
+    /// longer than `patience`, because lines that others have typed come after it.
     pub async fn hear(&self, said: Vec<Elsewhere<'_>>, manner: Manner, patience: Duration) -> Duration {
         let mut said = said;
         let mut act = |state: &mut State, now: Now| state.hear(mem::take(&mut said), now);
-        match within(patience, self.admitted(manner, &mut act)).await {
+        match within(patience, self.change_after_wait(manner, &mut act)).await {
             Some(((), waited)) => waited,
-            None => patience + self.admitted(Manner::Typed, &mut act).await.1,
+            None => patience + self.change_after_wait(Manner::Typed, &mut act).await.1,
         }
     }
 
-    /// Lets everybody know how the link does.
+    /// Lets everybody hear a notice about the link.
     pub async fn note(&self, words: Message) {
         self.change(|state, now| state.post(words, Kind::News, None, now)).await;
     }
@@ -327,14 +333,14 @@ impl Room {
         (here.collect(), state.linked.names().cloned().collect())
     }
 
-    // ---- what the process is told
+    // ---- what the process prints
 
-    /// Has the process print this on its standard output.
+    /// Makes the process print this on its standard output.
     pub async fn print(&self, words: impl Display) {
         self.change(|state, now| state.print(words, now)).await;
     }
 
-    /// Has the process say on its standard error that something is wrong.
+    /// Makes the process print a warning on its standard error.
     pub fn warn(&self, line: String) {
         self.warnings.warn(line);
     }
@@ -349,23 +355,24 @@ impl Room {
         self.state.write().await.change(act)
     }
 
-    /// Waits until somebody who sends in this manner may be heard, and then acts for them. Returns how long they waited, too.
-    async fn admitted<T>(&self, manner: Manner, act: impl FnOnce(&mut State, Now) -> T) -> (T, Duration) {
-        let (mut state, waited) = self.admission(manner).await;
+    /// Waits until a sender of this manner may be heard, and then changes the room for it. Returns how long it waited,
+    /// too.
+    async fn change_after_wait<T>(&self, manner: Manner, act: impl FnOnce(&mut State, Now) -> T) -> (T, Duration) {
+        let (mut state, waited) = self.wait_to_send(manner).await;
         (state.change(act), waited)
     }
 
-    /// Waits until somebody who sends in this manner may be heard. Returns the room, locked, and how long that took.
-    async fn admission(&self, manner: Manner) -> (RwLockWriteGuard<'_, State>, Duration) {
+    /// Waits until a sender of this manner may be heard. Returns the room, locked, and how long that took.
+    async fn wait_to_send(&self, manner: Manner) -> (RwLockWriteGuard<'_, State>, Duration) {
         let mut since = None;
         loop {
             let Wait { until, relief } = {
                 let mut state = self.state.write().await;
-                let admitted = state.change(|state, now| {
+                let may_send = state.change(|state, now| {
                     let begun = *since.get_or_insert(now.instant);
-                    state.admit(manner, now).map(|()| now.instant - begun)
+                    state.may_send(manner, now).map(|()| now.instant - begun)
                 });
-                match admitted {
+                match may_send {
                     Ok(waited) => return (state, waited),
                     Err(wait) => wait,
                 }

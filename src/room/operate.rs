@@ -1,4 +1,4 @@
-//! What the operator does about members, and what the operator and the service manager are shown.
+//! What the operator does to members, and the figures for the operator and the service manager.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -77,8 +77,8 @@ impl State {
         }
     }
 
-    /// Returns the room's figures, and a channel that closes when the next public line changes them. Only the channel that
-    /// was asked for last does so: there is one service manager.
+    /// Returns the room's figures, and a channel that closes when the next public line changes them. Only the channel
+    /// of the last call does so, because there is one service manager.
     pub(super) fn follow(&mut self, now: Now) -> (Stats, Receiver<Infallible>) {
         let (followed, changed) = async_channel::bounded(1);
         self.followed = Some(followed);

@@ -1,5 +1,8 @@
-//! What reads the room besides its members: the process's standard output, the transcript, and the link to other servers.
-//! And warnings for its standard error. The room waits for none of them. What does not fit is counted, and the count is told later.
+//! The outputs: readers of the room that are no members. They are the process's standard output, the transcript, and
+//! the link to other servers. Besides, a queue of warnings for standard error.
+//!
+//! The room waits for none of them. Lines that an output is too slow for are dropped and counted; the output reports
+//! the count later.
 
 use std::fmt::{self, Display};
 use std::net::SocketAddr;
@@ -18,10 +21,10 @@ use crate::text::name::Name;
 /// How far standard output may be behind the room: some screens of chat, and the comings and goings of a crowd.
 pub(super) const MAX_OUTPUT: Size = Size { lines: 4096, bytes: 512 * 1024 };
 
-/// How many warnings may wait. Each kind comes once a minute at most, or once until it is over.
+/// How many warnings may wait. Each kind comes once a minute at most, or once for each trouble.
 const MAX_WARNINGS: usize = 64;
 
-/// Who comes and goes, as the server's output says it.
+/// A line about who comes or goes, for standard output.
 #[derive(Debug)]
 pub(super) enum Traffic<'a> {
     Connected(&'a Name, SocketAddr),
@@ -38,7 +41,7 @@ impl Display for Traffic<'_> {
 }
 
 impl State {
-    /// Ends what reads the room besides its members: nothing more will come.
+    /// Ends the outputs: nothing more will come.
     pub(super) fn end_outputs(&mut self, now: Now) {
         self.publish(now);
         let others = [self.transcript.as_mut(), self.link.as_mut()];
@@ -48,7 +51,7 @@ impl State {
         }
     }
 
-    /// Has the process print this on its standard output.
+    /// Makes the process print this on its standard output.
     pub(super) fn print(&mut self, words: impl Display, now: Now) {
         let text = format!("{words}\n");
         let size = Size { lines: text.matches('\n').count() as u64, bytes: text.len() as u64 };
@@ -62,16 +65,16 @@ impl State {
         }
     }
 
-    /// Returns how many lines the transcript has not read yet, with those that it is to skip.
+    /// Returns how many lines the transcript has not read yet, including those that it is to skip.
     pub(super) fn transcript_behind(&self) -> u64 {
         self.transcript.as_ref().map_or(0, |handle| handle.behind(self.log.head()).lines + handle.lost())
     }
 
-    /// Notifies them of what was published. Who is too far behind skips it.
+    /// Notifies the outputs of what was published. One that is too far behind skips what it has not read.
     pub(super) fn notify_outputs(&mut self, head: Size) {
         let output = (&mut self.output, self.watch.then_some(MAX_OUTPUT));
         let transcript = self.transcript.as_mut().map(|handle| (handle, Some(MAX_BACKLOG)));
-        // The link reads at once, whether other servers can be reached or not.
+        // The link reads at once, even while other servers cannot be reached.
         let link = self.link.as_mut().map(|handle| (handle, Some(ALLOWANCE)));
         for (handle, limit) in transcript.into_iter().chain(link).chain([output]) {
             handle.notify();
@@ -89,7 +92,7 @@ pub struct Warnings {
     lost: Arc<AtomicU64>,
 }
 
-/// Hands warnings on to whoever prints them.
+/// Returns the warnings to the task that prints them.
 #[derive(Debug)]
 pub struct Warned {
     take: Receiver<String>,
@@ -111,14 +114,15 @@ impl Warnings {
         }
     }
 
-    /// Closes the queue: whoever prints the warnings finishes.
+    /// Closes the queue, so that the task that prints the warnings finishes.
     pub fn close(&self) {
         self.put.close();
     }
 }
 
 impl Warned {
-    /// The next warning, and how many before it were lost. None once the queue is closed and empty.
+    /// Waits for the next warning. Returns it, and how many before it were lost. None once the queue is closed and
+    /// empty.
     pub async fn next(&self) -> Option<(String, u64)> {
         let warning = self.take.recv().await.ok()?;
         Some((warning, self.lost.swap(0, Relaxed)))

@@ -20,7 +20,7 @@ impl State {
         }
     }
 
-    /// Lets everybody hear what somebody says who is no member, under this name.
+    /// Lets everybody hear what a sender says that is no member, under this name.
     pub(super) fn say_as(&mut self, name: &Name, said: Message, now: Now) -> Result<(), NotJoined> {
         match self.members.called(&name.key()) {
             _ if self.is_closing() => Err(NotJoined::Gone),
@@ -38,7 +38,7 @@ impl State {
         self.settle(now);
     }
 
-    /// Appends something public. Whoever calls this is to call [`State::settle`] when they have appended all.
+    /// Appends something public. The caller has to call [`State::settle`] after the last of what it appends.
     pub(super) fn append(&mut self, message: Message, kind: Kind, author: Option<Id>, now: Now) {
         if self.is_closing() {
             return;
@@ -66,7 +66,7 @@ impl State {
                 let (before, members) = (self.log.last_published(), self.members.count());
                 self.gathering.add(entries, before, members, now.instant);
             }
-            // Nobody has to be notified of it, but somebody may be too far behind now.
+            // No reader has to be notified of it, but one may be too far behind now.
             None if self.pressure.furthest(self.log.head()).exceeds(ALLOWANCE) => self.gathering.hurry(now.instant),
             None => {}
         }
@@ -116,13 +116,13 @@ impl State {
         self.notify_outputs(head);
         self.drop_all(slow, now);
         if self.gathering.due().is_some() {
-            // That some were dropped is published in a while, or with what is said next.
+            // The notices about dropped members are published in a while, or with what is said next.
             let _ = self.publisher.try_send(());
         }
     }
 
-    /// Drops members who are too slow, as many as one turn may. The others have their turn a moment later, when whoever
-    /// reads has read of these.
+    /// Drops members that are too slow, as many as one turn may. The others are dropped a moment later, when the
+    /// readers that keep up have read the notices about the first ones.
     fn drop_all(&mut self, mut slow: Vec<Id>, now: Now) {
         let allowed = if now.instant < self.drops_from { 0 } else { DROPS_A_TURN };
         let later = slow.split_off(allowed.min(slow.len()));

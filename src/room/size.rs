@@ -17,12 +17,12 @@ impl Size {
         self.lines > limit.lines || self.bytes > limit.bytes
     }
 
-    /// The larger of each measure.
+    /// Returns the larger of each measure.
     pub(super) fn max(self, other: Size) -> Size {
         Size { lines: self.lines.max(other.lines), bytes: self.bytes.max(other.bytes) }
     }
 
-    /// The half of each measure.
+    /// Returns half of each measure.
     pub(super) const fn half(self) -> Size {
         Size { lines: self.lines / 2, bytes: self.bytes / 2 }
     }
@@ -45,7 +45,7 @@ impl AddAssign for Size {
 impl Sub for Size {
     type Output = Size;
 
-    /// What remains; nothing where `other` is more.
+    /// Returns what remains; zero where `other` is more.
     fn sub(self, other: Size) -> Size {
         Size { lines: self.lines.saturating_sub(other.lines), bytes: self.bytes.saturating_sub(other.bytes) }
     }

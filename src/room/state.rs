@@ -1,6 +1,6 @@
 //! The room without its lock: who comes and goes, what is appended to the log, and when its readers are notified.
 //!
-//! Pure: not a single await, and the time is passed in. What members and the operator do is in `act` and `operate`.
+//! Pure: it awaits nothing, and the time is passed in. What members and the operator do is in `act` and `operate`.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -12,20 +12,20 @@ use std::time::{Duration, Instant, SystemTime};
 
 use async_channel::Sender;
 
-use super::admit::Waited;
 use super::backpressure::{ALLOWANCE, BEHIND, Backpressure, MAX_DIRECT};
 use super::gather::Gathering;
 use super::history::History;
 use super::linked::Linked;
-use super::log::{Hears, Id, Kind, Listener, Log, Size};
+use super::log::{Filter, Hears, Id, Kind, Log, Size};
 use super::members::Members;
 use super::outputs::Traffic;
 use super::reader::{self, End, Handle, Reader, Total};
 use super::stats::Stats;
+use super::waiting::Waiting;
 use crate::text::message::{Cause, Message};
 use crate::text::name::Name;
 
-/// The readers that are not members. Members' numbers come after these.
+/// The numbers of the outputs, which are readers and no members. Connections get the numbers after these.
 const OUTPUT: Id = Id(NonZeroU64::MIN);
 const TRANSCRIPT: Id = Id(NonZeroU64::MIN.saturating_add(1));
 const LINK: Id = Id(NonZeroU64::MIN.saturating_add(2));
@@ -47,14 +47,15 @@ pub struct Options {
     pub link: bool,
 }
 
-/// What reads a room besides its members.
+/// The readers of a room that are no members.
 #[derive(Debug)]
 pub struct Outputs {
     /// What is for the process's standard output.
     pub output: Reader,
     /// All that is public.
     pub transcript: Option<Reader>,
-    /// What is for linked servers: all that is public and does not come from there, and private messages to their members.
+    /// What is for linked servers: all that is public and does not come from there, and private messages to their
+    /// members.
     pub link: Option<Reader>,
 }
 
@@ -71,7 +72,7 @@ impl Now {
     }
 }
 
-/// The room is closing, and lets nobody in.
+/// Why a connection is not let in: the room is closing.
 #[derive(Debug)]
 pub struct Closing;
 
@@ -114,30 +115,30 @@ pub(super) struct State {
     pub(super) ending: Vec<Handle>,
     /// Wakes the task that publishes when it is due.
     pub(super) publisher: Sender<()>,
-    /// What senders wait for who may not be heard yet.
-    pub(super) waited: Option<Waited>,
+    /// What the senders wait for that may not be heard yet.
+    pub(super) waiting: Option<Waiting>,
     pub(super) opened: Instant,
     pub(super) stats: Stats,
-    /// Dropped when the figures change, which wakes whoever follows them.
+    /// Dropped when the figures change. That wakes the task that follows them.
     pub(super) followed: Option<Sender<Infallible>>,
     closing: bool,
     /// Whether a change is under way, or has ended in a panic.
     changing: bool,
-    /// When members may be dropped again, after as many as one turn may were.
+    /// When members may be dropped again, after a turn that has dropped as many as it may.
     pub(super) drops_from: Instant,
 }
 
 impl State {
-    /// An empty room. Whoever holds the other end of `publisher` is to call [`State::publish_due`].
+    /// Returns an empty room and its outputs. When `publisher` gets a message, [`State::publish_due`] has to be called.
     pub(super) fn new(options: Options, publisher: Sender<()>, now: Now) -> (State, Outputs) {
         let (log, direct) = (Log::new(), Total::default());
-        let listener = Listener { id: OUTPUT, hears: Hears::Said };
-        let (output, printed) = reader::new(listener, options.watch.then(|| log.cursor()), &direct);
-        let listener = Listener { id: TRANSCRIPT, hears: Hears::All };
-        let transcript = options.transcript.then(|| reader::new(listener, Some(log.cursor()), &direct));
+        let filter = Filter { id: OUTPUT, hears: Hears::Said };
+        let (output, printed) = reader::new(filter, options.watch.then(|| log.cursor()), &direct);
+        let filter = Filter { id: TRANSCRIPT, hears: Hears::All };
+        let transcript = options.transcript.then(|| reader::new(filter, Some(log.cursor()), &direct));
         let (transcript, written) = transcript.unzip();
-        let listener = Listener { id: LINK, hears: Hears::FromHere };
-        let link = options.link.then(|| reader::new(listener, Some(log.cursor()), &direct));
+        let filter = Filter { id: LINK, hears: Hears::FromHere };
+        let link = options.link.then(|| reader::new(filter, Some(log.cursor()), &direct));
         let (link, relayed) = link.unzip();
         let state = State {
             members: Members::new(LINK),
@@ -154,7 +155,7 @@ impl State {
             gathering: Gathering::default(),
             ending: Vec::new(),
             publisher,
-            waited: None,
+            waiting: None,
             opened: now.instant,
             stats: Stats { drops: BTreeMap::new(), ..Stats::default() },
             followed: None,
@@ -165,8 +166,8 @@ impl State {
         (state, Outputs { output: printed, transcript: written, link: relayed })
     }
 
-    /// Changes the room now. A panic in the midst of a change leaves nobody knows what: every later change panics too, and
-    /// with that the server ends.
+    /// Changes the room now. After a panic in a change, the room may be in any state. So every later change panics,
+    /// too, and that ends the server.
     pub(super) fn change<T>(&mut self, act: impl FnOnce(&mut State, Now) -> T) -> T {
         assert!(!mem::replace(&mut self.changing, true), "a panic has left the room half changed");
         let done = act(self, Now::read());
@@ -176,15 +177,15 @@ impl State {
 
     // ---- coming and going
 
-    /// Lets a connection in that has no name yet. It hears this greeting.
+    /// Lets in a connection that has no name yet. It hears this greeting.
     pub(super) fn enter(&mut self, address: SocketAddr, greeting: Message, now: Now) -> Result<Reader, Closing> {
         if self.closing {
             return Err(Closing);
         }
-        let listener = Listener { id: self.members.next_id(), hears: Hears::All };
-        let (handle, reader) = reader::new(listener, None, &self.direct);
+        let filter = Filter { id: self.members.next_id(), hears: Hears::All };
+        let (handle, reader) = reader::new(filter, None, &self.direct);
         self.members.enter(address, handle, now.instant);
-        self.tell(listener.id, greeting, now);
+        self.tell(filter.id, greeting, now);
         Ok(reader)
     }
 
@@ -219,7 +220,7 @@ impl State {
         self.join(id, &free, now).is_ok().then_some(free)
     }
 
-    /// Removes a connection, if it is still on the list, and has its reader end with these words.
+    /// Removes a connection, if it is still on the list. Its reader ends with these words.
     pub(super) fn leave(&mut self, id: Id, cause: Option<Cause>, words: Message, now: Now) {
         self.remove(id, cause, words, End::Left, now);
         self.settle(now);
@@ -235,23 +236,23 @@ impl State {
         }
     }
 
-    /// Ends every connection that has had no name for this long. Returns when the next one's time is over.
+    /// Ends every connection that has had no name for this long. Returns when the time of the next one is over.
     pub(super) fn end_unnamed(&mut self, after: Duration, now: Now) -> Option<Instant> {
-        let guests = self.members.all().filter(|client| client.name.is_none());
-        let guests: Vec<(Id, Instant)> = guests.map(|client| (client.id, client.since + after)).collect();
-        let (late, waiting): (Vec<_>, Vec<_>) = guests.into_iter().partition(|(_, until)| *until <= now.instant);
+        let unnamed = self.members.all().filter(|client| client.name.is_none());
+        let unnamed: Vec<(Id, Instant)> = unnamed.map(|client| (client.id, client.since + after)).collect();
+        let (late, waiting): (Vec<_>, Vec<_>) = unnamed.into_iter().partition(|(_, until)| *until <= now.instant);
         for (id, _) in late {
             self.remove(id, None, Message::no_name_in_time(after), End::Left, now);
         }
         waiting.into_iter().map(|(_, until)| until).min()
     }
 
-    /// Removes a connection. This is the only place that does: it frees the name, has the reader end, and announces that.
+    /// Removes a connection: frees its name, ends its reader, and announces that. Nothing else removes one.
     pub(super) fn remove(&mut self, id: Id, cause: Option<Cause>, words: Message, end: End, now: Now) {
         let Some(mut gone) = self.members.remove(id) else { return };
         self.linked.forget_ignorer(id, gone.ignores());
         if gone.reader.is_watched() {
-            self.waited = None;
+            self.waiting = None;
         }
         let lines = words.lines() as u64;
         gone.reader.end(self.log.head(), now.system, words.into_bytes(), lines, end);
@@ -271,9 +272,9 @@ impl State {
         }
     }
 
-    // ---- to one alone
+    // ---- direct messages
 
-    /// Tells one connection something that nobody else hears.
+    /// Sends a message to one connection alone. Drops the connection if it lags too far then.
     pub(super) fn tell(&mut self, id: Id, message: Message, now: Now) {
         let (head, gathers) = (self.log.head(), self.gathering.due().is_some());
         let Some(client) = self.members.get_mut(id) else { return };
@@ -290,7 +291,7 @@ impl State {
         }
         self.pressure.add(lag);
         if self.direct.load(Relaxed) > MAX_DIRECT {
-            // What is still written to those who were dropped does not count against the others.
+            // The total includes last words to clients that were dropped. These do not count against the others.
             let held = self.members.all().map(|client| client.reader.memory()).sum::<u64>();
             let most = self.members.all().max_by_key(|client| client.reader.memory());
             if let Some(id) = most.filter(|_| held > MAX_DIRECT as u64).map(|client| client.id) {
@@ -310,7 +311,7 @@ impl State {
         self.settle(now);
     }
 
-    /// Returns whether nobody is heard any more.
+    /// Returns whether the room is closing: nobody is heard any more.
     pub(super) fn is_closing(&self) -> bool {
         self.closing
     }

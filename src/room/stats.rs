@@ -11,9 +11,9 @@ use crate::text::name::Name;
 pub struct Presence {
     /// The name.
     pub name: Name,
-    /// Where from.
+    /// Where the connection comes from.
     pub address: SocketAddr,
-    /// Time here.
+    /// How long the member has been here.
     pub here: Duration,
     /// Lines that are not read yet.
     pub queued: u64,
@@ -21,21 +21,21 @@ pub struct Presence {
     pub muted: bool,
 }
 
-/// How the room does.
+/// The room's figures.
 #[derive(Clone, Debug, Default)]
 pub struct Stats {
     /// Since the room was opened.
     pub uptime: Duration,
     /// Members now.
     pub here: usize,
-    /// Members at most.
+    /// The most members that there were at once.
     pub most: usize,
     /// Lines said.
     pub lines: u64,
-    /// Lines that somebody was to hear, each counted once for each.
+    /// Lines, each counted once for each member who was to hear it.
     pub deliveries: u64,
-    /// Members who left for a cause, and how many for each.
+    /// How many members left not of their own doing, by cause.
     pub drops: BTreeMap<&'static str, u64>,
-    /// Bytes that are not read yet.
+    /// Bytes that wait for members, all together.
     pub queued: u64,
 }

@@ -1,8 +1,8 @@
 //! The transcript: every public line with its time, appended to a file that the room never waits for.
 //!
-//! The [`Writer`] is a reader of the log like any other, on a thread that may block. One that is too far behind skips what
-//! it has not read, and says how many lines that were. A power cut costs at most the last second. A line that it cut in
-//! two is recognised when the file is opened again.
+//! The [`Writer`] reads the log like any other reader, and writes on a thread that may block. When it is too far
+//! behind, it skips what it has not read, and warns how many lines that were. A power cut loses at most the last
+//! second. If it cuts a line in two, the writer notices that when it opens the file again.
 
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
@@ -26,48 +26,49 @@ use crate::text::spoken::Spoken;
 use crate::text::time::{Span, Utc};
 use crate::within::within;
 
-/// How far the transcript may be behind the room: a slow disk's worst minute. What is said beyond that is not written.
+/// How far the transcript may be behind the room: as much as is said in the worst minute of a slow disk. What is said
+/// beyond that is not written.
 pub(super) const MAX_BACKLOG: Size = Size { lines: 16 * 1024, bytes: 4 * 1024 * 1024 };
 
 /// What is written in one go, in bytes.
 const CHUNK: usize = 256 * 1024;
 
-/// How long what is written may stay in the system's memory alone.
+/// How often what is written is flushed to the disk. Until then it is in the system's memory alone.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
 
-/// A disk that takes longer than this over one thing is worth a word to the operator.
+/// After this time for one write or flush, the operator is warned that the disk is slow.
 const SLOW: Duration = Duration::from_secs(5);
 
-/// How long to wait before a disk that refused is tried again.
+/// How long to wait after an error before the next attempt.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
 
-/// What is read back at most, whatever the file's size: more than the longest history anybody reads.
+/// How much of the file's end is read back at most, in bytes: more than the longest history that anybody reads.
 const MAX_TAIL: u64 = 4 * 1024 * 1024;
 
-/// What is put after a line that a power cut cut in two.
+/// What is written after a line that a power cut has cut in two.
 const CUT_SHORT: &[u8] = b" [cut short]\n";
 
 /// What was said before, oldest first.
 pub type Earlier = Vec<(SystemTime, String)>;
 
-/// The operator's end. Cheap to clone.
+/// The process's handle of a transcript. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Transcript {
     reopen: Sender<()>,
     unwritten: Arc<AtomicU64>,
 }
 
-/// The file's end.
+/// The task that writes the file.
 #[derive(Debug)]
 pub struct Writer {
     reopen: Receiver<()>,
-    /// Lines that are read and not on the disk, or lost.
+    /// Lines that were read and are not in the file yet, or that were skipped.
     unwritten: Arc<AtomicU64>,
     path: PathBuf,
     file: Option<Arc<File>>,
     /// Whether the file ends in a line that was cut in two.
     torn: bool,
-    /// Whether the operator has been warned that something is wrong, and not yet that it is well again.
+    /// Whether the operator was warned that something is wrong, and not yet that it is over.
     failing: bool,
     warnings: Warnings,
 }
@@ -77,7 +78,7 @@ pub struct Writer {
 enum Trouble {
     /// The transcript cannot be written.
     Fails(io::Error),
-    /// The disk has not taken within this time what it was given.
+    /// One write or flush takes longer than this.
     Slow(Duration),
     /// The transcript is written again.
     Over { missing: u64 },
@@ -118,12 +119,12 @@ pub fn open(path: &Path, lines: usize, warnings: Warnings) -> io::Result<(Transc
 }
 
 impl Transcript {
-    /// Opens the file anew, which has perhaps been moved away.
+    /// Closes the file and opens it anew, as is needed after it was moved away.
     pub fn reopen(&self) {
         let _ = self.reopen.try_send(());
     }
 
-    /// Returns how many lines the writer has taken from the room, or skipped, and not put into the file.
+    /// Returns how many lines the writer has read from the log, or skipped, and not put into the file.
     pub fn unwritten(&self) -> u64 {
         self.unwritten.load(Relaxed)
     }
@@ -137,7 +138,7 @@ enum Next {
 }
 
 impl Writer {
-    /// Writes what is read until the room ends it, and all of it is on the disk.
+    /// Writes what the reader gets, until the room ends the reader and all is on the disk.
     pub async fn run(mut self, mut reader: Reader) {
         let mut unsynced: Option<Instant> = None;
         loop {
@@ -164,7 +165,7 @@ impl Writer {
                 unsynced.get_or_insert_with(Instant::now);
                 written = self.write_all(&mut reader, &mut unsynced).await;
             }
-            // Where there is always more to write, the timer above never gets its turn.
+            // While there is always more to write, the timer above never gets its turn.
             let due = unsynced.is_some_and(|since| since.elapsed() >= SYNC_EVERY);
             if due || matches!(next, Next::Reopen) || matches!(written, Written::End(_)) {
                 self.sync().await;
@@ -172,7 +173,7 @@ impl Writer {
             }
             match (next, written) {
                 (_, Written::End(_)) => return,
-                // The old file's last second is on the disk by now.
+                // The old file is on the disk, because it was flushed above. The next write opens the new one.
                 (Next::Reopen, _) => self.file = None,
                 _ => {}
             }
@@ -193,7 +194,7 @@ impl Writer {
                     count += 1;
                 }
             });
-            // The disk may take as long as it likes.
+            // The disk may take long.
             reader.park();
             self.unwritten.fetch_add(count + reader.take_lost(), Relaxed);
             if self.write(lines, reader).await {
@@ -233,7 +234,7 @@ impl Writer {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
                     self.fails(&Trouble::Fails(error));
-                    // Perhaps the file is moved away and another takes its place.
+                    // The next attempt opens the file by its name again, because it may have been moved away.
                     self.file = None;
                     if within(TRY_AGAIN, reader.ending()).await.is_some() {
                         return false;
@@ -244,7 +245,7 @@ impl Writer {
         true
     }
 
-    /// Puts what is written on the disk. Only then is a disk that failed well again.
+    /// Flushes what is written to the disk. Only after that succeeds is a trouble with the disk over.
     async fn sync(&mut self) {
         let Some(file) = self.file.clone() else { return };
         let synced = self.watched(unblock(move || file.sync_data())).await;
@@ -254,7 +255,7 @@ impl Writer {
                 self.fails(&Trouble::Fails(error));
             }
             _ => {
-                // All that was taken is written by now, so these are lines that were skipped.
+                // All lines that were read are written by now, so the count is of lines that were skipped.
                 let missing = self.unwritten.swap(0, Relaxed);
                 if mem::take(&mut self.failing) || missing > 0 {
                     self.warn(&Trouble::Over { missing });
@@ -263,7 +264,7 @@ impl Writer {
         }
     }
 
-    /// Waits for the disk, and says so when that takes long.
+    /// Waits for the disk. Warns when that takes long.
     async fn watched<T>(&mut self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         if let Some(done) = within(SLOW, work.as_mut()).await {
@@ -273,7 +274,7 @@ impl Writer {
         work.await
     }
 
-    /// Something is wrong. It is told once, whatever is wrong with it next.
+    /// Warns that something is wrong, unless such a warning stands already.
     fn fails(&mut self, trouble: &Trouble) {
         if !mem::replace(&mut self.failing, true) {
             self.warn(trouble);
@@ -289,7 +290,7 @@ impl Writer {
 fn recall(mut file: &File, lines: usize) -> io::Result<(Earlier, bool)> {
     let about = file.metadata()?;
     if !about.is_file() {
-        // A pipe or a device: nothing that could be read back, and reading might wait for ever.
+        // A pipe or a device holds nothing to read back, and reading it might wait for ever.
         return Ok((Earlier::new(), false));
     }
     let size = about.len();
@@ -299,7 +300,7 @@ fn recall(mut file: &File, lines: usize) -> io::Result<(Earlier, bool)> {
     file.take(MAX_TAIL).read_to_end(&mut tail)?;
     let whole = tail.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
     let text = String::from_utf8_lossy(&tail[..whole]);
-    // Where the tail begins in the middle of a line, that is none.
+    // Where the tail does not begin with the file, its first line may be a part of one.
     let skip = usize::from(start > 0);
     let mut said = VecDeque::new();
     for line in text.lines().skip(skip).filter_map(read) {
@@ -311,7 +312,7 @@ fn recall(mut file: &File, lines: usize) -> io::Result<(Earlier, bool)> {
     Ok((said.into(), whole < tail.len()))
 }
 
-/// A line of the file, if it is what somebody said: news is not recalled.
+/// Reads a line of the file, if it is what somebody said. News and files are not recalled.
 fn read(line: &str) -> Option<(SystemTime, String)> {
     let (time, text) = line.split_once(' ')?;
     let at = Utc::parse(time)?;

@@ -1,5 +1,5 @@
-//! The reader task of a connection: it reads what the client sends, and has the room hear it, at the pace that this client
-//! and the readers in the room allow.
+//! The reader task of a connection: it reads what the client sends, and has the room hear it, at the pace that this
+//! client and the readers in the room allow.
 
 use std::cell::RefCell;
 use std::io::{self, Read};
@@ -119,7 +119,8 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// Does the part of one turn that waits for nothing. Returns whether there may be more to read, and the rest of the turn.
+    /// Does the part of one turn that waits for nothing. Returns whether there may be more to read, and the rest of the
+    /// turn.
     fn next(&mut self) -> io::Result<(bool, Option<Rest<'_>>)> {
         let turn = match &self.held {
             Some(_) => self.resume(),
@@ -237,15 +238,12 @@ impl<'a> Reading<'a> {
                     Acted::Done => {}
                     Acted::Renamed(name) => self.talk.session.named(name),
                     Acted::Taken(holder) => self.ask(holder).await,
-                    Acted::Send | Acted::Files => {
-                        let told = match self.stream.get_ref().local_addr() {
-                            Ok(local) if matches!(acted, Acted::Send) => {
-                                self.context.options.sharing.invite(self.id, local)
-                            }
-                            Ok(local) => self.context.options.sharing.list(local),
+                    Acted::Files(about) => {
+                        let answer = match self.stream.get_ref().local_addr() {
+                            Ok(local) => self.context.options.sharing.answer(about, self.id, local),
                             Err(error) => return Some(Ending::broken(&error)),
                         };
-                        self.talk.sending.waited(room.answer(self.id, told, manner).await);
+                        self.talk.sending.waited(room.answer(self.id, answer, manner).await);
                     }
                     Acted::Quit => return Some(Ending::told(None, Message::bye())),
                 }

@@ -354,12 +354,10 @@ impl Asked<'_> {
                     Acted::Taken(holder) => {
                         self.ask_for_name(holder).await;
                     }
-                    Acted::Send | Acted::Files => {
+                    Acted::Files(about) => {
                         if let Ok(local) = self.wire.stream.get_ref().local_addr() {
-                            let sharing = &self.context.options.sharing;
-                            let is_send = matches!(acted, Acted::Send);
-                            let told = if is_send { sharing.invite(session.id, local) } else { sharing.list(local) };
-                            talk.sending.waited(room.answer(session.id, told, manner).await);
+                            let answer = self.context.options.sharing.answer(about, session.id, local);
+                            talk.sending.waited(room.answer(session.id, answer, manner).await);
                         }
                     }
                     Acted::Quit => {

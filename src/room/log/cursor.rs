@@ -1,16 +1,16 @@
-//! A reader's position in the log, and how it goes on from there.
+//! A reader's position in the log, and how the reader goes on from there.
 
 use std::sync::Arc;
 
-use super::{Entry, Listener, Segment, Text};
+use super::{Entry, Filter, Segment, Text};
 use crate::room::size::Size;
 
 /// A reader's position. It keeps in memory what stands after it.
 #[derive(Clone, Debug)]
 pub(in crate::room) struct Cursor {
     pub(super) segment: Arc<Segment>,
-    /// Bytes passed since the segment's start. A cursor that is made while lines gather stands behind those lines, so this may
-    /// be more than the segment has.
+    /// Bytes passed since the segment's start. A cursor that is made while lines gather stands after those lines. Its
+    /// segment does not have them yet, so this may be more than the segment's length.
     pub(super) offset: usize,
 }
 
@@ -24,7 +24,7 @@ impl Cursor {
         self.walk().position()
     }
 
-    /// The position in full. Where that is within an entry, its lines count as not passed.
+    /// The position, in lines and bytes. The lines of an entry that is passed in part count as not passed.
     pub(in crate::room) fn passed(&self) -> Size {
         let Segment { start, sealed, .. } = &*self.segment;
         let lines = match sealed.get() {
@@ -35,8 +35,9 @@ impl Cursor {
         Size { lines: start.lines + lines, bytes: self.position() }
     }
 
-    /// Returns all that there is to read for this listener, if that is a single run. Moves on to the segment of that run.
-    pub(in crate::room) fn only_run(&mut self, listener: Listener) -> Option<&[u8]> {
+    /// Returns all that there is to read through the filter, if that is a single run. Moves on to the segment of that
+    /// run.
+    pub(in crate::room) fn only_run(&mut self, filter: Filter) -> Option<&[u8]> {
         let mut length = self.segment.seal().bytes.len();
         while self.offset >= length {
             let next = Arc::clone(self.segment.next.get()?);
@@ -49,7 +50,7 @@ impl Cursor {
         }
         let text = self.segment.seal();
         let (first, stop) = (text.entry_at(self.offset), text.entries.len());
-        (text.heard(first, stop, listener) == stop - first).then(|| &text.bytes[self.offset..])
+        (text.heard(first, stop, filter) == stop - first).then(|| &text.bytes[self.offset..])
     }
 
     /// Moves to the end of its segment, and returns the position there.
@@ -93,15 +94,15 @@ impl<'a> Walk<'a> {
         self.offset -= bytes;
     }
 
-    /// Returns the next run: bytes for this listener that are contiguous in memory, up to the position `end`, which is
-    /// between two entries. Skips entries that are not for this listener.
-    pub(in crate::room) fn run(&mut self, listener: Listener, end: u64) -> Option<&'a [u8]> {
+    /// Returns the next run: bytes that pass the filter and are contiguous in memory, up to the position `end`, which
+    /// is between two entries. Skips entries that do not pass the filter.
+    pub(in crate::room) fn run(&mut self, filter: Filter, end: u64) -> Option<&'a [u8]> {
         while self.position() < end {
             let (text, first) = self.text()?;
             let limit = end - self.segment.start.bytes;
             let within = limit >= text.bytes.len() as u64;
             let stop = if within { text.entries.len() } else { text.entry_at(limit as usize) };
-            let (from, heard) = (self.offset, text.heard(first, stop, listener));
+            let (from, heard) = (self.offset, text.heard(first, stop, filter));
             if heard > 0 {
                 self.offset = text.entries[first + heard - 1].end;
                 return Some(&text.bytes[from..self.offset]);
@@ -111,14 +112,14 @@ impl<'a> Walk<'a> {
         None
     }
 
-    /// Returns the next entry for this listener, up to the position `end`, which is between two entries: what is known of it,
-    /// those of its bytes that are not passed yet, and how many lines it has in all.
-    pub(in crate::room) fn entry(&mut self, listener: Listener, end: u64) -> Option<(&'a Entry, &'a [u8], u64)> {
+    /// Returns the next entry that passes the filter, up to the position `end`, which is between two entries: what is
+    /// known of it, those of its bytes that are not passed yet, and how many lines it has in all.
+    pub(in crate::room) fn entry(&mut self, filter: Filter, end: u64) -> Option<(&'a Entry, &'a [u8], u64)> {
         while self.position() < end {
             let (text, first) = self.text()?;
             let (from, placed) = (self.offset, &text.entries[first]);
             self.offset = placed.end;
-            if placed.entry.is_for(listener) {
+            if placed.entry.is_for(filter) {
                 return Some((&placed.entry, &text.bytes[from..placed.end], placed.lines));
             }
         }

@@ -1,14 +1,14 @@
-//! The log: what was said in public, in one order, held once for everybody.
+//! The log: what was said in public, in one order, held once for all readers.
 //!
-//! Entries are appended to an open segment. The first reader who looks at it seals it, and it never changes again; it points
-//! to the next one. A [`Cursor`] holds its segment, so what everybody has read is freed by reference count, and reading a
-//! sealed segment takes no lock.
+//! Entries are appended to an open segment. The first reader that looks at a segment seals it. A sealed segment never
+//! changes again, and it points to the next one. A [`Cursor`] holds its segment. So a segment that all readers have
+//! passed is freed by its reference count, and reading a sealed segment takes no lock.
 //!
-//! One rule makes this safe: every reader is notified when a segment is published, and looking at a segment seals it. So
-//! if a published segment is still open, no reader has looked at it, and each has yet to act on its notification. An entry
-//! that is appended to such a segment needs no further notification.
+//! One rule makes this safe: every reader is notified when a segment is published, and looking at a segment seals it.
+//! So if a published segment is still open, no reader has looked at it, and each reader still has its notification. An
+//! entry that is appended to such a segment needs no further notification.
 //!
-//! Knows who may not hear an entry; knows no names, sockets or clocks.
+//! Knows which readers must not get an entry. Knows no names, sockets or clocks.
 
 mod cursor;
 
@@ -19,8 +19,8 @@ use std::time::SystemTime;
 pub(super) use self::cursor::{Cursor, Walk};
 pub use super::size::Size;
 
-/// A segment takes no more than this. So a reader passes a segment in one write, and what it still holds of what others
-/// have read is little. An entry that is larger has a segment to itself.
+/// A segment takes no more than this. A reader passes that much in a few writes, and keeps no more than that in memory
+/// of what the others have read. An entry that is larger has a segment to itself.
 const MAX_SEGMENT: Size = Size { lines: 256, bytes: 32 * 1024 };
 
 /// A reader's number, never given twice. Entries name their author by it.
@@ -47,7 +47,8 @@ impl Id {
 pub(super) enum Kind {
     /// What a member or the operator said.
     Said,
-    /// What a member did, whose name has so many bytes. Names have spaces, so the text alone does not tell whose action it is.
+    /// What a member did, whose name has so many bytes. Names have spaces, so the text alone does not tell whose action
+    /// it is.
     Done(u8),
     /// What a member shares, whose name has so many bytes. The member hears it, too.
     Shared(u8),
@@ -55,7 +56,7 @@ pub(super) enum Kind {
     News,
 }
 
-/// What is known of an entry but its text.
+/// What is known of an entry besides its text.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) at: SystemTime,
@@ -66,17 +67,18 @@ pub(super) struct Entry {
     pub(super) unheard_by: Option<Arc<[Id]>>,
 }
 
-/// Whom a reader reads for.
+/// Which entries a reader gets.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Listener {
+pub(super) struct Filter {
+    /// The reader itself: it does not get what it has said.
     pub(super) id: Id,
     pub(super) hears: Hears,
 }
 
-/// What a reader reads of the log.
+/// Which kinds of entries a reader gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Hears {
-    /// All but what it has said itself.
+    /// All kinds.
     All,
     /// All but news.
     Said,
@@ -85,10 +87,10 @@ pub(super) enum Hears {
 }
 
 impl Entry {
-    fn is_for(&self, listener: Listener) -> bool {
-        self.author != Some(listener.id)
-            && self.unheard_by.as_ref().is_none_or(|ids| !ids.contains(&listener.id))
-            && match listener.hears {
+    fn is_for(&self, filter: Filter) -> bool {
+        self.author != Some(filter.id)
+            && self.unheard_by.as_ref().is_none_or(|ids| !ids.contains(&filter.id))
+            && match filter.hears {
                 Hears::All => true,
                 Hears::Said => self.kind != Kind::News,
                 Hears::FromHere => !self.author.is_some_and(Id::is_elsewhere),
@@ -120,7 +122,7 @@ struct Text {
 impl Text {
     fn push(&mut self, bytes: &[u8], lines: u64, entry: &Entry) {
         if self.entries.is_empty() {
-            // One person speaking is the rule, and a stopped reader keeps up to a thousand such segments.
+            // Mostly one person speaks at a time. A reader that has stopped keeps up to a thousand such segments.
             self.entries.reserve_exact(1);
             self.authors.reserve_exact(1);
         }
@@ -136,12 +138,12 @@ impl Text {
         if offset == 0 { 0 } else { self.entries.partition_point(|placed| placed.end <= offset) }
     }
 
-    /// Returns how many entries in a row, from `first` up to `stop`, are for this listener. Every delivery calls this.
-    fn heard(&self, first: usize, stop: usize, listener: Listener) -> usize {
-        let gap = if self.marked || listener.hears != Hears::All {
-            self.entries[first..stop].iter().position(|placed| !placed.entry.is_for(listener))
+    /// Returns how many entries in a row, from `first` up to `stop`, pass the filter. Every delivery calls this.
+    fn heard(&self, first: usize, stop: usize, filter: Filter) -> usize {
+        let gap = if self.marked || filter.hears != Hears::All {
+            self.entries[first..stop].iter().position(|placed| !placed.entry.is_for(filter))
         } else {
-            find(&self.authors[first..stop], listener.id)
+            find(&self.authors[first..stop], filter.id)
         };
         gap.unwrap_or(stop - first)
     }
@@ -149,13 +151,13 @@ impl Text {
 
 /// Returns the first index of an author.
 fn find(authors: &[Option<Id>], wanted: Id) -> Option<usize> {
-    // As numbers they are compared by one instruction each.
+    // The compiler compares two numbers with one instruction, and two `Option<Id>` with several.
     let is_wanted = |author: &Option<Id>| author.map_or(0, |id| id.0.get()) == wanted.0.get();
-    // One person speaking is the rule.
+    // Mostly one person speaks at a time.
     if let [author] = authors {
         return is_wanted(author).then_some(0);
     }
-    // Several in a turn of the loop, because so many are looked at.
+    // Four in a turn of the loop, because every reader looks through all authors.
     let mut rest = authors;
     while let [one, two, three, four, after @ ..] = rest {
         if is_wanted(one) || is_wanted(two) || is_wanted(three) || is_wanted(four) {
@@ -211,7 +213,8 @@ impl Segment {
 }
 
 impl Drop for Segment {
-    /// A long chain is taken apart in a loop: to drop each from within the one before it would overflow the stack.
+    /// Drops a long chain in a loop. Dropped by recursion, each from within the one before it, it would overflow the
+    /// stack.
     fn drop(&mut self) {
         let mut next = self.next.take();
         while let Some(mut segment) = next.and_then(Arc::into_inner) {
@@ -220,12 +223,12 @@ impl Drop for Segment {
     }
 }
 
-/// The writing end.
+/// The log as the room holds it, which appends to it.
 #[derive(Debug)]
 pub(super) struct Log {
     /// The last segment that cursors can reach.
     last: Arc<Segment>,
-    /// What is appended and no cursor can reach yet.
+    /// What is appended, and not yet published: no cursor can reach it.
     tail: Option<Arc<Segment>>,
     head: Size,
 }
@@ -242,8 +245,8 @@ impl Log {
         self.head
     }
 
-    /// Appends an entry of so many whole lines. Returns how many entries wait to be published, with this one. Returns None
-    /// if the last published segment is still open and took the entry: then nobody has to be notified.
+    /// Appends an entry of so many whole lines. Returns how many entries wait to be published, with this one. Returns
+    /// None if the last published segment is still open and took the entry: then nobody has to be notified.
     pub(super) fn append(&mut self, bytes: &[u8], lines: u64, entry: &Entry) -> Option<usize> {
         let size = Size { lines, bytes: bytes.len() as u64 };
         let gathered = match &self.tail {
@@ -267,7 +270,7 @@ impl Log {
     pub(super) fn publish(&mut self) -> bool {
         let Some(tail) = self.tail.take() else { return false };
         self.last.seal();
-        // Set nowhere else, and `last` moves on at once.
+        // This does not fail: nothing else sets it, and `last` moves on at once.
         let _ = self.last.next.set(Arc::clone(&tail));
         self.last = tail;
         true

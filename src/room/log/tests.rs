@@ -9,8 +9,8 @@ fn entry(author: Option<u64>, without: &[u64]) -> Entry {
     Entry { at: SystemTime::UNIX_EPOCH, kind: Kind::Said, author: author.map(id), unheard_by: without }
 }
 
-fn listener(n: u64) -> Listener {
-    Listener { id: id(n), hears: Hears::All }
+fn filter(n: u64) -> Filter {
+    Filter { id: id(n), hears: Hears::All }
 }
 
 /// Appends a line, and its end.
@@ -18,20 +18,20 @@ fn say(log: &mut Log, text: &str, author: Option<u64>) -> Option<usize> {
     log.append(format!("{text}\n").as_bytes(), 1, &entry(author, &[]))
 }
 
-/// What a listener gets from here up to a position, in the pieces in which it gets it.
+/// What reader `n` gets from here up to a position, in the pieces in which it gets it.
 fn runs_to(cursor: &Cursor, n: u64, end: u64) -> Vec<String> {
     let mut walk = cursor.walk();
-    std::iter::from_fn(|| walk.run(listener(n), end)).map(|run| String::from_utf8(run.to_vec()).unwrap()).collect()
+    std::iter::from_fn(|| walk.run(filter(n), end)).map(|run| String::from_utf8(run.to_vec()).unwrap()).collect()
 }
 
 fn runs(cursor: &Cursor, n: u64) -> Vec<String> {
     runs_to(cursor, n, ALL)
 }
 
-/// The cursor after so many bytes of what a listener gets first.
+/// The cursor after so many bytes of what reader `n` gets first.
 fn advanced(cursor: &Cursor, n: u64, bytes: usize) -> Cursor {
     let mut walk = cursor.walk();
-    let run = walk.run(listener(n), ALL).unwrap();
+    let run = walk.run(filter(n), ALL).unwrap();
     walk.back(run.len() - bytes);
     walk.cursor()
 }
@@ -71,7 +71,7 @@ fn who_ignores_the_author_is_left_out_and_so_is_news_for_whoever_wants_none() {
         assert_eq!(runs(&cursor, n).concat(), expected, "{n}");
     }
     let mut walk = cursor.walk();
-    let only_said = Listener { hears: Hears::Said, ..listener(9) };
+    let only_said = Filter { hears: Hears::Said, ..filter(9) };
     let runs: Vec<&[u8]> = std::iter::from_fn(|| walk.run(only_said, ALL)).collect();
     assert_eq!(runs, [b"a\n", b"c\n"]);
 }
@@ -189,7 +189,7 @@ fn entries_come_one_by_one_with_their_time() {
     log.publish();
     let entries = |n| {
         let mut walk = cursor.walk();
-        std::iter::from_fn(|| walk.entry(listener(n), u64::MAX))
+        std::iter::from_fn(|| walk.entry(filter(n), u64::MAX))
             .map(|(entry, text, _)| (entry.at, text))
             .collect::<Vec<_>>()
     };
@@ -209,7 +209,7 @@ fn what_everybody_has_read_is_forgotten() {
         log.publish();
         assert!(kept());
         let mut walk = cursor.walk();
-        while walk.run(listener(9), ALL).is_some() {}
+        while walk.run(filter(9), ALL).is_some() {}
         *cursor = walk.cursor();
     }
     assert!(!kept());
@@ -225,7 +225,7 @@ fn a_long_chain_of_segments_is_dropped_without_overflowing_the_stack() {
         log.last.seal();
     }
     let mut walk = cursor.walk();
-    let read: usize = std::iter::from_fn(|| walk.run(listener(9), ALL)).map(<[u8]>::len).sum();
+    let read: usize = std::iter::from_fn(|| walk.run(filter(9), ALL)).map(<[u8]>::len).sum();
     assert_eq!(read, 200_000);
     // Part of it is still somebody's.
     let middle = advanced(&cursor, 9, 2);
@@ -273,7 +273,7 @@ fn whatever_is_said_and_read_in_any_order_each_gets_each_line_once() {
                     let n = random.usize(..readers.len());
                     let (cursor, _, got) = &mut readers[n];
                     let mut walk = cursor.walk();
-                    if let Some(run) = walk.run(listener(n as u64 + 1), ALL) {
+                    if let Some(run) = walk.run(filter(n as u64 + 1), ALL) {
                         let back = random.usize(..=run.len());
                         walk.back(back);
                         got.push_str(std::str::from_utf8(&run[..run.len() - back]).unwrap());

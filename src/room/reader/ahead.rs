@@ -1,4 +1,4 @@
-//! A look ahead at what a reader has to read: the runs of the log, and what is for it alone at its place among them.
+//! A look ahead at what a reader has to read: the runs of the log, and each direct message at its place among them.
 
 use std::mem;
 
@@ -14,7 +14,7 @@ pub(super) struct Ahead<'a> {
     /// How much is passed of the next one.
     written: usize,
     ended: bool,
-    /// Whether what was returned last, if anything, is of a direct message.
+    /// Whether the last bytes that were returned are of a direct message.
     in_direct: bool,
 }
 
@@ -50,7 +50,7 @@ impl<'a> Ahead<'a> {
             let direct = reader.directs.get(self.directs);
             if let Some(walk) = &mut self.walk {
                 let end = direct.map_or(u64::MAX, |direct| direct.position);
-                let run = walk.run(reader.listener, end);
+                let run = walk.run(reader.filter, end);
                 self.in_direct = run.is_none();
                 // What stands before the direct message may not be published yet.
                 if run.is_some() || walk.position() < end {
@@ -82,7 +82,7 @@ impl<'a> Ahead<'a> {
         if let Some(walk) = &mut self.walk {
             let end = direct.map_or(u64::MAX, |direct| direct.position);
             let before = *walk;
-            if let Some((entry, text, lines)) = walk.entry(reader.listener, end) {
+            if let Some((entry, text, lines)) = walk.entry(reader.filter, end) {
                 return Some(Piece::of(entry, text, lines, (before, walk.position())));
             }
             // What stands before the direct message may not be published yet.

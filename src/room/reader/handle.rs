@@ -1,4 +1,4 @@
-//! What the room and a reader share, and the room's end of it: the `Handle`.
+//! What the room and a reader share, and the `Handle` by which the room holds it.
 
 use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -13,14 +13,14 @@ use crate::room::log::{Cursor, Size};
 /// allocator adds.
 pub(in crate::room) const OVERHEAD: usize = 128;
 
-/// What is for one reader alone.
+/// A direct message: one that is for one reader alone.
 #[derive(Debug)]
 pub(super) struct Direct {
     /// It comes after what stands before this position, in bytes.
     pub(super) position: u64,
     /// When it was put.
     pub(super) at: SystemTime,
-    /// As large as it has to be, which a text that has grown by doubling is not.
+    /// A box, because a vector that has grown by doubling takes more memory than it needs.
     pub(super) bytes: Box<[u8]>,
     pub(super) lines: u64,
     pub(super) then: Then,
@@ -44,15 +44,16 @@ pub(super) enum Then {
 /// Why a reader ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// Its connection ends, or is ended.
+    /// Its connection ends, for any other reason than the two below.
     Left,
-    /// It was too slow: what it has not read is skipped, but for the last words.
+    /// It was too slow: it skips what it has not read, except for the last words.
     TooSlow,
     /// The room closes.
     Closing,
 }
 
-/// What the room and the reader share. All but `incoming` are figures. They are read without a lock: see the module `room`.
+/// What the room and the reader share. All but `incoming` are figures. They are read without a lock: see the module
+/// `room`.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     /// The position up to which the log is read.
@@ -60,27 +61,27 @@ pub(super) struct Shared {
     pub(super) passed_bytes: AtomicU64,
     /// How many bytes the destination has ever taken.
     taken: AtomicU64,
-    /// What waits for this reader alone, and the memory that it takes.
+    /// The direct messages that wait for this reader, and the memory that they take.
     direct_lines: AtomicU64,
     direct_bytes: AtomicU64,
     direct_memory: AtomicU64,
     /// Lines that this reader was to read, and did not get because it was too far behind.
     pub(super) lost: AtomicU64,
     incoming: Mutex<Incoming>,
-    /// Whether there is something incoming.
+    /// Whether `incoming` holds something.
     pub(super) has_incoming: AtomicBool,
     /// Whether the destination has not taken all that was last written.
     pub(super) blocked: AtomicBool,
-    /// Whether somebody waits for this reader to read on.
+    /// Whether a sender waits for this reader to read on.
     pub(super) watched: AtomicBool,
     pub(super) total: Total,
 }
 
-/// What the reader has not looked at yet.
+/// What the room has put for the reader, which has not looked at it yet.
 #[derive(Debug, Default)]
 pub(super) struct Incoming {
     pub(super) directs: Vec<Direct>,
-    /// Where it goes on, if it is to skip what it has not read, or is parked.
+    /// Where the reader goes on, if it is to skip what it has not read, or is parked.
     pub(super) cursor: Option<Box<Cursor>>,
 }
 
@@ -112,7 +113,8 @@ impl Shared {
         self.taken.load(Relaxed)
     }
 
-    /// Counts bytes that the destination has taken. Only the reader does so: nothing comes between the load and the store.
+    /// Counts bytes that the destination has taken. Only the reader calls this, so no other write comes between the
+    /// load and the store.
     pub(super) fn count_taken(&self, written: usize) {
         self.taken.store(self.taken() + written as u64, Relaxed);
     }
@@ -134,7 +136,7 @@ impl Drop for Shared {
 /// The memory that direct messages of all readers take, in bytes.
 pub(in crate::room) type Total = Arc<AtomicUsize>;
 
-/// The room's end.
+/// A reader, as the room holds it.
 #[derive(Debug)]
 pub(in crate::room) struct Handle {
     pub(super) shared: Arc<Shared>,
@@ -148,13 +150,13 @@ impl Handle {
         let _ = self.notify.try_send(());
     }
 
-    /// Puts a direct message at this position: it is for this reader alone.
+    /// Puts a direct message at this position.
     pub(in crate::room) fn put(&mut self, position: Size, at: SystemTime, bytes: Vec<u8>, lines: u64) {
         self.push(Direct { position: position.bytes, at, bytes: bytes.into(), lines, then: Then::GoOn });
     }
 
-    /// Puts a direct message at this position, and has the reader read the log from the cursor on once it has passed the
-    /// message. The cursor stands at the same position.
+    /// Puts a direct message at this position. Once the reader has passed it, it reads the log from the cursor on,
+    /// which stands at the same position.
     pub(in crate::room) fn follow(
         &mut self,
         position: Size,
@@ -167,24 +169,25 @@ impl Handle {
         self.push(Direct { position: position.bytes, at, bytes: bytes.into(), lines, then: Then::Follow(cursor) });
     }
 
-    /// Has the reader end at this position, after these last words. [`Handle::close`] is to follow.
+    /// Makes the reader end at this position, after these last words. The caller calls [`Handle::close`] afterwards.
     pub(in crate::room) fn end(&mut self, position: Size, at: SystemTime, words: Vec<u8>, lines: u64, end: End) {
         if end == End::TooSlow {
             // The reader would discard these messages. They stop counting now, and not only when its task has its turn:
-            // otherwise the next direct message to anybody would still exceed the bound, and another member would be dropped.
+            // otherwise the next direct message to anybody would still exceed the bound, and another member would be
+            // dropped.
             let forgotten = mem::take(&mut self.shared.incoming().directs);
             forgotten.iter().for_each(|direct| self.shared.discount(direct));
         }
         self.push(Direct { position: position.bytes, at, bytes: words.into(), lines, then: Then::End(end) });
     }
 
-    /// Notifies the reader for the last time. All entries that stand before its end have to be published.
+    /// Notifies the reader for the last time. All entries before its end have to be published by then.
     pub(in crate::room) fn close(&mut self) {
         self.notify.close();
     }
 
-    /// Has the reader skip what it has not read, and go on at this position, where the cursor stands. Its lag is zero from
-    /// now on, even if it does not look for a long time.
+    /// Makes the reader skip what it has not read, and go on at this position, where the cursor stands. Its lag is zero
+    /// from now on, even if its task does not run for a long time.
     pub(in crate::room) fn skip(&mut self, position: Size, cursor: Cursor) {
         self.lose(self.behind(position).lines);
         self.shared.set_passed(position);
@@ -239,12 +242,12 @@ impl Handle {
         self.shared.blocked.load(Relaxed)
     }
 
-    /// Has [`Reader::was_watched`] return true once something is written.
+    /// Notes that a sender waits for this reader. [`Reader::was_watched`] returns true then, once.
     pub(in crate::room) fn watch(&mut self) {
         self.shared.watched.store(true, Relaxed);
     }
 
-    /// Returns whether somebody still waits for it.
+    /// Returns whether a sender still waits for it.
     pub(in crate::room) fn is_watched(&self) -> bool {
         self.shared.watched.load(Relaxed)
     }

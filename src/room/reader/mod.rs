@@ -1,8 +1,10 @@
-//! One reader of the log: its cursor, what is for it alone, and its notification, an async-channel of one.
+//! One reader of the log: its cursor, its direct messages, and its notification, which is a channel of one place.
 //!
-//! The room holds a `Handle`, the task that reads holds the [`Reader`]. What is for one reader alone waits with that
-//! reader, marked with the position that it belongs to, so that the reader gets one stream in one order. An idle reader
-//! holds no buffer. Knows nothing of sockets: what is written to is anything that writes.
+//! The room holds a `Handle`, and the task that reads holds the [`Reader`]. A direct message waits with its reader,
+//! marked with its position in the log, so that the reader gets one stream in one order. An idle reader holds no
+//! buffer.
+//!
+//! Knows nothing of sockets: it writes to anything that is [`Write`].
 
 mod ahead;
 mod handle;
@@ -23,25 +25,25 @@ pub use self::handle::End;
 pub(super) use self::handle::OVERHEAD;
 use self::handle::{Direct, Incoming, Shared, Then};
 pub(super) use self::handle::{Handle, Total};
-use super::log::{Cursor, Entry, Id, Kind, Listener, Walk};
+use super::log::{Cursor, Entry, Filter, Id, Kind, Walk};
 
-/// How many slices one system call is given at most. A segment is two, if its reader spoke once in it; past a few
-/// segments nothing is gained.
+/// How many slices one system call gets at most. A segment makes two, if its reader spoke once in it. More than a few
+/// segments at once gain nothing.
 const SLICES: usize = 16;
 
-/// How many bytes one write is given at most. Whoever writes to a socket checks between two writes whether the system takes
-/// more, so this limits what is written unchecked.
+/// How many bytes one write gets at most. `access/polled.rs` checks between two writes whether the system takes more,
+/// so this limits what is written unchecked.
 pub const MAX_WRITE: usize = 8 * 1024;
 
-/// The reading end.
+/// A reader, as the task holds it that reads.
 #[derive(Debug)]
 pub struct Reader {
-    listener: Listener,
+    filter: Filter,
     /// None as long as it does not read the log.
     cursor: Option<Cursor>,
-    /// What is for it alone and not yet written whole, in order.
+    /// The direct messages that are not written whole yet, in order.
     directs: Vec<Direct>,
-    /// How much of the first one is written.
+    /// How much of the first direct message is written.
     written: usize,
     end: Option<End>,
     shared: Arc<Shared>,
@@ -53,18 +55,19 @@ pub struct Reader {
 pub enum Written {
     /// All that there was is written.
     All,
-    /// A part of it is: the destination takes no more for now. Of [`Reader::entries`]: there may be more to read.
+    /// A part of it is written: the destination takes no more for now. Of [`Reader::entries`]: there may be more to
+    /// read.
     Part,
     /// All that there will ever be is written.
     End(End),
 }
 
-/// What a reader has to read, a piece at a time: an entry of the log, or what is for it alone. Either is whole lines.
+/// One piece of what a reader has to read: an entry of the log, or a direct message. Either is whole lines.
 #[derive(Clone, Copy, Debug)]
 pub struct Piece<'a> {
     /// When it was said.
     pub at: SystemTime,
-    /// Of an action, and of a file that is shared, how many bytes the name of who did it has; else 0.
+    /// For an action, and for a file that is shared: how many bytes the member's name has. Else 0.
     pub actor: u8,
     /// Whether these are the last words to this reader.
     pub last: bool,
@@ -74,12 +77,12 @@ pub struct Piece<'a> {
     lines: u64,
     /// See [`Piece::position`].
     position: Option<u64>,
-    /// A look at the log from which it is the next that is for this reader.
+    /// A place in the log after which this piece is the next for this reader.
     walk: Option<Walk<'a>>,
 }
 
 impl<'a> Piece<'a> {
-    /// An entry, with a look from before it, which may have passed others before it, and the position of its end.
+    /// An entry, with a place somewhere before it, and the position of its end.
     fn of(entry: &Entry, text: &'a [u8], lines: u64, (walk, end): (Walk<'a>, u64)) -> Piece<'a> {
         let actor = if let Kind::Done(name) | Kind::Shared(name) = entry.kind { name } else { 0 };
         Piece {
@@ -98,18 +101,18 @@ impl<'a> Piece<'a> {
         self.lines
     }
 
-    /// What is for one reader alone.
+    /// A direct message.
     pub fn own(at: SystemTime, text: &'a [u8], last: bool) -> Piece<'a> {
         let lines = text.iter().filter(|byte| **byte == b'\n').count() as u64;
         Piece { at, actor: 0, last, text, lines, position: None, walk: None }
     }
 
-    /// The position in the log of its first byte, the same for all readers. None where it is for this reader alone.
+    /// The position in the log of its first byte, the same for all readers. None for a direct message.
     pub fn position(&self) -> Option<u64> {
         self.position
     }
 
-    /// Where it stands in the log, from where it can be read again. None where it is for this reader alone.
+    /// The place from which it can be read again. None for a direct message.
     pub fn bookmark(&self) -> Option<Bookmark> {
         self.walk.map(|walk| Bookmark(walk.cursor()))
     }
@@ -127,19 +130,19 @@ impl Bookmark {
 }
 
 /// Makes a reader, which reads the log from the cursor on if there is one.
-pub(super) fn new(listener: Listener, cursor: Option<Cursor>, total: &Total) -> (Handle, Reader) {
+pub(super) fn new(filter: Filter, cursor: Option<Cursor>, total: &Total) -> (Handle, Reader) {
     let (notify, notified) = async_channel::bounded(1);
     let mut shared = Shared::default();
     shared.total = Arc::clone(total);
     let shared = Arc::new(shared);
     let handle = Handle { shared: Arc::clone(&shared), notify };
-    (handle, Reader { listener, cursor, directs: Vec::new(), written: 0, end: None, shared, notified })
+    (handle, Reader { filter, cursor, directs: Vec::new(), written: 0, end: None, shared, notified })
 }
 
 impl Reader {
     /// The reader's number.
     pub fn id(&self) -> Id {
-        self.listener.id
+        self.filter.id
     }
 
     /// The position in the log up to which it has read, in bytes.
@@ -152,8 +155,8 @@ impl Reader {
         self.shared.taken()
     }
 
-    /// Waits until there may be something to read. An error means that the reader is to end; that, too, is learned by
-    /// reading.
+    /// Waits until there may be something to read. An error means that the reader is to end. The caller reads in either
+    /// case: the result of reading says whether this is the end.
     pub fn notified(&self) -> Recv<'_, ()> {
         self.notified.recv()
     }
@@ -163,16 +166,16 @@ impl Reader {
         while self.notified.recv().await.is_ok() {}
     }
 
-    /// Returns whether somebody waits for this reader to read on, and clears that mark.
+    /// Returns whether a sender waits for this reader to read on, and clears that mark.
     pub fn was_watched(&self) -> bool {
         self.shared.watched.load(Relaxed) && self.shared.watched.swap(false, Relaxed)
     }
 
-    /// Gives its cursor to the room until it reads again. A reader that does something else for a long time would otherwise
-    /// keep all entries after its cursor in memory, even those that the room has it skip.
+    /// Gives its cursor to the room until it reads again. Otherwise a reader that does something else for a long time
+    /// would keep all entries after its cursor in memory, even those that the room makes it skip.
     pub fn park(&mut self) {
         if let Some(cursor) = self.cursor.take() {
-            // A cursor that is there already is from the room, which has the reader skip. That one counts.
+            // A cursor that is there already is from the room, which makes the reader skip. That one counts.
             self.shared.incoming().cursor.get_or_insert_with(|| Box::new(cursor));
             self.shared.has_incoming.store(true, Relaxed);
         }
@@ -218,7 +221,7 @@ impl Reader {
         if !self.directs.is_empty() || self.end.is_some() {
             return None;
         }
-        self.cursor.as_mut()?.only_run(self.listener)
+        self.cursor.as_mut()?.only_run(self.filter)
     }
 
     /// Moves the cursor to the end of the only run, all of which was written.
@@ -259,12 +262,12 @@ impl Reader {
         Ok(false)
     }
 
-    /// Calls `each` with the time and the lines of each entry of the log, up to about so many bytes. Skips direct messages.
-    /// Returns [`Written::Part`] when there may be more to read at once.
+    /// Calls `each` with the time and the lines of each entry of the log, up to about so many bytes. Skips direct
+    /// messages. Returns [`Written::Part`] when there may be more to read at once.
     pub fn entries(&mut self, bytes: usize, mut each: impl FnMut(SystemTime, &[u8])) -> Written {
         self.receive();
         let (mut length, mut ahead) = (0, Ahead::new(self));
-        while let Some((entry, text, _)) = ahead.walk.as_mut().and_then(|walk| walk.entry(self.listener, u64::MAX)) {
+        while let Some((entry, text, _)) = ahead.walk.as_mut().and_then(|walk| walk.entry(self.filter, u64::MAX)) {
             each(entry.at, text);
             length += text.len();
             if length >= bytes {
@@ -279,8 +282,8 @@ impl Reader {
         self.finished()
     }
 
-    /// Calls `each` with all that there is to read, a piece at a time, for as long as it returns true. Whoever reads by this
-    /// does not read by [`Reader::write`]. Returns [`Written::Part`] when there may be more to read at once.
+    /// Calls `each` with all that there is to read, a piece at a time, for as long as it returns true. A reader is read
+    /// either by this or by [`Reader::write`]. Returns [`Written::Part`] when there may be more to read at once.
     pub fn pieces(&mut self, mut each: impl FnMut(Piece<'_>) -> bool) -> Written {
         self.receive();
         let (mut length, mut ahead) = (0, Ahead::new(self));
@@ -297,13 +300,13 @@ impl Reader {
         self.finished()
     }
 
-    /// Calls `each` with so many lines of the log that this reader has read, from a bookmark on, for as long as it returns true. The
-    /// bookmark was an entry's, and so is the end of these lines.
+    /// Calls `each` again with entries that this reader has read, from a bookmark on and of so many lines in all, for
+    /// as long as it returns true. Both ends of that stretch have to be ends of entries.
     pub fn again(&self, bookmark: &Bookmark, mut lines: u64, mut each: impl FnMut(Piece<'_>) -> bool) {
         let mut walk = bookmark.0.walk();
         while lines > 0 {
             let before = walk;
-            let Some((entry, text, its)) = walk.entry(self.listener, u64::MAX) else { return };
+            let Some((entry, text, its)) = walk.entry(self.filter, u64::MAX) else { return };
             let piece = Piece::of(entry, text, its, (before, walk.position()));
             lines = lines.saturating_sub(its);
             if !each(piece) {
@@ -312,14 +315,14 @@ impl Reader {
         }
     }
 
-    /// Notes that what was read is not taken for now: nobody who types waits for this reader then.
+    /// Notes that what was read is not taken for now. A person who types does not wait for this reader then.
     pub fn pause(&self) {
         self.shared.blocked.store(true, Relaxed);
     }
 
     fn finished(&mut self) -> Written {
         if let Some(end) = self.end {
-            // Whoever reads again gets nothing more.
+            // Reading again gives nothing more.
             self.cursor = None;
             return Written::End(end);
         }
@@ -393,8 +396,8 @@ impl Reader {
 }
 
 impl Drop for Reader {
-    /// Its direct messages stop counting. It takes nothing from now on, so it counts as blocked: nobody who types waits for
-    /// it, not even its own connection, which is about to remove it.
+    /// Its direct messages stop counting. It takes nothing from now on, so it counts as blocked: a person who types
+    /// does not wait for it, and its own connection, which is about to remove it, does not either.
     fn drop(&mut self) {
         self.shared.blocked.store(true, Relaxed);
         self.directs.iter().for_each(|direct| self.shared.discount(direct));

@@ -28,8 +28,8 @@ struct One {
 impl One {
     fn new() -> One {
         let (log, total) = (Log::new(), Total::default());
-        let listener = Listener { id: id(ME), hears: Hears::All };
-        let (handle, reader) = new(listener, Some(log.cursor()), &total);
+        let filter = Filter { id: id(ME), hears: Hears::All };
+        let (handle, reader) = new(filter, Some(log.cursor()), &total);
         One { log, handle, reader, total }
     }
 
@@ -134,7 +134,7 @@ fn what_is_for_one_alone_keeps_its_place() {
 #[test]
 fn who_does_not_read_the_log_yet_reads_what_is_for_them_alone_and_then_from_their_cursor_on() {
     let mut one = One::new();
-    (one.handle, one.reader) = new(one.reader.listener, None, &one.total);
+    (one.handle, one.reader) = new(one.reader.filter, None, &one.total);
     one.say("before\n", OTHER);
     one.put("-- What's your name?\n");
     assert_eq!(one.reads(), "-- What's your name?\n");
@@ -185,7 +185,7 @@ fn a_socket_that_takes_any_number_of_bytes_gets_every_byte_once() {
     for room in 1..=20 {
         let (mut random, mut one) = (fastrand::Rng::with_seed(room as u64), One::new());
         // Another reader, whose looks end segments.
-        let mut other = new(Listener { id: id(9), hears: Hears::All }, Some(one.log.cursor()), &one.total).1;
+        let mut other = new(Filter { id: id(9), hears: Hears::All }, Some(one.log.cursor()), &one.total).1;
         let mut whole = String::new();
         for n in 0..200 {
             whole += &anything(&mut one, n, &mut random);
@@ -282,7 +282,7 @@ fn who_is_too_slow_holds_nothing_of_the_log_from_their_next_look_on() {
     let kept = one.reader.segment();
     for _ in 0..9 {
         one.say("b\n", OTHER);
-        read(&mut new(Listener { id: id(9), hears: Hears::All }, Some(one.log.cursor()), &one.total).1);
+        read(&mut new(Filter { id: id(9), hears: Hears::All }, Some(one.log.cursor()), &one.total).1);
     }
     assert!(kept());
     one.end("too slow\n", End::TooSlow);
@@ -335,7 +335,7 @@ fn who_is_parked_holds_nothing_of_what_they_are_made_to_skip_and_else_goes_on_wh
     let says = |one: &mut One, text: &str| {
         one.say(text, OTHER);
         // A look of somebody else, which seals.
-        read(&mut new(Listener { id: id(9), hears: Hears::All }, Some(one.log.cursor()), &one.total).1);
+        read(&mut new(Filter { id: id(9), hears: Hears::All }, Some(one.log.cursor()), &one.total).1);
     };
     says(&mut one, "a\n");
     assert_eq!(one.reads(), "a\n");

@@ -14,7 +14,7 @@ use crate::room::state::NotJoined;
 use crate::text::message::{Cause, Message};
 
 impl World {
-    /// Has the room do what a sender is admitted for.
+    /// Makes the room do what a sender has waited for.
     pub(super) fn perform(&mut self, slot: Option<usize>, doing: Doing) {
         let at = self.now.system;
         let Some(slot) = slot else { return self.operate(doing) };

@@ -9,10 +9,10 @@ use fastrand::Rng;
 
 use super::model::Stream;
 use super::script::{Taking, Typed};
-use crate::room::admit::Wait;
 use crate::room::backpressure::{Manner, Sending};
 use crate::room::log::Id;
 use crate::room::reader::Reader;
+use crate::room::waiting::Wait;
 use crate::text::line::Line;
 use crate::text::message::{Cause, Message};
 use crate::text::name::Name;
@@ -31,7 +31,7 @@ pub(super) enum Input {
     Command(Typed),
 }
 
-/// What is to be done for a sender once it is admitted.
+/// What is to be done for a sender once it need not wait.
 #[derive(Debug)]
 pub(super) enum Doing {
     Say(Message),

@@ -1,7 +1,7 @@
 //! What everybody must hear, decided when it is said: a room in its simplest form.
 //!
-//! It has no log and no lag. Of each listener it holds the bytes that are to come. It adds whatever is said to them, and
-//! takes what comes off their front. Knows the wording, which is not what is tested; knows no readers and no time.
+//! It has no log and no lag. For each member it holds the bytes that are to come: it adds what is said at their end,
+//! and takes what has come off their front. Knows the wording, which is not tested here. Knows no readers and no time.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -18,7 +18,7 @@ use crate::text::line::Line;
 use crate::text::message::{Cause, Message};
 use crate::text::name::{Key, Name};
 
-/// What one listener has yet to receive.
+/// What one member has yet to receive.
 #[derive(Debug, Default)]
 pub(super) struct Stream {
     bytes: Vec<u8>,

@@ -209,7 +209,7 @@ impl World {
         }
     }
 
-    /// What a sender does next, if it is admitted; otherwise it waits, as in `Room::admitted`.
+    /// Does what a sender does next, if it may be heard. Otherwise it waits, as in `Room::change_after_wait`.
     fn send(&mut self, slot: Option<usize>) -> bool {
         let (now, jumps) = (self.now.instant, self.jumps);
         let Some(sender) = self.sender(slot) else { return false };
@@ -218,13 +218,13 @@ impl World {
             (None, Some(Doing::Say(_) | Doing::Act(_) | Doing::Answer(_))) => sender.sending.manner(),
             _ => Manner::Typed,
         };
-        let admitted = self.room(|state, now| state.admit(manner, now), |_| None);
-        if admitted.is_err() && manner == Manner::Typed {
+        let may_send = self.room(|state, now| state.may_send(manner, now), |_| None);
+        if may_send.is_err() && manner == Manner::Typed {
             self.check_turn();
         }
         let Some(sender) = self.sender(slot) else { return false };
         let (since, jumps) = sender.waiting.take().map_or((now, jumps), |waiting| (waiting.since, waiting.jumps));
-        if let Err(wait) = admitted {
+        if let Err(wait) = may_send {
             sender.waiting = Some(Waiting { wait, manner, since, jumps });
             return true;
         }
