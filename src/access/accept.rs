@@ -10,24 +10,24 @@ use smol::{Async, Timer};
 
 use crate::address::canonical;
 
-/// How long accepting pauses when it fails for want of something: at first, and at most. The contract's numbers.
+/// How long accepting pauses when the system lacks something, such as descriptors: at first, and at most. The
+/// contract's numbers.
 const PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// How often that is worth a warning.
+/// How often the operator is warned of that, at most.
 const WARN_EVERY: Duration = Duration::from_secs(60);
 
-/// How long connections are accepted in a row before other tasks have their turn. In a rush, the more connections are
-/// accepted before the first one joins, the more arrivals each member is told of by one write: with 32 in a row, a rush
-/// of 900 takes half as long again.
+/// How long connections are accepted in a row before other tasks have their turn. In a rush, one write then tells a
+/// member of many arrivals. If only 32 are accepted in a row, a rush of 900 takes half as long again.
 const ACCEPTING: Duration = Duration::from_millis(3);
 
-/// How many refused connections stay open for a moment at the same time, so that their peers notice the end. Each holds a
-/// descriptor, and few are to spare. The others are told why, and closed at once.
+/// How many refused connections stay open for a moment at the same time, so that their peers notice the end. Each holds
+/// a descriptor, and few are spare. The others get the same line, and are closed at once.
 pub const REFUSED_AT_ONCE: usize = 12;
 
-/// Accepts connections for ever. `arrive` has each served or refused, and returns whether it is served. It warns that
-/// accepting is paused.
+/// Accepts connections for ever. `arrive` starts to serve or to refuse each one, and returns whether it serves it.
+/// `warn` gets a warning when accepting pauses.
 pub(crate) async fn accept(
     listener: Async<TcpListener>,
     warn: impl Fn(String),
@@ -41,7 +41,7 @@ pub(crate) async fn accept(
             Ok((stream, address)) => {
                 pause = PAUSE;
                 let admitted = arrive(stream, canonical(address));
-                // Who is refused has a descriptor until its task has run, and there are few to spare.
+                // A refused connection holds a descriptor until its task has run, and few are spare.
                 if !admitted || began.elapsed() >= ACCEPTING {
                     future::yield_now().await;
                     began = Instant::now();
@@ -61,7 +61,7 @@ pub(crate) async fn accept(
     }
 }
 
-/// Accepting fails for want of something, descriptors above all.
+/// The warning that accepting fails because the system lacks something, descriptors above all.
 struct CannotAccept<'a>(&'a io::Error);
 
 impl fmt::Display for CannotAccept<'_> {
@@ -75,7 +75,8 @@ impl fmt::Display for CannotAccept<'_> {
     }
 }
 
-/// Errors that are the connection's own, which was gone before it was accepted: accept(2) passes them on.
+/// Returns whether an error is of the connection, which was gone before it was accepted, and not of the listener:
+/// accept(2) returns both.
 fn is_the_connections_own(error: &io::Error) -> bool {
     use io::ErrorKind::*;
     matches!(

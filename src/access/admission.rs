@@ -1,7 +1,7 @@
-//! Who may come in: how many at once, in all and from one address, from which addresses nobody may, and who knows the
-//! password.
+//! Who may come in: how many clients at once, in all and from one address, which addresses are banned, and which
+//! clients know the password.
 //!
-//! Counts connections; knows nothing of what they do.
+//! Counts connections. Knows nothing of what they do.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::password::{Password, Tried, Tries};
 use crate::address::home;
 
-/// Counts who is in.
+/// Counts the clients that are in, and refuses others.
 #[derive(Debug)]
 pub struct Admission {
     max: usize,
@@ -29,15 +29,15 @@ struct Inside {
     tries: Tries,
 }
 
-/// How many places are taken.
+/// The places of one kind that are taken.
 #[derive(Debug, Default)]
 struct Places {
     all: usize,
     by_address: HashMap<IpAddr, usize>,
 }
 
-/// What a place is for. There are as many of each, because a browser's session outlives its connections, and has
-/// several.
+/// What a place is for. There are as many places of each kind. They are counted apart, because a browser's session
+/// outlives its connections and has several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// A connection.
@@ -68,12 +68,13 @@ pub enum Refused {
 }
 
 impl Admission {
-    /// Lets in so many clients, and so many from one address. Loopback is exempt from the latter.
+    /// Lets in up to `max` clients, of which up to `max_per_address` from one address. Loopback is exempt from the
+    /// latter.
     pub fn new(max: usize, max_per_address: usize) -> Admission {
         Admission { max, max_per_address, password: None, inside: Mutex::default() }
     }
 
-    /// The same, for whoever knows the password, if there is one.
+    /// The same, but only for clients that know the password, if there is one.
     #[must_use]
     pub fn with_password(self, password: Option<Password>) -> Admission {
         Admission { password, ..self }
@@ -84,7 +85,7 @@ impl Admission {
         self.password.is_some()
     }
 
-    /// Judges what somebody at this address has typed for a password.
+    /// Compares what somebody at this address has typed with the password.
     pub fn try_password(&self, typed: &str, from: IpAddr) -> Tried {
         match &self.password {
             Some(password) => self.inside().tries.judge(password, typed, home(from), Instant::now()),
@@ -108,10 +109,10 @@ impl Admission {
         banned.or_else(|| inside.tries.not_now(address, now).map(Refused::WrongPasswords))
     }
 
-    /// Takes a place for somebody at this address, who may be one that nobody is let in from.
+    /// Takes a place for somebody at this address. Does not look whether the address is banned.
     ///
     /// # Errors
-    /// When there is none.
+    /// When no place is free.
     pub fn place(self: &Arc<Admission>, from: SocketAddr, place: Place) -> Result<Permit, Refused> {
         let address = home(from.ip());
         let mut inside = self.inside();
@@ -136,10 +137,11 @@ impl Admission {
         self.inside().connections.all
     }
 
-    /// Lets nobody in from this address any more, for so long or for good. Returns what counts as that address.
+    /// Lets nobody in from this address any more, for so long or for good. Returns the address that is banned: of IPv6,
+    /// a /64.
     pub fn ban(&self, address: IpAddr, time: Option<Duration>) -> IpAddr {
         let (address, now) = (home(address), Instant::now());
-        // So long that no clock gets there is for good.
+        // A time that the clock cannot express is for good.
         let until = time.and_then(|time| now.checked_add(time));
         let mut inside = self.inside();
         inside.bans.retain(|_, until| until.is_none_or(|until| until > now));

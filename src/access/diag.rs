@@ -1,4 +1,4 @@
-//! What the system knows of a TCP connection: Linux's sock_diag, which is asked over netlink (sock_diag(7)).
+//! What the system knows of a TCP connection. It is asked over netlink, by Linux's sock_diag (sock_diag(7)).
 //!
 //! Neither std nor rustix reads `TCP_INFO`. The layouts here are those of linux/netlink.h, linux/inet_diag.h and
 //! linux/tcp.h, which only ever grow at their ends.
@@ -26,10 +26,10 @@ const MESSAGE: usize = 72;
 pub(super) struct Flow {
     /// Whether nothing is in flight, and nothing waits to be sent.
     pub(super) is_idle: bool,
-    /// The time since anything came from that system: data, or an acknowledgement. Linux does not count as the latter
-    /// what comes with data and acknowledges nothing new.
+    /// The time since anything came from the peer's system: data, or an acknowledgement. An acknowledgement that comes
+    /// with data and acknowledges nothing new does not count for Linux.
     pub(super) silent: Duration,
-    /// How much it says that it takes now, in bytes. None for a system older than Linux 5.4.
+    /// The window: how many bytes the peer's system takes now, as it says. None on a kernel older than Linux 5.4.
     pub(super) window: Option<u32>,
 }
 
@@ -43,7 +43,7 @@ pub(super) fn flow(stream: &TcpStream) -> io::Result<Flow> {
     let socket = rustix::net::socket_with(AddressFamily::NETLINK, SocketType::DGRAM, flags, Some(netlink::SOCK_DIAG))?;
     send(&socket, &request, SendFlags::empty())?;
     let mut answer = [0; 1024];
-    // The system has answered when the request is sent.
+    // The answer is there as soon as the request is sent.
     let (_, length) = recv(&socket, &mut answer, RecvFlags::DONTWAIT)?;
     answer.get(..length).and_then(read).ok_or_else(|| io::ErrorKind::NotFound.into())
 }
@@ -62,11 +62,11 @@ fn request(local: SocketAddr, peer: SocketAddr) -> [u8; REQUEST_SIZE] {
     put(&(REQUEST_SIZE as u32).to_ne_bytes());
     put(&BY_FAMILY.to_ne_bytes());
     put(&REQUEST.to_ne_bytes());
-    // A number of the request and of who asks: there is one request, and the system knows who.
+    // The number of the request, of which there is one, and that of the sender, which the system knows.
     put(&[0; 8]);
     let protocol = ipproto::TCP.as_raw().get() as u8;
     put(&[family.as_raw() as u8, protocol, 1 << (INFO - 1), 0]);
-    // Whatever its state is.
+    // All states of a connection.
     put(&u32::MAX.to_ne_bytes());
     put(&local.port().to_be_bytes());
     put(&peer.port().to_be_bytes());
@@ -79,12 +79,12 @@ fn request(local: SocketAddr, peer: SocketAddr) -> [u8; REQUEST_SIZE] {
     // A link-local address is of one interface.
     let interface = if let SocketAddr::V6(peer) = peer { peer.scope_id() } else { 0 };
     put(&interface.to_ne_bytes());
-    // `INET_DIAG_NOCOOKIE`: whatever its number is.
+    // `INET_DIAG_NOCOOKIE`: no particular socket.
     put(&[0xff; 8]);
     bytes
 }
 
-/// Reads the answer. None if it is an error, or holds nothing of this.
+/// Reads the answer. None if it is an error, or has no `tcp_info`.
 fn read(answer: &[u8]) -> Option<Flow> {
     if u16_at(answer, 4)? != BY_FAMILY {
         return None;

@@ -1,12 +1,12 @@
-//! Whether whoever holds a name is still there: looked into when somebody else asks for that name.
+//! Checks whether the holder of a name is still alive, when somebody else asks for that name.
 //!
-//! The holder's system is asked for a sign of life, and has some seconds to give one: to acknowledge what is in flight
-//! to it, or a keepalive probe, or to send something. A holder that does not read is alive: its system has said that it
-//! takes nothing.
+//! The holder's system has a few seconds to give a sign of life: it acknowledges what is in flight to it, or a
+//! keepalive probe, or it sends something. A holder that does not read is alive, too: its system has said that it takes
+//! nothing.
 //!
-//! Two who live can be taken for dead. One has been without a network for more than ten seconds, and is back, but the
-//! next time that something is sent to it again is farther off than these seconds. The other does not read, and its
-//! system drops what it has no room for without saying so, as Linux did before version 6.6.
+//! In two cases a living holder is taken for dead. In the first, its network was away for more than ten seconds and is
+//! back, but the next retransmission comes later than these few seconds. In the second, it does not read, and its
+//! system drops what it has no room for without a word, as Linux did before version 6.6.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -25,12 +25,12 @@ use crate::address::home;
 use crate::room::{Id, Room};
 use crate::text::message::{Cause, Message};
 
-/// How long a holder's system has for a sign of life: the contract's 4 s, and one more, because where nothing is in
-/// flight the system itself gives up after 5 s at the latest (`keepalive`). Where sock_diag is not to be had, that is
-/// all: who has something in flight is given up after 30 s, as always.
+/// How long a holder's system has for a sign of life: the contract's 4 s, and one more. With nothing in flight, our own
+/// system gives the connection up after 5 s at the latest (`keepalive`). Where the system has no sock_diag, only that
+/// works: a holder with something in flight is then given up after 30 s, as always.
 const SIGN_WITHIN: Duration = Duration::from_secs(5);
 
-/// The connections of all who may hold a name.
+/// The connections and sessions that may hold a name.
 #[derive(Debug)]
 pub struct Holders {
     holders: Mutex<HashMap<Id, Holder>>,
@@ -41,13 +41,13 @@ pub struct Holders {
 struct Holder {
     address: IpAddr,
     stream: Weak<Async<TcpStream>>,
-    /// Whether it outlives its connection.
+    /// Whether it is a browser's session, which outlives its connection.
     is_session: bool,
-    /// Whether it is to give a sign of life, and is not judged yet.
+    /// Whether it was asked for a sign of life, and is not judged yet.
     probed: bool,
 }
 
-/// A holder that has to give a sign of life from a moment on.
+/// A holder that was asked for a sign of life at this time.
 #[derive(Debug)]
 struct Probed {
     id: Id,
@@ -64,13 +64,13 @@ impl Default for Holders {
 }
 
 impl Holders {
-    /// Remembers a connection, which ends with its holder.
+    /// Adds a connection, which ends together with its holder.
     pub(crate) fn insert(&self, id: Id, address: IpAddr, stream: &Arc<Async<TcpStream>>) {
         let stream = Arc::downgrade(stream);
         self.holders().insert(id, Holder { address, stream, is_session: false, probed: false });
     }
 
-    /// Remembers a session, which outlives its connection, if it has one now.
+    /// Adds a session, which outlives its connection. The connection is the one of its stream, if it has one now.
     #[cfg(feature = "web")]
     pub(crate) fn insert_session(&self, id: Id, address: IpAddr, stream: Option<&Arc<Async<TcpStream>>>) {
         let stream = stream.map_or_else(Weak::new, Arc::downgrade);
@@ -81,8 +81,8 @@ impl Holders {
         self.holders().remove(&id);
     }
 
-    /// Somebody at an address asks for the name that this holder has. Its peer's system is asked for a sign of life; a
-    /// session without a connection is given up at once, if it is of the same address. Returns whether it was.
+    /// Handles that somebody at an address asks for the name that this holder has: asks the holder's system for a sign
+    /// of life. Gives up at once a session that has no connection and is of the same address. Returns whether it did.
     pub(crate) async fn ask(&self, room: &Room, id: Id, from: IpAddr) -> bool {
         let given_up = self.probe(id, from);
         if given_up {
@@ -100,7 +100,7 @@ impl Holders {
             return holder.is_session && home(holder.address) == home(from);
         };
         if !mem::replace(&mut holder.probed, true) {
-            // What is in flight is a question, too.
+            // Something in flight is as good as a probe: it has to be acknowledged.
             if diag::flow(stream.get_ref()).map_or(true, |flow| flow.is_idle) {
                 // If this fails, the connection is broken already.
                 let _ = keepalive::hurry(stream.get_ref());
@@ -131,7 +131,7 @@ impl Holders {
 /// Ends the connections that have given no sign of life in time. Never returns.
 pub(crate) async fn judge(room: &Room, holders: &Holders) -> Infallible {
     loop {
-        // All have the same time, so who was asked first is due first.
+        // All have the same time, so the one that was asked first is due first.
         let Ok(Probed { id, stream, at }) = holders.to_judge.1.recv().await else { future::pending().await };
         Timer::at(at + SIGN_WITHIN).await;
         let Some(stream) = stream.upgrade() else { continue };
@@ -139,7 +139,7 @@ pub(crate) async fn judge(room: &Room, holders: &Holders) -> Infallible {
         match (is_dead, holders.is_session(id)) {
             (false, _) => holders.found_alive(id, &stream),
             (true, false) => room.leave(id, Some(Cause::ConnectionLost), Message::default()).await,
-            // Its connection ends, and the session waits for another. If this fails, it has ended.
+            // This ends its connection, and the session waits for another one. If this fails, the connection has ended.
             (true, true) => drop(stream.get_ref().shutdown(Shutdown::Both)),
         }
     }

@@ -1,4 +1,4 @@
-//! Opens listening sockets. Knows what every connection needs of its socket, and nothing of what is said on it.
+//! Opens listening sockets. Knows which options every connection needs, and nothing of what is said on it.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -13,18 +13,20 @@ use super::keepalive;
 /// the others, and they would try again only after a second.
 const BACKLOG: i32 = 4096;
 
-/// What the system may hold for a client and has not sent yet. Left to itself it takes 4 MiB, so that nobody would
-/// notice for a long time that a client reads nothing.
+/// How many bytes the system may hold for a client and has not sent yet. By default it holds up to 4 MiB, and it would
+/// take long to notice that a client reads nothing.
 const UNSENT: u32 = 16 * 1024;
 
-/// What the system may hold for a client, sent or not, until the client's system acknowledges it; it doubles the
-/// figure. A wire of 140 kbit/s, which carries about as little as a reader has to take, empties it soon enough for its
-/// reader to be seen to read. With a round trip of 10 ms it still carries a megabyte a second. A thousand clients with
-/// this buffer and the next one full are 48 MiB of the contract's 64.
+/// How many bytes the system may hold for a client, sent or not, until the client's system acknowledges them. Linux
+/// doubles the figure. A wire of 140 kbit/s carries about the least that a reader has to take; it empties this buffer
+/// often enough for the server to see that the client reads. With a round trip of 10 ms the buffer still lets a
+/// megabyte a second through. A thousand clients with this buffer and the next one full are 48 MiB of the contract's
+/// 64.
 const SEND_BUFFER: usize = 8 * 1024;
 
-/// What the system may hold of what a client sent and the server has not read yet; it doubles the figure. A flood that
-/// is read at its rate fills it. People do not, and a local network carries megabytes a second through it.
+/// How many bytes the system may hold that a client has sent and the server has not read yet. Linux doubles the figure.
+/// A flood that is read at its rate fills it, and people do not. It still lets megabytes a second through on a local
+/// network.
 const RECEIVE_BUFFER: usize = 16 * 1024;
 
 /// How much the system may hold for a connection on either way, in bytes.
@@ -35,7 +37,7 @@ pub(crate) struct Buffers {
     pub(crate) receive: usize,
 }
 
-/// What every connection begins with.
+/// The buffers of every new connection.
 pub(crate) const BUFFERS: Buffers = Buffers { unsent: UNSENT, send: SEND_BUFFER, receive: RECEIVE_BUFFER };
 
 /// Limits what the system may hold for a connection, or for all connections of a listener.
@@ -48,8 +50,8 @@ pub(crate) fn set_buffers(socket: &impl AsFd, buffers: Buffers) -> io::Result<()
     Ok(sockopt::set_socket_recv_buffer_size(socket, buffers.receive)?)
 }
 
-/// Opens a listening socket whose connections inherit what all of them need: no delay for small lines, keepalive,
-/// telnet's urgent bytes in their place, little that is held in buffers, and a backlog for a rush.
+/// Opens a listening socket with a backlog for a rush. Its connections inherit their options: no delay for small lines,
+/// keepalive, telnet's urgent bytes in their place, and small buffers.
 ///
 /// # Errors
 /// When the address cannot be bound, or an option not set.

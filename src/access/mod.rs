@@ -1,7 +1,7 @@
-//! What is common to all ways in: listening and accepting, who may come in, what a client's lines are taken for, and
-//! how fast they are taken; and what members are told of files.
+//! What `nc` and browsers have in common: listening and accepting, who may come in, what a client's lines mean, how
+//! fast they are read, and the answers about files.
 //!
-//! Knows sockets, and no protocol: what is read from them and written to them is `server`'s and `web`'s.
+//! Knows sockets, and no protocol: `server` and `web` know what is read from sockets and written to them.
 
 pub(crate) mod accept;
 pub mod admission;

@@ -1,4 +1,4 @@
-//! How fast one client may talk: a burst, then so many lines a second. A token bucket. Pure: the time is passed in.
+//! How fast one client is read: a burst, then a number of lines a second. A token bucket. Pure: the time is passed in.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ const BURST: f32 = 200.0;
 /// A line up to this long counts as one: the contract's burst is 200 lines or 64 KiB, whichever comes first.
 const BYTES_PER_LINE: f32 = 64.0 * 1024.0 / BURST;
 
-/// Lines a second that count as no flood where no rate is set: nobody types ten thousand a minute.
+/// Where no rate is set: more than this many lines a second are a flood. Nobody types ten thousand a minute.
 const NO_FLOOD: f32 = 200.0;
 
 /// One client's allowance.
@@ -16,7 +16,7 @@ const NO_FLOOD: f32 = 200.0;
 pub(crate) struct Pace {
     /// Lines a second.
     rate: f32,
-    /// Whether a client that exceeds the rate has to wait. If not, `floods` still notices it.
+    /// Whether a client that exceeds the rate is made to wait. If not, `floods` still notices it.
     limited: bool,
     /// Lines that may be read now. Negative if more was read.
     tokens: f32,

@@ -1,4 +1,4 @@
-//! The room's password, and who has tried too many wrong ones.
+//! The room's password, and the addresses that have tried too many wrong ones.
 //!
 //! Pure: the time is passed in. Knows no sockets and no wording. Nothing here shows the password, not even for
 //! debugging.
@@ -11,25 +11,25 @@ use std::time::{Duration, Instant};
 
 use crate::text::line::{self, MAX_LINE};
 
-/// So many wrong passwords from one address within so much time, and nobody there may try for as long again: the
+/// After this many wrong passwords from one address within this time, nobody there may try for the same time again: the
 /// contract's five in a minute.
 const MAX_WRONG: usize = 5;
 const WITHIN: Duration = Duration::from_secs(60);
 
-/// How many addresses are remembered for that: more than there are clients by default. When there are more, the one
-/// whose last try is the oldest is forgotten.
+/// How many such addresses are kept: more than there are clients by default. When there are more, the one whose last
+/// try is the oldest is forgotten.
 const MAX_ADDRESSES: usize = 4096;
 
-/// What whoever joins is asked for.
+/// The password that everybody who joins is asked for.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password(String);
 
 /// Why a text is no password.
 #[derive(Debug, PartialEq, Eq)]
 pub enum NoPassword {
-    /// Nothing stands on its first line.
+    /// Its first line is empty.
     Empty,
-    /// Its first line is longer than a line may be that somebody types.
+    /// Its first line is longer than a line that can be typed.
     TooLong,
 }
 
@@ -40,10 +40,10 @@ impl fmt::Debug for Password {
 }
 
 impl Password {
-    /// Reads the first line of a text, as a line is read that somebody types: without what never reaches a terminal.
+    /// Reads the first line of a text. It is cleaned like a line that somebody types, so that both can be equal.
     ///
     /// # Errors
-    /// When there is nothing on it, or more than can be typed.
+    /// When the line is empty, or longer than can be typed.
     pub fn first_line(text: &str) -> Result<Password, NoPassword> {
         let password = line::clean(text.lines().next().unwrap_or_default()).into_owned();
         match password.len() {
@@ -53,7 +53,7 @@ impl Password {
         }
     }
 
-    /// Returns whether this was typed. How long that takes depends on what was typed, and not on the password.
+    /// Returns whether the password was typed. How long this takes depends on what was typed, and not on the password.
     fn is(&self, typed: &str) -> bool {
         let (own, typed) = (self.0.as_bytes(), typed.as_bytes());
         let own_again = own.iter().cycle();
@@ -64,7 +64,7 @@ impl Password {
     }
 }
 
-/// What came of a try.
+/// The result of a try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tried {
     /// That is the password, or there is none.
@@ -75,10 +75,10 @@ pub enum Tried {
     NotNow(Duration),
 }
 
-/// Who has tried wrong passwords lately.
+/// The addresses from which wrong passwords were tried lately.
 #[derive(Debug, Default)]
 pub(crate) struct Tries {
-    /// When each address did, the latest last.
+    /// The times of the wrong tries, for each address, the latest last.
     wrong: HashMap<IpAddr, Vec<Instant>>,
 }
 
@@ -89,7 +89,7 @@ impl Tries {
         (*wrong.last()? + WITHIN).checked_duration_since(now).filter(|left| !left.is_zero())
     }
 
-    /// Judges what somebody at this address has typed.
+    /// Compares what somebody at this address has typed with the password, and notes a wrong try.
     pub(crate) fn judge(&mut self, password: &Password, typed: &str, address: IpAddr, now: Instant) -> Tried {
         if let Some(left) = self.not_now(address, now) {
             return Tried::NotNow(left);

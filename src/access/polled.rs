@@ -1,4 +1,4 @@
-//! Writes to a socket no more than the system is to hold. Knows nothing of what is written.
+//! Writes to a socket, but not more than the system is to hold for it. Knows nothing of what is written.
 
 use std::io::{self, IoSlice, Write};
 use std::net::TcpStream;
@@ -8,12 +8,12 @@ use rustix::io::Errno;
 
 use crate::room::MAX_WRITE;
 
-/// The system is polled before each write that completes another 8 KiB. It takes more as long as less than half of
+/// The socket is polled before each write that completes another 8 KiB. It is writable as long as less than half of
 /// `UNSENT` is unsent, so less than 24 KiB is ever unsent. No write is larger than this.
 const POLL_EVERY: u64 = MAX_WRITE as u64;
 
-/// A socket that is polled before every 8 KiB or so. Linux appends to a packet that it has not sent yet, until that has
-/// 64 KiB, without regard to the limits on what it may hold (`tcp_sendmsg_locked`); `poll` does regard them.
+/// A socket that is polled before about every 8 KiB. Linux appends to a packet that it has not sent yet, up to 64 KiB,
+/// and ignores the limits on what it may hold there (`tcp_sendmsg_locked`). `poll` respects these limits.
 pub(crate) struct Polled<'a> {
     pub(crate) stream: &'a TcpStream,
     /// How many bytes it has ever taken.
@@ -22,10 +22,10 @@ pub(crate) struct Polled<'a> {
 
 impl Polled<'_> {
     /// Writes so many bytes. If they complete another `POLL_EVERY`, the socket is polled first. Returns `WouldBlock` if
-    /// it is not writable, though the write itself would still take them.
+    /// it is not writable, although the write itself would still take them.
     ///
-    /// The write is rustix's, which makes the system call itself. libc's is a cancellation point of its thread, which takes
-    /// several times as long as the call does on this side.
+    /// rustix makes the system call itself. In libc a write is a cancellation point of its thread, and that takes
+    /// several times as long as the rest of the call outside the kernel.
     fn write_by(&mut self, bytes: usize, write: impl FnOnce(&TcpStream) -> Result<usize, Errno>) -> io::Result<usize> {
         let is_due = self.taken % POLL_EVERY + bytes as u64 >= POLL_EVERY;
         if is_due && poll(&mut [PollFd::new(self.stream, PollFlags::OUT)], Some(&Timespec::default()))? == 0 {

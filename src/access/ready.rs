@@ -10,7 +10,7 @@ use smol::Async;
 
 /// Waits until there may be something to read.
 pub(crate) fn readable(stream: &Async<TcpStream>) -> impl Future<Output = io::Result<()>> {
-    // Not `Async::readable`: that keeps a list of wakers for each socket where one will do.
+    // Not `Async::readable`: that keeps a list of wakers for each socket, and one waker is enough here.
     woken_once(move |cx| stream.poll_readable(cx))
 }
 
@@ -19,9 +19,9 @@ pub(crate) fn writable(stream: &Async<TcpStream>) -> impl Future<Output = io::Re
     woken_once(move |cx| stream.poll_writable(cx))
 }
 
-/// Waits for one wake-up, and assumes that the socket is ready then. It does not poll a second time: that would wait
-/// for the next event, because async-io (2.6, `poll_ready`) drops an event that its own thread was already waiting for.
-/// After a spurious wake-up the caller gets `WouldBlock`, and waits again.
+/// Waits for one wake-up, and assumes that the socket is ready then. A second poll would wait for the next event,
+/// because async-io (2.6, `poll_ready`) drops this one if its own thread was already waiting for it. After a spurious
+/// wake-up the caller gets `WouldBlock`, and waits again.
 fn woken_once(mut poll: impl FnMut(&mut Context<'_>) -> Poll<io::Result<()>>) -> impl Future<Output = io::Result<()>> {
     let mut polled = false;
     future::poll_fn(move |cx| match poll(cx) {

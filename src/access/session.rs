@@ -1,14 +1,15 @@
-//! One client's conversation as a state machine: naming, then chatting. Line in, step out.
+//! One client's conversation as a state machine: the password, the name, then chatting. A line goes in, and a [`Step`]
+//! comes out.
 //!
-//! Pure: it neither reads nor writes nor waits. What it wants done comes back as a [`Step`]; where the room has to be
-//! asked first, the answer is given to it by the method that the step names.
+//! Pure: it neither reads nor writes nor waits. The step says what the caller has to do. Where the step asks the room
+//! for something, it names the method by which the caller passes the result back.
 
 use crate::text::command::{self, Command};
 use crate::text::line::{Input, Line};
 use crate::text::message::{Cause, Message};
 use crate::text::name::{Name, Refusal};
 
-/// How many names one connection may try: the contract's ten. Whoever needs more is no person.
+/// How many names one connection may try: the contract's ten. Something that needs more is no person.
 pub const MAX_TRIES: u32 = 10;
 
 /// How many passwords one connection may try: the contract's three.
@@ -21,7 +22,7 @@ pub struct Session {
     tries: u32,
     /// Whether an empty name makes a guest.
     guests: bool,
-    /// How many passwords may still be wrong; None once the right one was given, or where there is none.
+    /// How many tries for the password are left. None once it was right, or where the room has none.
     passwords: Option<u32>,
     /// The port at which browsers join.
     page: Option<u16>,
@@ -45,24 +46,24 @@ pub enum Step<'a> {
     Nothing,
     /// Let the others hear this line, said under [`Session::name`].
     Say(Line<'a>),
-    /// Something else, before anything further is looked at.
+    /// Do this before the next input.
     Act(Act),
 }
 
 /// A step that needs the room, or ends the connection.
 #[derive(Debug)]
 pub enum Act {
-    /// Tell the client this.
+    /// Send the client this.
     Answer(Message),
-    /// See whether this is the password; then [`Session::password_right`] or [`Session::password_wrong`].
+    /// Compare this with the password; then [`Session::password_right`] or [`Session::password_wrong`].
     Password(Line<'static>),
     /// Ask the room for this name; then [`Session::named`] or [`Session::taken`].
     Join(Name),
     /// Ask the room for the name of a guest; then [`Session::named`].
     JoinAsGuest,
-    /// Tell the client who is here.
+    /// Answer the client who is here.
     Who,
-    /// Have the room obey this command; then [`Session::named`] if that has given the client another name.
+    /// Pass this command to the room; then [`Session::named`] if that has given the client another name.
     Command(Line<'static>),
     /// End the connection with these words; the cause is for the others, if it was not the client's own doing.
     End(Option<Cause>, Message),
@@ -85,18 +86,18 @@ impl Session {
         if password { Message::password_wanted() } else { Message::greeting() }
     }
 
-    /// The client speaks some protocol, not to people: nobody in the room is to hear of it.
-    pub fn no_person(&self) -> Act {
-        Act::End(None, Message::no_person(self.page))
+    /// Ends the session of a client that speaks another protocol. The room must not hear it.
+    pub fn other_protocol(&self) -> Act {
+        Act::End(None, Message::other_protocol(self.page))
     }
 
-    /// The password was right.
+    /// Notes that the password was right.
     pub fn password_right(&mut self) -> Act {
         self.passwords = None;
         Act::Answer(Message::greeting())
     }
 
-    /// The password was wrong.
+    /// Notes that the password was wrong.
     pub fn password_wrong(&mut self) -> Act {
         let left = self.passwords.map_or(0, |left| left.saturating_sub(1));
         self.passwords = Some(left);
@@ -106,7 +107,7 @@ impl Session {
         }
     }
 
-    /// The client's name, once it has one.
+    /// Returns the client's name, once it has one.
     pub fn name(&self) -> Option<&Name> {
         self.name.as_ref()
     }
@@ -121,19 +122,23 @@ impl Session {
         }
     }
 
-    /// The room has given the client this name.
+    /// Notes that the room has given the client this name.
     pub fn named(&mut self, name: Name) {
         self.name = Some(name);
     }
 
-    /// Somebody has this name.
+    /// Notes that somebody has the name that the client wants.
     pub fn taken(&mut self, name: &Name) -> Act {
         self.refused(Message::name_taken(name))
     }
 
     fn line<'a>(&mut self, line: Line<'a>) -> Step<'a> {
         if self.passwords.is_some() {
-            return Step::Act(if is_protocol(&line) { self.no_person() } else { Act::Password(line.into_owned()) });
+            return Step::Act(if is_protocol(&line) {
+                self.other_protocol()
+            } else {
+                Act::Password(line.into_owned())
+            });
         }
         if self.name.is_none() {
             return Step::Act(self.choose(&line));
@@ -153,7 +158,7 @@ impl Session {
             Command::Who => return Act::Who,
             Command::Help => return Act::Answer(Message::help_with_names()),
             Command::Quit => return Act::End(None, Message::bye()),
-            _ if is_protocol(line) => return self.no_person(),
+            _ if is_protocol(line) => return self.other_protocol(),
             _ => {}
         }
         match Name::parse(line) {
@@ -302,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_person_is_sent_away_before_it_has_a_name() {
+    fn another_protocol_is_sent_away_before_it_has_a_name() {
         for line in ["SSH-2.0-OpenSSH_9.6", "GET / HTTP/1.1", "PRI * HTTP/2.0", "OPTIONS rtsp://x HTTP/1.0"] {
             let expected = "end -- This is a room where people chat, line by line. Bye!";
             assert_eq!(step(&mut Session::default(), line), expected);

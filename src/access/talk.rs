@@ -1,6 +1,6 @@
-//! What one client says, taken in turns: a turn is so little that nobody who reads well falls behind by it.
+//! What one client says, in turns. A turn says so little that no reader that keeps up falls behind by it.
 //!
-//! Pure: bytes go in, and what is to be done about them comes out.
+//! Pure: bytes go in, and a [`Turn`] comes out, which says what is to be done.
 
 use std::time::Instant;
 
@@ -11,11 +11,11 @@ use crate::text::line::Decoder;
 use crate::text::message::Message;
 use crate::text::name::Name;
 
-/// What one turn says at most. Even with one line of the largest size beyond it, this is small beside half of a reader's
-/// allowance.
+/// How much one turn says at most. It may exceed this by one line of the largest size, and is then still small beside
+/// half of a reader's allowance.
 pub(crate) const TURN: Size = Size { lines: 128, bytes: 16 * 1024 };
 
-/// Returns whether as much is said as may be said at once.
+/// Returns whether a message is as large as a turn may be.
 pub(crate) fn is_enough(said: &Message, most: Size) -> bool {
     said.lines() as u64 >= most.lines || said.bytes().len() as u64 >= most.bytes
 }
@@ -32,7 +32,7 @@ pub(crate) struct Talk {
 /// The result of decoding the input of one turn.
 #[derive(Default)]
 pub(crate) struct Turn {
-    /// What the others are to hear.
+    /// What the others have to hear.
     pub(crate) said: Message,
     /// What is to be done after that, if anything.
     pub(crate) act: Option<Act>,
@@ -58,15 +58,15 @@ impl Talk {
         Talk { session, decoder: Decoder::default(), pace: Pace::new(rate, now), sending: Sending::new(now) }
     }
 
-    /// What comes next has nothing to do with what came before: an unfinished line is forgotten.
+    /// Forgets an unfinished line, because the next input has nothing to do with the last one.
     #[cfg(feature = "web")]
     pub(crate) fn begin_anew(&mut self) {
         self.decoder = Decoder::default();
     }
 
-    /// Decodes lines up to the first that is more than said, or until this much is said. With one line of the largest
-    /// size beyond it, that is to be less than half of a reader's allowance. Returns the rest of the input, too.
-    /// [`Pace::wait`] comes first.
+    /// Decodes lines up to the first one that needs an [`Act`], or until `most` is said. It may exceed `most` by one
+    /// line of the largest size; together these have to be less than half of a reader's allowance. Returns the rest of
+    /// the input, too. The caller calls [`Pace::wait`] first.
     pub(crate) fn turn<'a>(&mut self, mut input: &'a [u8], most: Size) -> (Turn, &'a [u8]) {
         let (mut turn, mut lines, length) = (Turn::default(), 0, input.len());
         while !self.pace.spent() && !is_enough(&turn.said, most) {

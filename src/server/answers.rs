@@ -1,6 +1,6 @@
-//! The answers to the operator's commands: lines without the newline after the last. Only the operator sees them.
+//! The answers to the operator's commands: lines, without a newline after the last one. Only the operator sees them.
 //!
-//! What a client can hear as well is a [`Message`](crate::text::message::Message), not made here.
+//! A sentence that clients hear, too, is a [`Message`](crate::text::message::Message), and is not made here.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -21,8 +21,8 @@ pub(super) fn help() -> String {
     lines([head].into_iter().chain(table(order_usages()).map(|row| format!("-- {row}"))))
 }
 
-/// How many members of linked servers the answer to `/who` names: those of one large room. Nobody reads more.
-const MAX_ELSEWHERE: usize = 1000;
+/// How many members of linked servers the answer to `/who` lists: as many as a large room has. Nobody reads more.
+const MAX_LISTED: usize = 1000;
 
 /// The answer to `/who`: the members, how many choose a name, and the members of linked servers.
 pub(super) fn who(members: &[Presence], unnamed: usize, elsewhere: &[Name]) -> String {
@@ -34,8 +34,8 @@ pub(super) fn who(members: &[Presence], unnamed: usize, elsewhere: &[Name]) -> S
         let muted = if *muted { ", muted" } else { "" };
         format!("-- {name}  {address}  here {}, lines queued: {queued}{muted}", Span(*here))
     });
-    let others = elsewhere.iter().take(MAX_ELSEWHERE).map(|name| format!("-- {name}"));
-    let more = elsewhere.len().checked_sub(MAX_ELSEWHERE + 1).map(|more| format!("-- … and {} more", more + 1));
+    let others = elsewhere.iter().take(MAX_LISTED).map(|name| format!("-- {name}"));
+    let more = elsewhere.len().checked_sub(MAX_LISTED + 1).map(|more| format!("-- … and {} more", more + 1));
     lines([head].into_iter().chain(rows).chain(others).chain(more))
 }
 
@@ -53,7 +53,7 @@ pub(super) fn stats(stats: &Stats, resident: Option<u64>) -> String {
     lines(rows.into_iter().chain(resident))
 }
 
-/// Something was done to a member.
+/// The operator has done something to a member.
 pub(super) fn done(what: &str, whom: &Name) -> String {
     format!("-- {what}: {whom}")
 }
@@ -85,7 +85,7 @@ pub(super) fn not_minutes(name: &Name, rest: &str) -> String {
     format!("-- Not a number of minutes after {name}: {}", Quoted(rest))
 }
 
-/// The answer to `/files`: with their numbers, by which they are forgotten.
+/// The answer to `/files`. It has the ID of each file, which `/forget` takes.
 pub(super) fn files(sharing: &Sharing, now: Instant) -> String {
     let files = match sharing.here() {
         Ok(files) => files.all(now),
@@ -105,7 +105,7 @@ pub(super) fn forgotten(name: &FileName) -> String {
     format!("-- forgotten: {name}")
 }
 
-/// Several files have a number that begins so.
+/// The ID that was typed is the beginning of several.
 pub(super) fn several_files() -> String {
     "-- Several files have an ID that begins so. Type more of it.".into()
 }

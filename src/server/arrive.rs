@@ -1,4 +1,4 @@
-//! A connection that was just accepted: it is served, or refused and told why.
+//! Admits or refuses a connection that was just accepted. A refused one gets a line that says why.
 
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub(super) fn arrive(context: &Arc<Context>, stream: Async<TcpStream>, address: 
     let guard = Guard::new(context);
     let why = match context.admission.admit(address) {
         Ok(permit) => {
-            // Nobody waits for this one connection. `run` waits for all of them by what they hold.
+            // Detached: `run` waits for all connections at once, by the context that each holds.
             context.executor.spawn(connection::serve(stream, guard, permit)).detach();
             return true;
         }
@@ -28,9 +28,9 @@ pub(super) fn arrive(context: &Arc<Context>, stream: Async<TcpStream>, address: 
         Err(Refused::Banned(left)) => Message::banned(left),
         Err(Refused::WrongPasswords(left)) => Message::too_many_wrong_passwords(left),
     };
-    // The context holds one of these itself, in place of the connection that is refused now.
+    // The context holds one clone itself, which stands for the connection that is refused now.
     let refused = Arc::strong_count(&context.refusing);
-    let goodbye = if refused <= REFUSED_AT_ONCE { Goodbye::Proper } else { Goodbye::Hasty };
+    let goodbye = if refused <= REFUSED_AT_ONCE { Goodbye::HalfClose } else { Goodbye::Close };
     let refusing = Arc::clone(&context.refusing);
     let refusing = async move {
         #[cfg(test)]
@@ -38,7 +38,7 @@ pub(super) fn arrive(context: &Arc<Context>, stream: Async<TcpStream>, address: 
         goodbye::refuse(&stream, why, goodbye).await;
         drop((guard, refusing));
     };
-    // Detached for the same reason: `run` waits for what it holds.
+    // Detached for the same reason.
     spawn(&context.executor, refusing).detach();
     false
 }

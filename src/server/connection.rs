@@ -1,8 +1,8 @@
 //! One client's connection from its beginning to its end: a task that reads it, and a task that writes it.
 //!
-//! The task that ends first ends the connection. The steps are always the same: the member leaves the room, what it has not
-//! read is flushed, the peer has a moment to close its side, and the socket is closed. No failure here reaches another
-//! client.
+//! The task that ends first ends the connection. The steps are always the same: the member leaves the room, what it has
+//! not read is flushed, the peer has a moment to close its side, and the socket is closed. No failure here affects
+//! another client.
 
 use std::any::Any;
 use std::io;
@@ -17,7 +17,7 @@ use super::read::Reading;
 use super::write::Writing;
 use super::{Context, Guard};
 use crate::access::admission::Permit;
-use crate::access::goodbye::{self, Goodbye, is_the_peers};
+use crate::access::goodbye::{self, Goodbye, ended_by_peer};
 use crate::access::session::Session;
 use crate::access::tasks::contain;
 use crate::room::{Closing, End, Id};
@@ -46,7 +46,7 @@ impl Ending {
 
     /// The connection is broken.
     pub(super) fn broken(error: &io::Error) -> Ending {
-        let cause = (!is_the_peers(error)).then_some(Cause::ConnectionLost);
+        let cause = (!ended_by_peer(error)).then_some(Cause::ConnectionLost);
         Ending { cause, words: Message::default(), peer_closed: true }
     }
 
@@ -71,14 +71,15 @@ pub(super) fn serve(stream: Async<TcpStream>, guard: Guard, permit: Permit) -> i
     async move {
         let context = guard.context();
         let Ok((id, mut writer)) = Box::pin(enter(&stream, permit.address(), context)).await else {
-            return Box::pin(goodbye::refuse(&stream, Message::shutdown(), Goodbye::Abrupt)).await;
+            return Box::pin(goodbye::refuse(&stream, Message::shutdown(), Goodbye::Reset)).await;
         };
         let mut reading = Reading::new(id, &stream, context);
-        // A ban that came after the admission and before the connection was on the room's list has not ended it.
+        // The operator may have banned the address after the admission and before the connection was on the room's
+        // list.
         let first = match permit.banned() {
             Some(left) => First::Read(Ending::told(None, Message::banned(left))),
             None => {
-                // Pinned here, so that it is not moved into anything that would hold it a second time.
+                // Pinned here. Moved into another future, it would take its memory twice.
                 let mut read = pin!(contain(reading.run()));
                 let read = async { First::Read((&mut read).await.unwrap_or_else(|_| Ending::fault())) };
                 let write = async { First::Wrote((&mut writer).await) };
@@ -99,7 +100,7 @@ enum First {
 /// The result of the writer task, or its panic.
 type Wrote = Result<io::Result<End>, Box<dyn Any + Send>>;
 
-/// Lets a connection into the room, and has what it hears there written.
+/// Lets a connection into the room, and spawns the task that writes what it hears there.
 async fn enter(
     stream: &Arc<Async<TcpStream>>,
     address: SocketAddr,
@@ -112,8 +113,8 @@ async fn enter(
     Ok((id, context.executor.spawn(async move { contain(writing.run()).await })))
 }
 
-/// Ends a connection after the first of its tasks has ended: the member leaves the room, what it has not read is written,
-/// and the socket is closed.
+/// Ends a connection after the first of its tasks has ended: the member leaves the room, what it has not read is
+/// written, and the socket is closed.
 async fn end(id: Id, stream: &Async<TcpStream>, context: &Context, first: First, writer: Task<Wrote>) {
     #[cfg(test)]
     super::tests::may_break("ending");
@@ -128,9 +129,9 @@ async fn end(id: Id, stream: &Async<TcpStream>, context: &Context, first: First,
         None => writer.await,
     };
     let goodbye = match wrote {
-        Ok(Ok(End::TooSlow)) => Goodbye::Patient,
-        Ok(Ok(End::Closing)) => Goodbye::Abrupt,
-        _ => Goodbye::Proper,
+        Ok(Ok(End::TooSlow)) => Goodbye::HalfCloseSlow,
+        Ok(Ok(End::Closing)) => Goodbye::Reset,
+        _ => Goodbye::HalfClose,
     };
     goodbye::close(stream, matches!(wrote, Ok(Ok(_))), peer_closed, goodbye).await;
 }

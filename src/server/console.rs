@@ -1,4 +1,4 @@
-//! The operator's lines, from any reader: what is typed at the server's own terminal, and what is done about it.
+//! The console: reads what the operator types at the server's own terminal, and obeys it.
 
 use std::io;
 use std::net::IpAddr;
@@ -25,7 +25,7 @@ pub enum Left {
     Quit,
 }
 
-/// Reads what the operator types and does it, until there is nothing more to read or the server is to stop.
+/// Reads what the operator types and obeys it, until the input ends or the operator stops the server.
 ///
 /// # Errors
 /// When the reader fails. The room goes on all the same.
@@ -62,7 +62,7 @@ async fn obey(input: Input<'_>, room: &Room, admission: &Admission, sharing: &Sh
             room.print(Message::line_too_long()).await;
             return None;
         }
-        // The decoder returns nothing after this. The operator is told so, because no further line is heard.
+        // The decoder returns nothing after this. The operator has to know, because no further line is obeyed.
         Input::Endless => {
             room.print(Message::line_endless()).await;
             return Some(Left::Ended);

@@ -1,5 +1,5 @@
-//! How `nc` gets here: listening, serving until the server is to stop, and stopping with grace. Knows sockets; what is
-//! said on them is `connection`'s.
+//! Serves clients that use `nc`: accepts connections, serves them until the server has to stop, and says goodbye then.
+//! Also the operator's console. Knows sockets; `connection` knows what is said on them.
 
 mod answers;
 mod arrive;
@@ -36,7 +36,7 @@ use crate::within::within;
 /// Time to choose a name: the contract's.
 const NAMING: Duration = Duration::from_secs(60);
 
-/// How often at most the room is searched for connections whose time is over.
+/// How often the room is searched at most for connections whose time to choose a name is over.
 const SEARCH: Duration = Duration::from_secs(1);
 
 /// How clients are served.
@@ -58,11 +58,11 @@ struct Context {
     room: Arc<Room>,
     admission: Arc<Admission>,
     options: Options,
-    /// Bytes that were read and are not decoded yet, of all clients.
+    /// How many bytes of all clients were read and are not decoded yet.
     held: AtomicUsize,
-    /// Who may hold a name that somebody else asks for.
+    /// The connections that may hold a name.
     holders: Arc<Holders>,
-    /// Held by every connection that is being refused.
+    /// Each connection that is being refused holds a clone, so the count of references says how many there are.
     refusing: Arc<()>,
     /// Closed when the last connection has ended, because each holds the context.
     _alive: Sender<Infallible>,
@@ -77,8 +77,8 @@ impl Context {
     }
 }
 
-/// What each connection's task holds until it ends. A panic there that is not contained ends the server, because the room
-/// might keep a member without a connection.
+/// Each connection's task holds one until it ends. A panic there that is not contained ends the server, because
+/// otherwise the room might keep a member that has no connection.
 struct Guard(Arc<Context>);
 
 impl Guard {
@@ -99,14 +99,14 @@ impl Drop for Guard {
     }
 }
 
-/// Serves the room on these listeners until `shutdown` resolves, within what the admission allows; then says goodbye to
-/// everybody, and returns when all connections have ended, at most a second and a half later.
+/// Serves the room on these listeners until `shutdown` resolves. Then says goodbye to everybody, and returns when all
+/// connections have ended, at most a second and a half later.
 ///
 /// # Errors
 /// When a listener cannot be used with the reactor. Nothing that happens later is an error.
 ///
 /// # Panics
-/// When a task of the server has panicked, but for what is one client's alone.
+/// When a task of the server has panicked. A panic that concerns one client alone is contained.
 pub async fn run(
     executor: &Arc<Executor<'static>>,
     listeners: Vec<TcpListener>,
@@ -158,7 +158,7 @@ pub async fn run(
 /// Panics when a connection has panicked where that is not contained. Never returns.
 async fn break_with(breaks: &Receiver<()>) {
     if breaks.recv().await.is_ok() {
-        // The panic hook has said what it was.
+        // The panic hook has printed the panic.
         resume_unwind(Box::new("a connection has panicked"));
     }
     future::pending().await
@@ -176,7 +176,8 @@ async fn judge_holders(room: Arc<Room>, holders: Arc<Holders>) {
     match holders::judge(&room, &holders).await {}
 }
 
-/// Ends connections that choose no name in time: one timer for all of them. Sleeps when there are none.
+/// Ends connections that choose no name in time. One timer serves all of them. Waits without a timer while there are
+/// none.
 async fn end_unnamed(room: Arc<Room>) {
     loop {
         room.unnamed_came().await;

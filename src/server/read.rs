@@ -1,4 +1,4 @@
-//! The reader task of a connection: it reads what the client sends, and has the room hear it, at the pace that this
+//! The reader task of a connection: it reads what the client sends and passes it to the room, at the pace that this
 //! client and the readers in the room allow.
 
 use std::cell::RefCell;
@@ -23,19 +23,21 @@ use crate::address::canonical;
 use crate::room::{Acted, Id, NotJoined};
 use crate::text::message::Message;
 
-/// What one read takes at most, and so the budget of one turn: a flood is read in pieces, between which everybody else
-/// has their turn.
+/// How many bytes one read takes at most. A flood is read in pieces of this size, and other tasks have their turn
+/// between them.
 const READ: usize = 16 * 1024;
 
-/// How much may be read and not yet decoded, for all clients together. Beyond this, each read is small.
+/// How many bytes of all clients together may be read and not yet decoded. Beyond this, each read takes only
+/// `READ_LITTLE`.
 const MAX_HELD: usize = 4 * 1024 * 1024;
-const LITTLE: usize = 1024;
+const READ_LITTLE: usize = 1024;
 
-/// What a TLS handshake begins with (RFC 8446, 5.1): no keyboard does, and what follows may hold anything.
+/// The first bytes of a TLS handshake (RFC 8446, 5.1). No keyboard sends them, and the bytes after them may be
+/// anything.
 const TLS: [u8; 2] = [22, 3];
 
 thread_local! {
-    /// Where every connection reads to: none holds a buffer while there is nothing to read.
+    /// The buffer that all connections share, so that none holds one while there is nothing to read.
     static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ]);
 }
 
@@ -46,21 +48,21 @@ pub(super) struct Reading<'a> {
     context: &'a Context,
     talk: Talk,
     held: Option<Box<Held<'a>>>,
-    /// Whether nothing has come yet.
+    /// Whether the client has sent nothing yet.
     fresh: bool,
 }
 
-/// What was read and is yet to be decoded.
+/// What was read and is not decoded yet.
 struct Held<'a> {
     bytes: Vec<u8>,
     /// How many of them are decoded.
     decoded: usize,
-    /// How much all clients hold.
+    /// How much is held for all clients together.
     total: &'a AtomicUsize,
 }
 
 impl<'a> Held<'a> {
-    /// None where nothing is to be held.
+    /// Returns None if there are no bytes.
     fn new(bytes: &[u8], total: &'a AtomicUsize) -> Option<Box<Held<'a>>> {
         total.fetch_add(bytes.len(), Relaxed);
         (!bytes.is_empty()).then(|| Box::new(Held { bytes: bytes.to_vec(), decoded: 0, total }))
@@ -85,8 +87,8 @@ impl<'a> Reading<'a> {
 
     /// Reads until the connection is to end, and returns how.
     ///
-    /// Whatever is done besides waiting for the client to say something is boxed: a thousand who are silent then
-    /// hold none of it.
+    /// Everything but the wait for the client is boxed, so that the connections of a thousand silent clients take no
+    /// memory for it.
     pub(super) async fn run(&mut self) -> Ending {
         let mut more = false;
         loop {
@@ -95,11 +97,12 @@ impl<'a> Reading<'a> {
             } else if let Err(error) = readable(self.stream).await {
                 return Ending::broken(&error);
             }
-            // The pace is asked only when there is something to read. A client who was silent would otherwise earn
-            // its burst while it is read.
+            // The pace is asked only when there is something to read, so that it counts the time for which the client
+            // was silent.
             while let Some(wait) = self.talk.pace.wait(Instant::now()) {
                 Box::pin(Timer::after(wait)).await;
-                // A peer that has reset the connection is not read on at its rate, which could take hours.
+                // After a reset, what the client had sent before would still be read at its rate, which could take
+                // hours.
                 if let Ok(Err(error)) = sockopt::socket_error(self.stream.get_ref()) {
                     return Ending::broken(&error.into());
                 }
@@ -119,7 +122,7 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// Does the part of one turn that waits for nothing. Returns whether there may be more to read, and the rest of the
+    /// Does the part of one turn that need not wait. Returns whether there may be more to read, and the rest of the
     /// turn.
     fn next(&mut self) -> io::Result<(bool, Option<Rest<'_>>)> {
         let turn = match &self.held {
@@ -134,17 +137,17 @@ impl<'a> Reading<'a> {
         Ok((more, rest.map(|rest| Box::pin(self.finish_turn(rest)) as Rest<'_>)))
     }
 
-    /// Reads once, and decodes what came, as much of it as one turn may say. The rest is held.
+    /// Reads once, and decodes as much of it as one turn may say. Holds the rest.
     fn read(&mut self) -> io::Result<Turn> {
         BUFFER.with_borrow_mut(|buffer| {
-            let size = if self.context.held.load(Relaxed) < MAX_HELD { READ } else { LITTLE };
+            let size = if self.context.held.load(Relaxed) < MAX_HELD { READ } else { READ_LITTLE };
             let mut stream = self.stream.get_ref();
             let n = uninterrupted(|| stream.read(&mut buffer[..size]))?;
             if n == 0 {
                 return Ok(self.talk.end());
             }
             if mem::replace(&mut self.fresh, false) && buffer[..n].starts_with(&TLS) {
-                return Ok(Turn { act: Some(self.talk.session.no_person()), ..Turn::default() });
+                return Ok(Turn { act: Some(self.talk.session.other_protocol()), ..Turn::default() });
             }
             let (mut turn, rest) = self.talk.turn(&buffer[..n], TURN);
             turn.more |= n == size;
@@ -163,9 +166,9 @@ impl<'a> Reading<'a> {
         turn
     }
 
-    /// Has the room hear what a turn says, if there is nothing to wait for. Returns what remains to be done.
+    /// Passes what a turn says to the room, if that need not wait. Returns what remains to be done.
     fn try_say(&self, mut turn: Turn) -> Option<Turn> {
-        // What a panic does can only be seen by having one.
+        // A test makes the task panic by this line.
         #[cfg(test)]
         assert!(!turn.said.bytes().ends_with(b": panic!\n"), "as asked");
         if !turn.said.is_empty() {
@@ -189,7 +192,7 @@ impl<'a> Reading<'a> {
         turn.end.then(Ending::end_of_input)
     }
 
-    /// Somebody else has the name that this client wants.
+    /// Asks whether the holder of the name that this client wants is still alive.
     async fn ask(&self, holder: Id) {
         if let Ok(from) = self.stream.get_ref().peer_addr() {
             self.context.holders.ask(&self.context.room, holder, from.ip()).await;
@@ -205,11 +208,11 @@ impl<'a> Reading<'a> {
             Act::Who => room.who(self.id).await,
             Act::Join(name) => match room.join(self.id, &name).await {
                 Ok(()) => self.talk.session.named(name),
-                // The room has ended the connection: the writer is about to say so.
+                // The room has ended the connection, and the writer task is about to end.
                 Err(NotJoined::Gone) => {}
                 Err(NotJoined::Taken(holder)) => {
                     self.ask(holder).await;
-                    // At most one step further: an answer, or the end.
+                    // This recursion ends after one step: it is an answer, or the end.
                     let taken = self.talk.session.taken(&name);
                     return Box::pin(self.act(taken)).await;
                 }
@@ -223,7 +226,7 @@ impl<'a> Reading<'a> {
                     Ok(Tried::NotNow(left)) => Act::End(None, Message::too_many_wrong_passwords(left)),
                     Err(error) => return Some(Ending::broken(&error)),
                 };
-                // An answer, or the end.
+                // This is an answer, or the end.
                 return Box::pin(self.act(next)).await;
             }
             Act::JoinAsGuest => {

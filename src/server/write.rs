@@ -1,4 +1,4 @@
-//! The writer task of a connection: it writes to the socket what the client's reader of the log has to read.
+//! The writer task of a connection: it writes to the socket what the client's [`Reader`] of the log has to read.
 
 use std::io;
 use std::net::TcpStream;
@@ -9,18 +9,18 @@ use futures_lite::FutureExt;
 use smol::{Async, Timer};
 
 use super::Context;
-use crate::access::goodbye::is_the_peers;
+use crate::access::goodbye::ended_by_peer;
 use crate::access::polled::Polled;
 use crate::access::ready::writable;
 use crate::room::{End, Reader, Written};
 use crate::within::within;
 
-/// How long what a client has not read is still written to it once it is to end: the contract's one second for the
-/// goodbye of a server that stops, and well within the two that it gives a client that has no more to say.
+/// How long the flush takes at most: what a client has not read is still written for this time after its end was
+/// decided. The contract gives one second when the server stops, and two for a client that has half-closed.
 const FLUSH: Duration = Duration::from_secs(1);
 
-/// How long a peer that is gone is still read: what a script says fits into the burst and takes no time, while what
-/// remains of a flood would go on for hours. As long as the contract gives a client that has no more to say.
+/// How long the input of a peer that is gone is still read. What a script says fits into the burst and is read at once;
+/// the rest of a flood would take hours. The same two seconds as the contract gives a client that has half-closed.
 const STILL_READ: Duration = Duration::from_secs(2);
 
 /// What the writer task holds.
@@ -39,8 +39,8 @@ impl Writing {
 
     /// Writes what there is to read whenever the reader is notified, until the reader ends. Returns why it ended.
     ///
-    /// Whatever is done besides waiting for something to read is boxed: a thousand who have read everything then hold none
-    /// of it.
+    /// Everything but the wait and the usual write is boxed, so that a thousand clients that have read everything take
+    /// no memory for it.
     ///
     /// # Errors
     /// When the connection is broken.
@@ -58,7 +58,7 @@ impl Writing {
         }
     }
 
-    /// Does what remains to be done after a write. Returns what `run` is to return, if the connection is over.
+    /// Does what remains to be done after a write. Returns the result of `run`, if the connection is over.
     async fn finish(&mut self, mut written: io::Result<Written>, watched: bool) -> Option<io::Result<End>> {
         if watched {
             self.context.room.relieve().await;
@@ -70,8 +70,8 @@ impl Writing {
             Ok(Written::End(end)) => Some(Ok(end)),
             Ok(_) => None,
             Err(error) => {
-                if is_the_peers(&error) {
-                    // What the peer said before it was gone is still to be read.
+                if ended_by_peer(&error) {
+                    // The reader task still reads what the peer sent before it was gone.
                     let _ = within(STILL_READ, self.discard()).await;
                 }
                 Some(Err(error))
@@ -79,7 +79,7 @@ impl Writing {
         }
     }
 
-    /// Writes whenever the socket is writable, until all is written. Once the reader is to end, only for as long as `FLUSH`.
+    /// Writes whenever the socket is writable, until all is written. Once the reader is to end, it has `FLUSH` left.
     async fn write_rest(&mut self) -> io::Result<Written> {
         let mut deadline = None;
         loop {
@@ -111,7 +111,8 @@ impl Writing {
         }
     }
 
-    /// Reads to the end what nobody will get any more. It does so at once, because others may wait for this reader.
+    /// Reads to the end, and discards it, because the peer is gone. It reads at once, because senders may wait for this
+    /// reader.
     async fn discard(&mut self) {
         loop {
             let written = self.reader.write(&mut io::sink());

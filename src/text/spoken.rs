@@ -438,7 +438,7 @@ mod tests {
             (Message::banned(None), Spoken::SentAway),
             (Message::banned(Some(time)), Spoken::SentAway),
             (Message::too_many_tries(10), Spoken::Notice),
-            (Message::no_person(Some(4080)), Spoken::Notice),
+            (Message::other_protocol(Some(4080)), Spoken::Notice),
             (Message::no_name_in_time(time), Spoken::Notice),
             (Message::help(), Spoken::Notice),
             (Message::help_with_names(), Spoken::Notice),

@@ -187,7 +187,7 @@ pub(super) async fn serve(stream: Arc<Async<TcpStream>>, from: SocketAddr, conte
         End::Answered(goodbye) => return Box::pin(goodbye::close(&stream, true, false, goodbye)).await,
         End::Stream(session, after) => Box::pin(stream::run(&stream, &session, context, after)).await,
     }
-    Box::pin(goodbye::close(&stream, true, false, Goodbye::Proper)).await;
+    Box::pin(goodbye::close(&stream, true, false, Goodbye::HalfClose)).await;
 }
 
 /// How a connection's requests end.
@@ -208,7 +208,7 @@ async fn requests(mut wire: Wire, context: &Context) -> End {
             Ok(Ok(head)) => head,
             Ok(Err(wrong)) => {
                 wire.answer(&answers::wrong(wrong), false, false).await;
-                return End::Answered(Goodbye::Proper);
+                return End::Answered(Goodbye::HalfClose);
             }
             Err(_) => return End::Gone,
         };
@@ -228,7 +228,7 @@ async fn requests(mut wire: Wire, context: &Context) -> End {
                 let keeps_alive = head.keeps_alive && body.is_done();
                 let answered = wire.answer(&answer, head.method == "HEAD", keeps_alive).await;
                 if !answered || !keeps_alive {
-                    return End::Answered(if body.is_done() { Goodbye::Proper } else { Goodbye::Attentive });
+                    return End::Answered(if body.is_done() { Goodbye::HalfClose } else { Goodbye::HalfCloseUpload });
                 }
             }
         }

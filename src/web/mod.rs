@@ -194,5 +194,5 @@ async fn refuse(stream: &Async<TcpStream>, why: &Refused) {
     use std::io::Write;
     // One answer always fits into a new socket's buffer.
     let flushed = stream.get_ref().write(&answers::refused(why).bytes(false, false)).is_ok();
-    goodbye::close(stream, flushed, false, Goodbye::Proper).await;
+    goodbye::close(stream, flushed, false, Goodbye::HalfClose).await;
 }

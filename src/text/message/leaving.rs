@@ -16,8 +16,8 @@ impl Message {
         Message::line(format_args!("-- Three wrong passwords. Bye!"))
     }
 
-    /// Says that a name like this comes from a program that expects another kind of server, and at which port browsers join.
-    pub fn no_person(page: Option<u16>) -> Message {
+    /// Says that this is a chat room, to a program that speaks another protocol, and at which port browsers join.
+    pub fn other_protocol(page: Option<u16>) -> Message {
         let page = page.map(|port| format!(" Browsers join at port {port}.")).unwrap_or_default();
         Message::line(format_args!("-- This is a room where people chat, line by line.{page} Bye!"))
     }
