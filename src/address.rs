@@ -1,10 +1,10 @@
-//! How the address of a peer counts and is shown. Knows nothing of who may come in from where.
+//! Which addresses of peers count as one, and how an address is shown. Knows nothing of who may come in.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-/// Returns what counts as one address. An IPv4-mapped address counts as its IPv4 self. An IPv6 address counts as its
-/// /64, because a single home holds a whole /64 and any of its machines may use any address in it. Loopback stays as it
-/// is.
+/// Returns the address that a peer's address counts as. An IPv4-mapped address counts as its IPv4 self. An IPv6 address
+/// counts as its /64, because a single home has a whole /64 and any of its machines may use any address in it. Loopback
+/// stays as it is.
 pub fn home(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) if !v6.is_loopback() => {
@@ -15,7 +15,8 @@ pub fn home(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Returns an address with its port as it is shown: an IPv4-mapped one as its IPv4 self, which is what people know.
+/// Returns an address and port in the form in which it is shown: an IPv4-mapped one as its IPv4 self, which people
+/// know.
 pub fn canonical(address: SocketAddr) -> SocketAddr {
     match address {
         SocketAddr::V6(v6) if v6.ip().to_ipv4_mapped().is_some() => {

@@ -1,17 +1,17 @@
-//! What cargo runs before it compiles: finds out which commit this is, for `dynasti --version`.
+//! The build script, which cargo runs before it compiles: finds out which commit this is, for `dynasti --version`.
 //!
-//! Sets `DYNASTI_COMMIT` for the compiler where that can be known: in a clone from git, in a package from what cargo put
-//! there when it made it. Elsewhere nothing is set, and nothing is missing but the commit.
+//! Sets `DYNASTI_COMMIT` for the compiler. In a clone git knows the commit; in a package it is in a file that
+//! `cargo package` has added. Elsewhere nothing is set, and the version is shown without a commit.
 
 use std::env;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// As many digits as git shows of a commit.
+/// How many digits of a commit are shown: as many as git shows.
 const DIGITS: usize = 7;
 
-/// What `cargo package` writes into the package.
+/// The file with the commit, which `cargo package` adds to the package.
 const PACKAGED: &str = ".cargo_vcs_info.json";
 
 fn main() {
@@ -21,17 +21,18 @@ fn main() {
     }
 }
 
-/// The commit that this package was made of.
+/// Returns the commit that this package was made of.
 fn packaged() -> Option<String> {
     let written = fs::read_to_string(PACKAGED).ok()?;
-    // cargo tries a package in the target directory of the clone that it is made of, and takes the one for the other. There
-    // the file is not, and cargo runs this again.
+    // `cargo package` builds the package once, to try it, in the target directory of the clone. cargo then takes the
+    // clone's next build for the same one. The clone has no such file, so this line makes cargo run the script again.
     println!("cargo::rerun-if-changed={PACKAGED}");
     let after = written.split_once("\"sha1\"")?.1;
     hash(after.split('"').nth(1)?)
 }
 
-/// The commit that is checked out, if this directory itself is a clone: one that contains it is of something else.
+/// Returns the commit that is checked out, if this directory is the top of a clone. If it is below the top, the clone
+/// is of another project.
 fn cloned() -> Option<String> {
     let top = git(&["rev-parse", "--show-toplevel"])?;
     if fs::canonicalize(top).ok()? != env::current_dir().and_then(fs::canonicalize).ok()? {
@@ -40,7 +41,7 @@ fn cloned() -> Option<String> {
     // Every commit and every checkout changes one of these, packed references and worktrees included.
     for changes in ["HEAD", "logs/HEAD"] {
         let path = git(&["rev-parse", "--git-path", changes])?;
-        // A file that is not there would have cargo run this every time.
+        // A file that does not exist would make cargo run this every time.
         if Path::new(&path).exists() {
             println!("cargo::rerun-if-changed={path}");
         }

@@ -1,4 +1,4 @@
-//! From the name of a host to its addresses. Knows nothing of what is done with them.
+//! Looks up the addresses of a host. Knows nothing of what is done with them.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 #[cfg(target_os = "linux")]
@@ -7,15 +7,15 @@ use std::process::{Command, Stdio};
 #[cfg(target_os = "linux")]
 use rustix::net::{AddressFamily, SocketType};
 
-/// Returns all addresses of the host, at least one, or why there is none.
+/// Returns all addresses of the host, at least one.
 ///
 /// This blocks its thread for as long as the system takes.
 ///
 /// # Errors
-/// When no address is found, in words.
+/// When no address is found. The error says why.
 pub fn addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
     if host == "localhost" {
-        // RFC 6761, 6.3: nobody else is called so, and nobody need be asked.
+        // RFC 6761, 6.3: this name always means loopback, so no resolver is asked.
         return Ok([IpAddr::from(Ipv6Addr::LOCALHOST), Ipv4Addr::LOCALHOST.into()].map(|ip| (ip, port).into()).into());
     }
     match literal(host, port) {
@@ -24,7 +24,7 @@ pub fn addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
     }
 }
 
-/// Reads an address that is written as one. A link-local address has its interface after a `%`, by name or by number.
+/// Reads an IP address. A link-local address has its interface after a `%`, by name or by number.
 fn literal(host: &str, port: u16) -> Option<SocketAddr> {
     if let Ok(ip) = host.parse::<IpAddr>() {
         return Some((ip, port).into());
@@ -43,8 +43,9 @@ fn number_of(interface: &str) -> Option<u32> {
 
 /// Looks the name up with the system's own resolver.
 ///
-/// libc's resolver is no part of a static program: it loads what this system is configured to use, above all for multicast
-/// DNS, and that fits only the libc that it comes with. Linked it would also be a tenth of the program.
+/// A static program cannot use libc's resolver, because that loads modules that the system is configured to use, above
+/// all the one for multicast DNS, and these fit only the libc that they come with. It would also be a tenth of the
+/// program. So another program is run that uses it.
 #[cfg(target_os = "linux")]
 fn look_up(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
     let asked = Command::new("getent").args(["ahosts", "--", host]).stdin(Stdio::null()).stderr(Stdio::null()).output();
@@ -60,7 +61,7 @@ fn addresses_in(answer: &str, port: u16) -> Vec<SocketAddr> {
     streams.filter_map(|line| literal(line.split_whitespace().next()?, port)).collect()
 }
 
-/// Interfaces are for [`look_up`] to know.
+/// Elsewhere an interface is known by its number alone; [`look_up`] knows the names.
 #[cfg(not(target_os = "linux"))]
 fn number_of(_: &str) -> Option<u32> {
     None

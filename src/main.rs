@@ -1,5 +1,5 @@
 //! The process: it puts together arguments, sockets, the executor, signals, standard streams and the exit status. Only
-//! it and its modules in `process/` print, and only this file exits. What happens in the room is the library's.
+//! this file and its modules in `process/` print, and only this file exits. What happens in the room is in the library.
 #![allow(clippy::exit)]
 
 mod process;
@@ -48,13 +48,13 @@ const RESERVED: u64 = 24 + access::REFUSED_AT_ONCE as u64;
 /// Descriptors for each listener: its own, and that of a connection which it is accepting.
 const PER_LISTENER: u64 = 2;
 
-/// How long the transcript has to reach the disk, counted from the signal to stop, and how long the last lines may then
-/// take to print. Together they leave the process within the contract's two seconds.
+/// When the server stops: how long the transcript has to reach the disk, counted from the signal, and how long the last
+/// lines may then take to print. With both, the process ends within the contract's two seconds.
 const FINISHING: Duration = Duration::from_millis(1800);
-const LAST_WORDS: Duration = Duration::from_millis(100);
+const PRINTING: Duration = Duration::from_millis(100);
 
-/// How long it may take to notify the service manager that the server stops.
-const LAST_SIGN: Duration = Duration::from_millis(100);
+/// How long it may take then to notify the service manager that the server stops.
+const NOTIFYING: Duration = Duration::from_millis(100);
 
 fn main() -> ExitCode {
     match args::parse(std::env::args_os().skip(1)) {
@@ -68,11 +68,11 @@ fn main() -> ExitCode {
                 ExitCode::FAILURE
             }
         },
-        // `parse` says that there is no such command.
+        // This is not reached: `parse` refuses the command.
         #[cfg(not(feature = "discovery"))]
         Ok(Command::Find(_)) => ExitCode::FAILURE,
         Ok(Command::Join(join)) => {
-            let address = match join.address.map_or_else(server, Ok) {
+            let address = match join.address.map_or_else(server_to_join, Ok) {
                 Ok(address) => address,
                 Err(why) => {
                     complain(&why);
@@ -100,8 +100,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Returns the server to join when none was named: the one on this network, or that of this machine.
-fn server() -> Result<Address, String> {
+/// Returns the server to join when none was named: one that is found on this network, else the one of this machine.
+fn server_to_join() -> Result<Address, String> {
     #[cfg(feature = "discovery")]
     {
         let found = process::find::choose()?;
@@ -115,7 +115,7 @@ fn server() -> Result<Address, String> {
     Ok(Address::default())
 }
 
-/// Prints a line on standard error. If nobody can read it, that is no reason to stop.
+/// Prints a line on standard error. An error is ignored, because a closed stream is no reason to stop.
 fn complain(words: &str) {
     let _ = std::io::stderr().write_all(format!("{words}\n").as_bytes());
 }
@@ -123,7 +123,7 @@ fn complain(words: &str) {
 /// Serves the room on an executor.
 fn serve(options: Serve) -> ExitCode {
     let executor = Arc::new(Executor::new());
-    // A task, because what is beside `drive` is polled each time that the executor's thread looks at the sockets.
+    // It is a task, because a future beside `drive` would be polled each time that this thread looks at the sockets.
     let served = executor.spawn(run(Arc::clone(&executor), options));
     match smol::block_on(drive(&executor).or(served)) {
         Ok(()) => ExitCode::SUCCESS,
@@ -137,7 +137,7 @@ fn serve(options: Serve) -> ExitCode {
 /// Serves the room until a signal or the operator stops it.
 ///
 /// # Errors
-/// The server cannot start. The error says what to do.
+/// When the server cannot start. The error says what to do.
 async fn run(executor: Arc<Executor<'static>>, options: Serve) -> Result<(), String> {
     let password = match &options.password_file {
         Some(path) => Some(password::read(path).map_err(|why| report::no_password(path, why))?),
@@ -145,7 +145,7 @@ async fn run(executor: Arc<Executor<'static>>, options: Serve) -> Result<(), Str
     };
     let listeners = listen(&options.listen, 4000, "--listen")?;
     let mut signals = Signals::new([Signal::Int, Signal::Term, Signal::Hup, Signal::Usr1, Signal::Xfsz])
-        .map_err(|error| format!("cannot listen for signals: {error}"))?;
+        .map_err(|error| format!("cannot handle signals: {error}"))?;
     let (warnings, warned) = room::warnings();
     let mut warner = access::spawn(&executor, stdio::warn(warned));
 
@@ -163,7 +163,7 @@ async fn run(executor: Arc<Executor<'static>>, options: Serve) -> Result<(), Str
         file = Some((path, transcript, writer));
     }
     #[cfg(feature = "link")]
-    let linked = linked(&options)?;
+    let linked = link_options(&options)?;
     #[cfg(feature = "link")]
     {
         remembered.link = linked.is_some();
@@ -181,7 +181,7 @@ async fn run(executor: Arc<Executor<'static>>, options: Serve) -> Result<(), Str
         access::spawn(&executor, async move { link::run(linked, &room, reader).await })
     });
     for listener in &listeners {
-        let address = listener.local_addr().map_err(|error| format!("cannot tell where it listens: {error}"))?;
+        let address = listener.local_addr().map_err(|error| report::no_local_address(&error))?;
         room.print(report::listening(address)).await;
         for join in interfaces::join_addresses(address) {
             room.print(report::join_with(join, address.port())).await;
@@ -189,7 +189,7 @@ async fn run(executor: Arc<Executor<'static>>, options: Serve) -> Result<(), Str
     }
     let pages = listen_for_browsers(&options, &room)?;
     for listener in &pages {
-        let address = listener.local_addr().map_err(|error| format!("cannot tell where it listens: {error}"))?;
+        let address = listener.local_addr().map_err(|error| report::no_local_address(&error))?;
         let at = |ip| SocketAddr::new(ip, address.port());
         let open: Vec<SocketAddr> = interfaces::join_addresses(address).into_iter().map(at).collect();
         for address in &open {
@@ -201,17 +201,17 @@ async fn run(executor: Arc<Executor<'static>>, options: Serve) -> Result<(), Str
         }
     }
     #[cfg(feature = "discovery")]
-    let told = told(&options, &listeners, &pages);
+    let announced = announced(&options, &listeners, &pages);
     let sharing = sharing(&pages, options.files)?;
     let page = pages.first().and_then(|listener| listener.local_addr().ok()).map(|address| address.port());
     let reserved = PER_LISTENER * (listeners.len() + pages.len()) as u64;
     #[cfg(feature = "discovery")]
-    let reserved = reserved + told.as_ref().map_or(0, discovery::Options::descriptors) as u64;
+    let reserved = reserved + announced.as_ref().map_or(0, discovery::Options::descriptors) as u64;
     let max_clients = fit_descriptors(options.max_clients, RESERVED + reserved, &room);
     let admission = Arc::new(Admission::new(max_clients, options.max_per_address).with_password(password));
 
     let (stop, stopped) = async_channel::bounded::<()>(1);
-    // This task is held to the end, so that a second signal is noticed while the server stops after the first.
+    // This task is kept to the end, so that it sees a second signal while the server stops after the first one.
     let mut signalled = access::spawn(&executor, {
         let stop = stop.clone();
         let transcript = writing.as_ref().map(|(_, transcript, _)| transcript.clone());
@@ -219,7 +219,7 @@ async fn run(executor: Arc<Executor<'static>>, options: Serve) -> Result<(), Str
             while let Some(Ok(signal)) = signals.next().await {
                 match signal {
                     Signal::Usr1 => transcript.iter().for_each(Transcript::reopen),
-                    // The transcript is as large as a file may be (ulimit -f). The failing write reports it.
+                    // The transcript is as large as a file may be (ulimit -f). The write fails, and that is reported.
                     Signal::Xfsz => {}
                     _ if stop.close() => {}
                     _ => exit(1),
@@ -230,7 +230,7 @@ async fn run(executor: Arc<Executor<'static>>, options: Serve) -> Result<(), Str
     let mut console = (!options.no_console).then(|| {
         let (room, admission, sharing) = (Arc::clone(&room), Arc::clone(&admission), sharing.clone());
         access::spawn(&executor, async move {
-            // The end of standard input, or an error, closes the console and nothing else.
+            // The end of standard input, or an error, ends only the console.
             if let Ok(Left::Quit) = console::listen(stdio::operator(), &room, &admission, &sharing).await {
                 stop.close();
             }
@@ -249,8 +249,8 @@ async fn run(executor: Arc<Executor<'static>>, options: Serve) -> Result<(), Str
         since.get_or_init(Instant::now);
         room.print(report::shutting_down()).await;
         if let Some(manager) = &manager {
-            // The manager may have gone, or not read any more. The server stops all the same.
-            let _ = within(LAST_SIGN, manager.stopping()).await;
+            // The manager may be gone, or may not read any more. The server stops all the same.
+            let _ = within(NOTIFYING, manager.stopping()).await;
         }
     };
     let clients = server::Options { rate: options.rate, guests: options.guests, page, sharing: sharing.clone() };
@@ -259,7 +259,7 @@ async fn run(executor: Arc<Executor<'static>>, options: Serve) -> Result<(), Str
     #[cfg(feature = "web")]
     let served = {
         #[cfg(feature = "discovery")]
-        let mdns_dropped = told.as_ref().map(|told| Arc::clone(&told.dropped));
+        let mdns_dropped = announced.as_ref().map(|announced| Arc::clone(&announced.dropped));
         #[cfg(not(feature = "discovery"))]
         let mdns_dropped = None;
         let options = web::Options { rate: options.rate, guests: options.guests, sharing, mdns_dropped };
@@ -276,13 +276,13 @@ async fn run(executor: Arc<Executor<'static>>, options: Serve) -> Result<(), Str
         let shutdown = async {
             let _ = stopped.recv().await;
         };
-        let found = async {
-            if let Some(told) = told {
-                discovery::run(told, tell, shutdown).await;
+        let announcing = async {
+            if let Some(announced) = announced {
+                discovery::run(announced, tell, shutdown).await;
             }
             Ok(())
         };
-        let said = async {
+        let reporting = async {
             while let Ok(news) = news.recv().await {
                 match news {
                     discovery::News::Named(name) => room.print(report::named(&name)).await,
@@ -291,16 +291,16 @@ async fn run(executor: Arc<Executor<'static>>, options: Serve) -> Result<(), Str
             }
             future::pending().await
         };
-        async { future::try_zip(served, found.or(said)).await.map(|_| ()) }
+        async { future::try_zip(served, announcing.or(reporting)).await.map(|_| ()) }
     };
-    // A panic in one of these tasks goes on in this one: the server ends, and its supervisor starts it again.
+    // A panic in one of these tasks goes on in this one. It ends the server, and its supervisor starts it again.
     let mut tasks = vec![&mut warner, &mut printer, &mut signalled];
     tasks.extend(console.as_mut());
     tasks.extend(informed.as_mut());
     tasks.extend(writing.as_mut().map(|(_, _, writer)| writer));
     #[cfg(feature = "link")]
     tasks.extend(linking.as_mut());
-    served.or(never(tasks)).await.map_err(|error| format!("cannot serve: {error}"))?;
+    served.or(propagate_panics(tasks)).await.map_err(|error| format!("cannot serve: {error}"))?;
     drop((console, informed));
 
     let deadline = *since.get_or_init(Instant::now) + FINISHING;
@@ -308,11 +308,11 @@ async fn run(executor: Arc<Executor<'static>>, options: Serve) -> Result<(), Str
     room.end_outputs().await;
     #[cfg(feature = "link")]
     if let Some(linking) = linking {
-        // It ends by itself in less than that, whatever the broker does.
+        // The link ends by itself in less time than that, whatever the broker does.
         let _ = within(remaining(), linking).await;
     }
     if let Some((path, transcript, writer)) = writing {
-        // What is not written by then is lost, and a warning says how much.
+        // Lines that are not written by then are lost, and a warning says how many.
         let _ = within(remaining(), writer).await;
         let missing = transcript.unwritten() + room.transcript_behind().await;
         if missing > 0 {
@@ -320,12 +320,12 @@ async fn run(executor: Arc<Executor<'static>>, options: Serve) -> Result<(), Str
         }
     }
     warnings.close();
-    let _ = within(remaining() + LAST_WORDS, async { (printer.await, warner.await) }).await;
+    let _ = within(remaining() + PRINTING, async { (printer.await, warner.await) }).await;
     Ok(())
 }
 
-/// Polls these tasks for ever, so that a panic in one of them comes to light.
-async fn never<T>(mut tasks: Vec<&mut Task<()>>) -> T {
+/// Polls these tasks for ever, so that a panic in one of them goes on in the caller.
+async fn propagate_panics<T>(mut tasks: Vec<&mut Task<()>>) -> T {
     future::poll_fn(|cx| {
         tasks.retain_mut(|task| Pin::new(&mut **task).poll(cx).is_pending());
         Poll::Pending
@@ -335,68 +335,68 @@ async fn never<T>(mut tasks: Vec<&mut Task<()>>) -> T {
 
 /// Notifies the service manager, if there is one, that the listeners are bound. Returns the manager.
 async fn notify_ready() -> Option<Arc<Manager>> {
-    let told = async {
+    let notified = async {
         let manager = Manager::from_env()?;
         if let Some(manager) = &manager {
             manager.ready().await?;
         }
         Ok::<_, std::io::Error>(manager.map(Arc::new))
     };
-    told.await.unwrap_or_else(|error| {
+    notified.await.unwrap_or_else(|error| {
         complain(&report::cannot_notify(&error));
         None
     })
 }
 
-/// Returns what the network is told of this server, unless it is told nothing.
+/// Returns what is announced about this server on the network, unless nothing is.
 #[cfg(feature = "discovery")]
-fn told(options: &Serve, listeners: &[TcpListener], pages: &[TcpListener]) -> Option<discovery::Options> {
+fn announced(options: &Serve, listeners: &[TcpListener], pages: &[TcpListener]) -> Option<discovery::Options> {
     let service = |kind, listeners: &[TcpListener]| {
         let listening = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
         discovery::Service { kind, listening }
     };
     let services = vec![service(discovery::ROOM, listeners), service(discovery::PAGE, pages)];
-    let machine = machine();
+    let machine = machine_name();
     let instance = machine.split('.').next().filter(|name| !name.is_empty()).unwrap_or("dynasti").to_owned();
     let host = options.mdns.clone().unwrap_or_else(|| "dynasti".into());
     (!options.no_mdns).then_some(discovery::Options { host, instance, services, dropped: Arc::default() })
 }
 
-/// Returns with whom the room is linked, if it is.
+/// Returns how the room is linked with other servers, if it is.
 #[cfg(feature = "link")]
-fn linked(options: &Serve) -> Result<Option<link::Options>, String> {
+fn link_options(options: &Serve) -> Result<Option<link::Options>, String> {
     let Some(mut broker) = options.link.clone() else { return Ok(None) };
     if let Some(path) = &options.link_password_file {
         let password = password::of_link(path).map_err(|why| report::no_password(path, why))?;
         broker = broker.with_password(password)?;
     }
-    let server = options.link_name.clone().unwrap_or_else(|| Server::of_machine(&machine()));
+    let server = options.link_name.clone().unwrap_or_else(|| Server::of_machine(&machine_name()));
     Ok(Some(link::Options { broker, server }))
 }
 
-/// What this machine is called.
+/// Returns the name of this machine.
 #[cfg(any(feature = "discovery", feature = "link"))]
-fn machine() -> String {
+fn machine_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-/// Returns whether files are shared: where there is a page, and memory for them.
+/// Returns whether files are shared. They need a page and memory.
 fn sharing(pages: &[TcpListener], mebibytes: usize) -> Result<Sharing, String> {
     let Some(page) = pages.first() else { return Ok(Sharing::NoPage) };
     if mebibytes == 0 {
         return Ok(Sharing::Off);
     }
-    let listener = page.local_addr().map_err(|error| format!("cannot tell where it listens: {error}"))?;
+    let listener = page.local_addr().map_err(|error| report::no_local_address(&error))?;
     let shown = interfaces::join_addresses(listener).first().map_or(listener.ip(), |ip| *ip);
     let shown = SocketAddr::new(shown, listener.port());
     Ok(Sharing::Here(Arc::new(Files::new(mebibytes * 1024 * 1024, Origin { listener, shown }))))
 }
 
-/// Raises the limit on descriptors as far as possible, and returns how many of the clients asked for fit under it,
-/// beside the reserved ones.
+/// Raises the limit on descriptors as far as possible. Returns how many of the clients that were asked for fit under it,
+/// beside the reserved descriptors.
 fn fit_descriptors(asked: usize, reserved: u64, room: &Room) -> usize {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    // If it may not be raised, it stays as it is: the limit is read again below.
+    // This may fail, so the limit is read again below.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
     let Some(descriptors) = getrlimit(Resource::Nofile).current else { return asked };
     let fit = usize::try_from(descriptors.saturating_sub(reserved)).unwrap_or(usize::MAX).max(1);
@@ -406,8 +406,7 @@ fn fit_descriptors(asked: usize, reserved: u64, room: &Room) -> usize {
     asked.min(fit)
 }
 
-/// Opens the listening sockets. Without any address given they are for both families, or for IPv4 where there is no
-/// IPv6.
+/// Opens the listening sockets. Without an address it opens one for both families, or for IPv4 where there is no IPv6.
 fn listen(addresses: &[SocketAddr], port: u16, option: &str) -> Result<Vec<TcpListener>, String> {
     let bind = |address| access::bind(address).map_err(|error| (address, error));
     let bound = if addresses.is_empty() {
@@ -423,7 +422,7 @@ fn listen(addresses: &[SocketAddr], port: u16, option: &str) -> Result<Vec<TcpLi
     bound.map_err(|(address, error)| report::cannot_listen(address, option, &error))
 }
 
-/// Opens the listening sockets for browsers. Where nobody asked for the page, the server does without it if it has to.
+/// Opens the listening sockets for browsers. Without `--web` a failure is only a warning, and there is no page.
 fn listen_for_browsers(options: &Serve, room: &Room) -> Result<Vec<TcpListener>, String> {
     let by_default = options.web.is_empty();
     if options.no_web || !cfg!(feature = "web") || by_default && !options.listen.is_empty() {

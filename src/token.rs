@@ -1,4 +1,4 @@
-//! What cannot be guessed: 128 random bits, which name a thing and are its key.
+//! Tokens: 128 random bits, which nobody can guess. A token names something, and is also the key to it.
 
 use std::fmt;
 use std::io;
@@ -10,10 +10,10 @@ use rustix::rand::{GetRandomFlags, getrandom};
 pub struct Token(u128);
 
 impl Token {
-    /// A new one.
+    /// Returns a new token.
     ///
     /// # Errors
-    /// When the system has no random numbers yet, as early in its start. Nobody waits for them here.
+    /// When the system has no random numbers yet, as may be early in its start. This does not wait for them.
     pub fn random() -> io::Result<Token> {
         let mut bytes = [0; 16];
         let mut filled = 0;
@@ -23,7 +23,7 @@ impl Token {
         Ok(Token(u128::from_ne_bytes(bytes)))
     }
 
-    /// The bits themselves.
+    /// Returns the bits.
     #[cfg(feature = "link")]
     pub(crate) fn bits(self) -> u128 {
         self.0
@@ -50,7 +50,7 @@ impl fmt::Display for Token {
 }
 
 impl fmt::Debug for Token {
-    /// Nothing shows it but the answer to whoever it was made for.
+    /// Does not show the bits, because whoever knows them may use the token.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Token")
     }

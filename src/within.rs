@@ -7,8 +7,8 @@ use smol::Timer;
 
 /// Returns the output of `future`, or `None` if it is not ready within `time`. The future is dropped then.
 ///
-/// To go on with a future after that, pass it by reference (`Pin<&mut F>`). A future that is ready at once is never
-/// late.
+/// To poll the future further after that, pass it by reference (`Pin<&mut F>`). A future that is ready at once is never
+/// late, even if `time` is zero.
 pub async fn within<T>(time: Duration, future: impl Future<Output = T>) -> Option<T> {
     let done = async { Some(future.await) };
     let late = async {

@@ -10,7 +10,7 @@ use dynasti::client::Address;
 use dynasti::link::Broker;
 use dynasti::text::server::{MAX_SERVER, Server};
 
-/// What `--help` prints, whatever command it comes after. All of it fits a terminal of 80 columns and 24 lines.
+/// What `--help` prints, the same after each command. It fits a terminal of 80 columns and 24 lines.
 const HELP: &str = "\
 dynasti - the chat room for everyone on one network
 dynasti [serve] [OPTIONS]: serves the room; others join it with: nc HOST 4000
@@ -37,7 +37,7 @@ dynasti find: the servers on this network, one a line
 dynasti --version, -V: the version, and its commit; dynasti --help, -h: this
 ";
 
-/// The options that take nothing.
+/// The options that take no value.
 const SWITCHES: [&str; 6] = ["--guests", "--no-console", "--no-web", "--no-mdns", "--retry", "--no-bell"];
 
 /// The chat room for everyone on one network. Without a command it serves.
@@ -168,7 +168,7 @@ pub(crate) struct Serve {
     pub(crate) no_console: bool,
 }
 
-/// What is to be printed instead of running a command.
+/// The text to print instead of running a command.
 #[derive(Debug)]
 pub(crate) struct Instead {
     /// Whole lines, with their line ends.
@@ -180,7 +180,7 @@ pub(crate) struct Instead {
 /// Reads the command line, without the program's name.
 ///
 /// # Errors
-/// The arguments are wrong, or ask for a text.
+/// When the arguments are wrong, or ask for the help or the version. The error is the text to print.
 pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, Instead> {
     let mut words = Vec::new();
     for arg in args {
@@ -242,7 +242,7 @@ fn version() -> String {
     format!("dynasti {}{}\n", env!("CARGO_PKG_VERSION"), commit.unwrap_or_default())
 }
 
-/// Returns one line about wrong arguments, from what argh or this file says of them.
+/// Makes one line about wrong arguments of what argh or this file says of them.
 fn wrong(why: &str) -> Instead {
     let mut why = why.split_whitespace().collect::<Vec<_>>().join(" ");
     // argh does not say what the missing value is.
@@ -253,13 +253,13 @@ fn wrong(why: &str) -> Instead {
     Instead { text: format!("dynasti: {why} (see dynasti --help)\n"), wrong: true }
 }
 
-/// Returns what argh says, without the address of a broker, which may hold a password.
+/// Returns what argh says, without the URL of a broker, which may hold a password.
 fn without_password(said: &str, words: &[&str]) -> String {
     let values = words.windows(2).filter(|pair| pair[0] == "--link" && !pair[1].is_empty());
     values.fold(said.to_owned(), |said, pair| said.replace(pair[1], "…"))
 }
 
-/// Returns what an option takes, as the help shows it, or `None` if it takes nothing or is no option.
+/// Returns the value that an option takes, as the help shows it, or `None` if it takes none or is no option.
 fn taken(option: &str) -> Option<&'static str> {
     let rest = HELP.lines().find_map(|line| line.trim_start().strip_prefix(option)?.strip_prefix(' '))?;
     rest.split(' ').next().filter(|value| option.starts_with("--") && !value.is_empty())
@@ -270,9 +270,9 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "it takes ADDR:PORT, such as 0.0.0.0:4000 or [::]:4000".to_string())
 }
 
-/// Reads what a host can be called on the network.
+/// Reads the name of a host on the network.
 fn host_name(text: &str) -> Result<String, String> {
-    /// A label of DNS, 63 bytes, with room for the number that a name gets when it is somebody's.
+    /// A label of DNS has up to 63 bytes. The rest is for the number that is added when another host has the name.
     const LONGEST: usize = 52;
     let of_letters = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     let is_one = (1..=LONGEST).contains(&text.len()) && of_letters && !text.starts_with('-') && !text.ends_with('-');
@@ -280,13 +280,13 @@ fn host_name(text: &str) -> Result<String, String> {
     is_one.then(|| text.to_owned()).ok_or_else(why)
 }
 
-/// Reads what this server is called by others that are linked with it.
+/// Reads the name of this server among linked servers.
 fn server(text: &str) -> Result<Server, String> {
     let why = || format!("it takes NAME, up to {MAX_SERVER} letters, digits and hyphens");
     Server::parse(text).ok_or_else(why)
 }
 
-/// Which broker links servers, in a program that was built without that.
+/// Stands for the broker in a program that was built without the feature `link`.
 #[cfg(not(feature = "link"))]
 #[derive(Debug)]
 pub(crate) enum Broker {}

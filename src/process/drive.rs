@@ -2,15 +2,15 @@
 //!
 //! # What this works around
 //!
-//! [`Executor::run`] under `smol::block_on` would do, if it were not for async-io 2.6, `driver.rs`. Its helper thread,
-//! `main_loop`, compares the reactor's ticker after each of its sleeps: 50, 75, 100, 250, 500, 750, 1000, 2500 and 5000
-//! µs, then 10 ms. If nobody has polled the reactor meanwhile, the helper takes the reactor's lock and blocks in
-//! `react(None)`, although a `block_on` is running. While it holds the lock, `block_on` cannot poll: the helper wakes
-//! this thread for each event, through a futex, which costs more than a poll.
+//! [`Executor::run`] under `smol::block_on` would be enough, were it not for async-io 2.6, `driver.rs`. Its helper
+//! thread, `main_loop`, compares the reactor's ticker after each of its sleeps: 50, 75, 100, 250, 500, 750, 1000, 2500
+//! and 5000 µs, then 10 ms. If nobody has polled the reactor meanwhile, the helper takes the reactor's lock and blocks
+//! in `react(None)`, although a `block_on` is running. While it holds the lock, `block_on` cannot poll: the helper
+//! wakes this thread for each event, through a futex, and that costs more than a poll.
 //!
 //! So this thread polls in time: the pauses between its polls grow, and each is shorter than the helper's sleep of the
-//! same number. They begin anew every 10 ms, because a task that outlasts one of the sleeps lets the helper in again. What
-//! has become ready, timers included, so waits for 3 ms or so at most.
+//! same number. They begin anew every 10 ms, because a task that outlasts one of the sleeps lets the helper in again.
+//! As a result, sockets and timers that are ready wait for about 3 ms at most.
 //!
 //! This can go when `main_loop` leaves the reactor alone while `BLOCK_ON_COUNT` is not zero.
 
@@ -25,7 +25,7 @@ const FIRST_PAUSE: Duration = Duration::from_micros(30);
 /// After this time the pauses begin anew. It is the helper's longest sleep.
 const ANEW: Duration = Duration::from_millis(10);
 
-/// The clock is read after so many tasks, because reading it takes a twentieth of the time of a task.
+/// The clock is read once for this many tasks, because reading it takes a twentieth of the time of a task.
 const TASKS_PER_READING: usize = 4;
 
 /// Runs tasks on this thread. Never returns.

@@ -1,5 +1,5 @@
-//! The servers on this network, for `dynasti find`, and for `dynasti join` without a host. Knows the terminal; how
-//! servers are found is the library's.
+//! The servers on this network, for `dynasti find`, and for `dynasti join` without a host. Knows the terminal. The
+//! library knows how servers are found.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
@@ -11,7 +11,7 @@ use crate::process::report;
 /// Prints the servers on this network, one a line. Returns whether there is any.
 ///
 /// # Errors
-/// The error is to be printed on standard error, and the exit status is 1.
+/// When the network cannot be searched, or nothing can be printed. The error is for standard error.
 pub(crate) fn find() -> Result<bool, String> {
     let found = smol::block_on(discovery::find(true)).map_err(|error| report::cannot_search(&error))?;
     let lines: String = found.iter().map(|server| format!("{server}\n")).collect();
@@ -23,9 +23,9 @@ pub(crate) fn find() -> Result<bool, String> {
 /// chooses. None if none was found.
 ///
 /// # Errors
-/// There are several, and nobody chooses one. The error is to be printed on standard error, and the exit status is 1.
+/// When there are several, and nobody chooses one. The error is for standard error.
 pub(crate) fn choose() -> Result<Option<Address>, String> {
-    // What cannot be searched has no servers, and this machine may still have one.
+    // If the network cannot be searched, this machine may still have a server.
     let found = smol::block_on(discovery::find(false)).unwrap_or_default();
     match &found[..] {
         [] => Ok(None),
@@ -35,7 +35,7 @@ pub(crate) fn choose() -> Result<Option<Address>, String> {
     }
 }
 
-/// Has the person choose. Whatever is no number of a server is asked again.
+/// Asks the person to choose, until the answer is the number of a server.
 fn ask(several: &[Found]) -> Result<Address, String> {
     let list: String = several.iter().zip(1..).map(|(server, number)| format!("{number}  {server}\n")).collect();
     print(&list)?;

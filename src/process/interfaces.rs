@@ -1,7 +1,7 @@
 //! The addresses at which the local network can reach this machine. Knows nothing of what is done with them.
 //!
-//! Neither std nor rustix lists interfaces, but Linux has files that do: proc_net(5). On other systems nothing is
-//! found.
+//! Neither std nor rustix lists interfaces, but Linux has files that do: proc_net(5). On other systems it finds
+//! nothing.
 
 use std::collections::HashMap;
 use std::fs::read_to_string;
@@ -42,9 +42,8 @@ struct Route<'a> {
     mask: u32,
 }
 
-/// Chooses one address for each network. They are those of the real interfaces (not of bridges, containers and tunnels)
-/// if there are any, else that of the interface with the default route, else all. IPv4 is preferred because it is
-/// easier to type.
+/// Chooses one address for each interface: of the real interfaces (no bridges, containers or tunnels) if there are any,
+/// else of those with the default route, else of all. IPv4 is preferred, because it is easier to type.
 fn choose(files: &Files<'_>, physical: impl Fn(&str) -> bool, v6: bool) -> Vec<IpAddr> {
     let routes: Vec<Route<'_>> = files.route.lines().skip(1).filter_map(route).collect();
     let mut found: Vec<(&str, IpAddr)> = Vec::new();
@@ -94,8 +93,8 @@ fn route(line: &str) -> Option<Route<'_>> {
     Some(Route { interface: fields.first()?, network: hex(1)?, mask: hex(7)? })
 }
 
-/// Reads a line of `if_inet6`, if others can use its address. They cannot use a link-local one, for which they would
-/// need the name of their own interface, nor one that changes every day or is deprecated.
+/// Reads a line of `if_inet6`, if others can use its address. They cannot use a link-local one, because it needs the
+/// name of their own interface, nor one that changes every day or is deprecated.
 fn inet6(line: &str) -> Option<(&str, Ipv6Addr)> {
     const GLOBAL: &str = "00";
     const TEMPORARY_OR_DEPRECATED: u8 = 0x01 | 0x20;

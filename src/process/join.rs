@@ -1,4 +1,4 @@
-//! The process as a client: passes its terminal or its pipes, its signals and its environment to the library. Knows
+//! The process as a client: it passes its terminal or its pipes, its signals and its environment to the library. Knows
 //! nothing of the conversation.
 
 use std::fs::File;
@@ -14,7 +14,7 @@ use smol::{Async, Unblock};
 /// Joins until the person leaves or the input ends.
 ///
 /// # Errors
-/// The error is to be printed on standard error, and the exit status is 1.
+/// When the room cannot be joined, or is lost. The error is for standard error.
 pub(crate) fn join(options: &Options, bell: bool) -> Result<(), JoinError> {
     match terminal() {
         Some(tty) => smol::block_on(at_terminal(options, tty, bell)),
@@ -29,8 +29,8 @@ pub(crate) fn join(options: &Options, bell: bool) -> Result<(), JoinError> {
     }
 }
 
-/// Waits until standard output is a pipe that nobody reads any more (`| head`). What else it may be is noticed when something
-/// is written.
+/// Waits until standard output is a pipe that nobody reads any more (`| head`). For another kind of output, the next
+/// write fails instead.
 async fn output_closed() {
     let pipe = || {
         let output = File::from(io::stdout().as_fd().try_clone_to_owned()?);

@@ -1,6 +1,7 @@
-//! The parts of the process that `main.rs` puts together: what it is asked for, what it says, and what it runs on.
+//! The parts of the process that `main.rs` puts together: arguments, standard streams, the service manager, the
+//! executor's thread.
 //!
-//! Each knows the system and the library, and none knows another but for the words, which are all in [`report`].
+//! Each knows the system and the library. None uses another, except [`report`], which has all the wording.
 
 pub(crate) mod args;
 pub(crate) mod drive;

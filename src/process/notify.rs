@@ -1,6 +1,6 @@
-//! Notifications for the service manager: systemd, or whoever else started the server and set `NOTIFY_SOCKET`. It hears
-//! that the server is ready, how many are here, that the server is alive, and that it is stopping. The protocol is that
-//! of sd_notify(3): lines of `KEY=value` in a Unix datagram.
+//! Notifications for the service manager: systemd, or another program that has started the server and set
+//! `NOTIFY_SOCKET`. They say that the server is ready, how many are here, that the server is alive, and that it is
+//! stopping. The protocol is that of sd_notify(3): lines of `KEY=value` in a Unix datagram.
 //!
 //! Knows the protocol and when something is sent. Without `NOTIFY_SOCKET` nothing here runs.
 
@@ -19,7 +19,7 @@ use smol::Timer;
 
 use super::report;
 
-/// The shortest time between two states of the room, which is short enough for a person who looks.
+/// The shortest time between two status lines. It is short enough for a person who looks at them.
 const STATUS_EVERY: Duration = Duration::from_secs(2);
 
 /// How long to wait when the socket is full, as it may be while a machine starts everything at once.
@@ -30,7 +30,7 @@ const TRY_AGAIN: Duration = Duration::from_millis(20);
 pub(crate) struct Manager {
     socket: UnixDatagram,
     address: SocketAddr,
-    /// How often it is to hear that the server is alive, if it wants that.
+    /// How often to notify it that the server is alive, if it asks for that.
     watchdog: Option<Duration>,
 }
 
@@ -52,7 +52,7 @@ impl Manager {
     /// Notifies that the server is ready.
     ///
     /// # Errors
-    /// When nobody listens there any more.
+    /// When nothing receives there any more.
     pub(crate) async fn ready(&self) -> io::Result<()> {
         self.send("READY=1").await
     }
@@ -60,7 +60,7 @@ impl Manager {
     /// Notifies that the server is stopping.
     ///
     /// # Errors
-    /// When nobody listens there any more.
+    /// When nothing receives there any more.
     pub(crate) async fn stopping(&self) -> io::Result<()> {
         self.send("STOPPING=1").await
     }
@@ -73,19 +73,19 @@ impl Manager {
                 let (stats, changed) = room.follow().await;
                 let status = report::status(stats.here, stats.lines);
                 if status != sent {
-                    // If this fails there is a newer state soon.
+                    // If this fails, the next status follows soon.
                     let _ = self.send(&format!("STATUS={status}")).await;
                     sent = status;
                 }
                 Timer::after(STATUS_EVERY).await;
-                // The channel is closed when the state changes. Nothing is ever sent.
+                // The channel closes when the figures change. Nothing is ever sent.
                 let _ = changed.recv().await;
             }
         };
         let alive = async {
             let Some(every) = self.watchdog else { return std::future::pending().await };
             loop {
-                // If the executor or the room is stuck, this is not reached.
+                // If the executor or the room is stuck, this waits for ever, and the manager restarts the server.
                 room.stats().await;
                 let _ = self.send("WATCHDOG=1").await;
                 Timer::after(every).await;

@@ -1,4 +1,4 @@
-//! The room's password, from its file. Knows nothing of who is asked for it.
+//! Reads the passwords of the room and of the link from their files. Knows nothing of how they are used.
 
 use std::fs::File;
 use std::io::Read;
@@ -11,7 +11,7 @@ use dynasti::text::line::MAX_LINE;
 /// How much is read of the file: more than a password may have.
 const READ: u64 = 4 * MAX_LINE as u64;
 
-/// Reads the password.
+/// Reads the room's password.
 ///
 /// # Errors
 /// The file cannot be read, holds no password, or can be written by others. The error says what to do.
@@ -19,7 +19,7 @@ pub(crate) fn read(path: &Path) -> Result<Password, String> {
     Password::first_line(&first_line(path)?).map_err(in_words)
 }
 
-/// Reads the first line of a file that holds a password: not empty, and no longer than a line may be.
+/// Reads the link's password: the first line of the file, not empty, and no longer than a line may be.
 ///
 /// # Errors
 /// As of [`read`].
@@ -40,7 +40,7 @@ fn in_words(why: NoPassword) -> String {
 fn first_line(path: &Path) -> Result<String, String> {
     let unreadable = |error: std::io::Error| format!("{error}; name a file that can be read");
     let file = File::open(path).map_err(unreadable)?;
-    // Of a pipe the mode says nothing: who has it was given it.
+    // Only for a file: the mode of a pipe says nothing about who can write to it.
     let metadata = file.metadata().map_err(unreadable)?;
     if metadata.is_file() && metadata.permissions().mode() & 0o002 != 0 {
         return Err("others can write that file; take that from them with chmod o-w".into());

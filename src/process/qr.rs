@@ -2,7 +2,8 @@
 
 use qrcodegen::{QrCode, QrCodeEcc};
 
-/// The margin around the code, in modules. The standard asks for four, and two leave more of the window; phones read that.
+/// The margin around the code, in modules. The standard asks for four, but phones read a code with two, and that leaves
+/// more of the window.
 const MARGIN: i32 = 2;
 
 /// Draws the code of an address: black on white, whatever the terminal's colours are. Empty if the address is too long.

@@ -1,7 +1,7 @@
-//! What the process itself says on its output, to its operator and to its service manager. Each sentence is a line
-//! without its end.
+//! What the process itself prints for its operator, and sends to its service manager. Each sentence is a line without
+//! its end. `src/guide/trouble.md` explains each warning.
 //!
-//! Knows the wording. Where it is said is `main.rs`'s.
+//! Knows the wording. Knows nothing of where it is printed.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind};
@@ -28,7 +28,7 @@ pub(crate) fn page(address: SocketAddr) -> String {
     format!("http://{}/", SocketAddr::new(address.ip(), address.port()))
 }
 
-/// The page cannot be had where it is by default.
+/// There is no page, because its default port cannot be bound.
 pub(crate) fn no_page(why: &str) -> String {
     format!("dynasti: there is no page for browsers: {why}")
 }
@@ -55,13 +55,13 @@ pub(crate) fn cannot_search(error: &io::Error) -> String {
     format!("dynasti: cannot search this network for servers: {error}")
 }
 
-/// What was asked for cannot be printed.
+/// The servers that were found cannot be printed.
 #[cfg(feature = "discovery")]
 pub(crate) fn cannot_print(error: &io::Error) -> String {
     format!("dynasti: cannot print what was found: {error}")
 }
 
-/// Nobody chooses among several servers.
+/// Several servers were found, and nobody can be asked which one to join.
 #[cfg(feature = "discovery")]
 pub(crate) fn several_found(servers: &[impl Display]) -> String {
     let lines: String = servers.iter().map(|server| format!("\n{server}")).collect();
@@ -79,12 +79,12 @@ pub(crate) fn shutting_down() -> String {
     "Shutting down server...".into()
 }
 
-/// Standard output took too little for too long.
+/// Lines for standard output were dropped, because it took them too slowly.
 pub(crate) fn not_printed(lines: u64) -> String {
     format!("-- up to {lines} lines are missing here, because this output took too little")
 }
 
-/// Standard error took too little for too long.
+/// Warnings were dropped, because standard error took them too slowly.
 pub(crate) fn not_warned(warnings: u64) -> String {
     format!("dynasti: {warnings} warnings are missing here, because this output took too little")
 }
@@ -94,17 +94,17 @@ pub(crate) fn unwritten(path: &Path, lines: u64) -> String {
     format!("dynasti: the transcript {} was not written to its end; lines missing from it: {lines}", path.display())
 }
 
-/// How the server does, for a service manager.
+/// The status for the service manager.
 pub(crate) fn status(here: usize, lines: u64) -> String {
     format!("{here} here, {lines} lines")
 }
 
-/// Why the process fails: what goes before its reason on standard error.
+/// Why the process fails.
 pub(crate) fn failed(why: impl Display) -> String {
     format!("dynasti: {why}")
 }
 
-/// There may be fewer clients than were asked for.
+/// The descriptors are too few for the clients that were asked for.
 pub(crate) fn fewer_clients(asked: usize, fit: usize, descriptors: u64) -> String {
     format!(
         "dynasti: --max-clients {asked} cut to {fit}: the system gives this process {descriptors} descriptors (ulimit -n)"
@@ -132,6 +132,11 @@ pub(crate) fn cannot_listen(address: SocketAddr, option: &str, error: &io::Error
         _ => "",
     };
     format!("cannot listen on {address}: {error}{advice}")
+}
+
+/// The system does not return the address of a listening socket.
+pub(crate) fn no_local_address(error: &io::Error) -> String {
+    format!("cannot find out the address of a listening socket: {error}")
 }
 
 /// There is no password in its file; with what to do about it.

@@ -1,5 +1,5 @@
-//! The process's standard streams: the room's notices go out, what the operator types comes in. Both block, so they are
-//! done on other threads, and no slow terminal or log delays the room. Knows nothing of what is said.
+//! The process's standard streams: prints the room's notices, and reads what the operator types. Both block, so they
+//! run on other threads, and a slow terminal or log does not delay the room. Knows nothing of what is said.
 
 use std::io::{self, Read, Write};
 use std::time::Duration;
@@ -15,8 +15,8 @@ use super::report;
 /// How often a server in the background checks whether it is in the foreground again.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// Prints what the room has for the operator, until the room ends it. All that there is is printed at once, because each
-/// time another thread must be woken.
+/// Prints what the room has for the operator, until the room ends the reader. It prints all that there is at once,
+/// because each time it has to wake another thread.
 pub(crate) async fn print(mut output: Reader) {
     loop {
         let _ = output.notified().await;
@@ -27,9 +27,9 @@ pub(crate) async fn print(mut output: Reader) {
             let _ = writeln!(text, "{}", report::not_printed(lost));
         }
         let written = output.write(&mut text);
-        // Whoever has stopped their terminal may let it stand so for days.
+        // A terminal that was stopped with Ctrl-S may block the write for days.
         output.park();
-        // A closed or full output is no reason for anything: the room goes on.
+        // A closed or full output does not matter: the room goes on.
         unblock(move || {
             let mut stdout = io::stdout().lock();
             let _ = stdout.write_all(&text).and_then(|()| stdout.flush());
@@ -59,13 +59,14 @@ pub(crate) fn operator() -> Unblock<impl Read> {
     Unblock::with_capacity(1024, Foreground(io::stdin()).chain(io::empty()))
 }
 
-/// Reads standard input, but not a terminal while this process is in its background: that read would stop the process.
+/// Reads standard input. Does not read a terminal while this process is in its background, because that would stop the
+/// process.
 struct Foreground(io::Stdin);
 
 impl Read for Foreground {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            // It waits by `poll`, which is allowed in the background, and only then decides whether to read. Any thread
+            // Waits by `poll`, which is allowed in the background, and only then decides whether to read. Any thread
             // may get a signal, so an interrupted call is tried again.
             retry_on_intr(|| poll(&mut [PollFd::new(&self.0, PollFlags::IN)], None))?;
             let background = isatty(&self.0) && tcgetpgrp(&self.0).ok() != Some(rustix::process::getpgrp());

@@ -1,5 +1,5 @@
-//! Looks at bytes eight at a time: they make one number, and a few operations on it tell about all of them. All that
-//! anybody types comes through here. A compiler that is to make a small program leaves a loop over bytes as it is.
+//! Searches bytes eight at a time: they make one number, and a few operations on it answer for all of them. Everything
+//! that anybody types comes through here, and the compiler does not do this by itself for a loop that can end early.
 
 /// One in each byte of the number.
 const ONES: u64 = u64::from_ne_bytes([1; 8]);
@@ -7,7 +7,7 @@ const ONES: u64 = u64::from_ne_bytes([1; 8]);
 /// The highest bit of each byte.
 const HIGHEST: u64 = ONES << 7;
 
-/// Returns the first index of either byte.
+/// Returns the index of the first byte that is `one` or `other`.
 pub(super) fn find(bytes: &[u8], one: u8, other: u8) -> Option<usize> {
     let mut rest = bytes;
     while let Some((eight, after)) = rest.split_first_chunk() {
@@ -26,8 +26,9 @@ pub(super) fn are_printable(bytes: &[u8]) -> bool {
     let mut rest = bytes;
     while let Some((eight, after)) = rest.split_first_chunk() {
         let eight = u64::from_ne_bytes(*eight);
-        // What is less than a space has its highest bit set once a space is subtracted; DEL, once one is added. Only such
-        // a byte borrows from the next, and only one that is no ASCII carries to it.
+        // A byte less than a space has its highest bit set after a space is subtracted from it, and DEL after 1 is
+        // added. A byte borrows from the next one only if it is less than a space, and carries into it only if it is no
+        // ASCII.
         let less = eight.wrapping_sub(ONES * u64::from(b' '));
         if (less | eight | eight.wrapping_add(ONES)) & HIGHEST != 0 {
             return false;
@@ -37,8 +38,8 @@ pub(super) fn are_printable(bytes: &[u8]) -> bool {
     rest.iter().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
-/// Returns whether one of the eight bytes is zero: only from a zero, or above one, does the subtraction set a highest bit that
-/// was not set.
+/// Returns whether one of the eight bytes is zero. The subtraction sets a highest bit that was not set only in a byte
+/// that is zero, or in one above such a byte.
 fn has_zero(eight: u64) -> bool {
     eight.wrapping_sub(ONES) & !eight & HIGHEST != 0
 }

@@ -1,14 +1,14 @@
-//! What the author of a line asks for: the commands of members and of the operator, and how they are typed.
+//! Commands: those of members and those of the operator, and how they are typed.
 //!
-//! A command is a variant of [`Command`] or [`Order`] and a row of a table. What is not in a table cannot be typed, and
-//! the help is made from the tables. What a command does is not known here.
+//! A command is a variant of [`Command`] or [`Order`] and a row of a table. A command without a row cannot be typed,
+//! and the help is made from the tables. This module does not know what a command does.
 
 use std::net::IpAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 
 use super::name::{Key, MAX_NAME};
 
-/// What a member asks for. Text in it is always the rest of the line.
+/// What a member's line asks for. A text in it is always the rest of the line.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Command<'a> {
     /// Says the line.
@@ -21,17 +21,17 @@ pub enum Command<'a> {
     Who,
     /// Shows what the author does.
     Me(&'a str),
-    /// Writes to one member alone. The text is a name and then what to write; see [`addressees`].
+    /// Sends a private message. The text is a name and then the message; see [`addressees`].
     Msg(&'a str),
-    /// Writes to the member who wrote to the author last.
+    /// Answers the last private message that the author got.
     Reply(&'a str),
     /// Changes the author's name.
     Nick(&'a str),
-    /// Repeats so many of the last lines.
+    /// Repeats the last lines, of which there may be a number.
     History(Option<NonZeroUsize>),
     /// Stops hearing a member, or hears them again.
     Ignore(&'a str),
-    /// Wants to share a file.
+    /// Asks how to share a file.
     Send,
     /// Lists the files that are shared.
     Files,
@@ -43,7 +43,7 @@ pub enum Command<'a> {
     Unknown(&'a str),
 }
 
-/// What the operator asks for.
+/// What the operator's line asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Order<'a> {
     /// Says the line.
@@ -64,15 +64,15 @@ pub enum Order<'a> {
     Unban(IpAddr),
     /// Lists the banned addresses.
     Bans,
-    /// Lets nobody hear a member.
+    /// Mutes a member: nobody hears what they say.
     Mute(&'a str),
     /// Lets everybody hear a member again.
     Unmute(&'a str),
-    /// Lists the files that are shared, with their numbers.
+    /// Lists the files that are shared, with their IDs.
     Files,
-    /// Takes a file away. The text is its number, or the beginning of it.
+    /// Takes a file away. The text is its ID, or the beginning of it.
     Forget(&'a str),
-    /// Shows how the server does.
+    /// Shows the server's figures.
     Stats,
     /// Stops the server.
     Quit,
@@ -169,7 +169,7 @@ pub fn table(usages: impl Iterator<Item = Usage>) -> impl Iterator<Item = String
     rows.into_iter().map(move |(typed, does)| format!("{typed:<width$}  {does}"))
 }
 
-/// Returns the ways to read text as a name and the rest, the longest name first. There may be several, because names
+/// Returns all ways to read a text as a name and the rest, the longest name first. There may be several, because names
 /// have spaces.
 pub fn addressees(text: &str) -> impl Iterator<Item = (Key, &str)> {
     let mut ends: Vec<usize> = Vec::new();
@@ -178,7 +178,7 @@ pub fn addressees(text: &str) -> impl Iterator<Item = (Key, &str)> {
         let space = char.is_whitespace();
         if space && inside {
             ends.push(at);
-            // Each word of a name has one letter and one space at least, so no name has more words than this.
+            // Each word of a name takes at least two characters, with its space, so no name has more words than this.
             if ends.len() == MAX_NAME.div_ceil(2) {
                 break;
             }
@@ -196,7 +196,7 @@ pub fn minutes(rest: &str) -> Option<Option<NonZeroU32>> {
     optional(rest)
 }
 
-/// What a line is, by its beginning.
+/// What a line is, as its beginning shows.
 enum Found<'a, Make: 'static> {
     /// It does not begin with `/`.
     Text,

@@ -1,4 +1,4 @@
-//! What files are called, and where they are: clean names, sizes as people read them, addresses.
+//! Files in sentences: clean names, sizes as people read them, and addresses.
 //!
 //! Pure. Knows nothing of what is in a file.
 
@@ -13,19 +13,20 @@ use crate::token::Token;
 /// The longest name of a file, in characters: the contract's.
 const MAX_CHARS: usize = 100;
 
-/// The longest name in bytes. With the `.part` of an unfinished one it fits the 255 bytes of a file system's names.
+/// The longest name in bytes. With the `.part` of an unfinished file it fits into the 255 bytes that file systems
+/// allow.
 const MAX_BYTES: usize = 240;
 
 /// The longest ending that a cut name keeps, with its dot, in characters.
 const MAX_ENDING: usize = 12;
 
 /// The name of a file as everybody may see it and save it: one line, clean, no path, never empty. It has no colon, so
-/// that the line that tells of a file is not taken for somebody's.
+/// that the line about a shared file does not read as if somebody said it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileName(String);
 
 impl FileName {
-    /// Makes a name of whatever somebody calls a file.
+    /// Makes a name of what somebody calls a file.
     pub fn of(called: &str) -> FileName {
         let called = line::clean(called);
         let last = called.rsplit(['/', '\\']).next().unwrap_or_default();
@@ -86,7 +87,7 @@ impl fmt::Display for ByteCount {
     }
 }
 
-/// Where a file is to be had by HTTP.
+/// The address of a file, by HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileLink<'a> {
     /// The server.
@@ -110,7 +111,7 @@ impl fmt::Display for FileLink<'_> {
     }
 }
 
-/// Where a file can be sent to by HTTP, once. A name is to follow.
+/// The address to which one file can be sent by HTTP. The file's name comes after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SendLink {
     /// The server.
@@ -125,7 +126,7 @@ impl fmt::Display for SendLink {
     }
 }
 
-/// Encodes what may not stand in an address as it is (RFC 3986, 2.3), which does for RFC 8187, too.
+/// Encodes the characters that may not stand in an address (RFC 3986, 2.3). The result is valid for RFC 8187, too.
 pub fn encoded(text: &str) -> String {
     text.bytes().fold(String::new(), |mut encoded, byte| {
         use fmt::Write;
@@ -138,7 +139,7 @@ pub fn encoded(text: &str) -> String {
     })
 }
 
-/// Decodes what [`encoded`] makes, and what others have encoded in a path, where a plus is a plus. Invalid UTF-8 becomes
+/// Decodes what [`encoded`] or another program has encoded in a path, where a plus means a plus. Invalid UTF-8 becomes
 /// U+FFFD.
 pub fn decoded(text: &str) -> String {
     let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());

@@ -1,11 +1,12 @@
-//! Bytes to lines: framing, telnet, UTF-8, and the removal of whatever must not reach a terminal.
+//! Makes lines of bytes: framing, telnet, UTF-8, and the removal of everything that must not reach a terminal.
 //!
-//! A [`Decoder`] gets what was read from one client, in pieces of any size. It returns the same whatever the pieces
-//! are. It knows nothing of names, commands or sockets.
+//! A [`Decoder`] gets what was read from one client, in pieces of any size. Its result does not depend on how the input
+//! is cut into pieces. It knows nothing of names, commands or sockets.
 //!
 //! The order matters: telnet commands are removed from the raw bytes, the rest is cut at LF and measured, then decoded
-//! as UTF-8 a whole line at a time, and only then cleaned. So what an early step removes cannot join two pieces into
-//! something that a later step would have removed: that step sees the joined line.
+//! as UTF-8 a whole line at a time, and only then cleaned. When an early step removes something, the bytes around it
+//! may join and become something that a later step has to remove. The later step sees the joined line, so it removes
+//! it.
 
 use std::borrow::Cow;
 use std::iter::Peekable;
@@ -18,11 +19,11 @@ use super::bytes;
 /// bounds the memory that an unfinished line can occupy.
 pub const MAX_LINE: usize = 4096;
 
-/// How many bytes may arrive without a newline before the connection is to be closed: whoever sends that many does not
+/// How many bytes may arrive without a newline before the connection is closed: a client that sends that many does not
 /// send lines. Telnet commands count, so that they cannot be sent without end.
 pub const MAX_UNENDED: usize = 64 * 1024;
 
-/// The longest line plus a CR NUL that may be part of its end. A line of more bytes is surely too long.
+/// The longest line and a CR NUL, which may be a part of its end. A line of more bytes is too long in any case.
 const MAX_KEPT: usize = MAX_LINE + 2;
 
 const LF: u8 = b'\n';
@@ -37,7 +38,7 @@ const DO: u8 = 253;
 const DONT: u8 = 254;
 const IAC: u8 = 255;
 
-// The C1 controls that something follows (ECMA-48, 8.3).
+// The C1 controls that begin a sequence (ECMA-48, 8.3).
 const SS2: char = '\u{8e}';
 const SS3: char = '\u{8f}';
 const DCS: char = '\u{90}';
@@ -47,11 +48,10 @@ const OSC: char = '\u{9d}';
 const PM: char = '\u{9e}';
 const APC: char = '\u{9f}';
 
-/// One line as its author meant it: clean, no longer than a line may be, without its line end. It may be empty or
-/// blank.
+/// One line: clean, no longer than a line may be, without its line end. It may be empty or blank.
 ///
-/// Only this module makes one. Its text is at most three times [`MAX_LINE`] bytes long, because a byte that is no UTF-8
-/// becomes U+FFFD, which has three.
+/// Only this module makes one. Its text is at most three times [`MAX_LINE`] bytes long, because each byte that is no
+/// UTF-8 becomes U+FFFD, which has three bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line<'a>(Cow<'a, str>);
 
@@ -64,12 +64,13 @@ pub enum Input<'a> {
     TooLong,
     /// A telnet refusal (IAC WONT or IAC DONT, and an option), to be sent back as it is.
     Telnet([u8; 3]),
-    /// [`MAX_UNENDED`] bytes have come without a newline, and the connection is to be closed. Nothing comes after this.
+    /// [`MAX_UNENDED`] bytes have come without a newline, and the caller closes the connection. Nothing comes after
+    /// this.
     Endless,
 }
 
-/// Cuts what one client sends into lines. It holds no heap memory between lines, and never more than [`MAX_LINE`] bytes
-/// and two.
+/// Cuts what one client sends into lines. It holds no heap memory between lines, and never more than [`MAX_LINE`] + 2
+/// bytes.
 #[derive(Debug, Default)]
 pub struct Decoder {
     /// The unfinished line as far as it has come, without telnet commands. It is empty once the line is longer than
@@ -86,7 +87,7 @@ pub struct Decoder {
 ///
 /// In every state a newline ends the line and the unfinished command. So a client that does not speak telnet and sends
 /// a stray 255 loses no more than the rest of that line. A subnegotiation could contain a 10 (a window with ten rows),
-/// but all options that have one are refused, so none is ever sent.
+/// but all options that have subnegotiations are refused, so no client sends one.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Telnet {
     #[default]
@@ -97,12 +98,12 @@ enum Telnet {
     Option(u8),
     /// After SB, until IAC SE.
     Sub,
-    /// After an IAC in there.
+    /// After an IAC within a subnegotiation.
     SubIac,
 }
 
 impl Decoder {
-    /// Reads bytes off the front of `input` until something is found. Returns `None` when `input` is used up.
+    /// Reads `input` from its front until something is found. Returns `None` when `input` is used up.
     ///
     /// A line that lies whole in `input`, and is clean as it is, is borrowed from it.
     pub fn next<'a>(&mut self, input: &mut &'a [u8]) -> Option<Input<'a>> {
@@ -138,13 +139,12 @@ impl Decoder {
         None
     }
 
-    /// Ends the input: the last line counts even without a newline. Returns `None` if nothing was unfinished, or only a
-    /// telnet command.
+    /// Ends the input: the last line counts even without a newline. Returns `None` if no line was unfinished.
     pub fn end(&mut self) -> Option<Input<'static>> {
         (self.length > 0).then(|| self.line())
     }
 
-    /// Returns the line that has just ended. The next line starts from nothing.
+    /// Returns the line that has just ended, and forgets it.
     fn line(&mut self) -> Input<'static> {
         if self.telnet == Telnet::Iac {
             self.keep(&[IAC]);
@@ -174,8 +174,9 @@ impl Decoder {
         self.kept.extend_from_slice(text);
     }
 
-    /// Reads one byte from IAC on, never an LF. Returns the refusal of an option that the client offers or requests.
-    /// Refusals are not answered: RFC 854 demands that, so that two sides that refuse everything do not go on for ever.
+    /// Reads one byte of a command, from IAC on; the byte is never an LF. Returns the refusal of an option that the
+    /// client offers or requests. The client's own refusals are not answered: RFC 854 demands that, so that two sides
+    /// that refuse everything do not go on for ever.
     fn command(&mut self, byte: u8) -> Option<[u8; 3]> {
         let (next, refusal) = match (self.telnet, byte) {
             (Telnet::Text, _) => (Telnet::Iac, None),
@@ -203,13 +204,13 @@ impl Decoder {
 }
 
 impl Line<'_> {
-    /// A line on which nothing stands.
+    /// An empty line.
     #[cfg(feature = "web")]
     pub(crate) const fn empty() -> Line<'static> {
         Line(Cow::Borrowed(""))
     }
 
-    /// Cleans what another server has received as a line. Returns nothing if that is longer than a line can be.
+    /// Cleans a line that another server sends. Returns None if it is no line, or longer than a line can be.
     #[cfg(feature = "link")]
     pub(crate) fn relayed(text: &str) -> Option<Line<'_>> {
         (text.len() <= 3 * MAX_LINE && !text.contains('\n')).then(|| Line(clean(text)))
@@ -250,7 +251,7 @@ impl Deref for Line<'_> {
     }
 }
 
-/// Returns the line that these bytes are, without their LF, or that it is too long.
+/// Makes a line of these bytes, which have no LF, if they are not too many.
 fn measured(raw: Cow<'_, [u8]>) -> Input<'_> {
     let text = raw.strip_suffix(b"\r\0").or(raw.strip_suffix(b"\r")).unwrap_or(&raw);
     let length = text.len();
@@ -272,10 +273,11 @@ fn decoded(text: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// Removes from `text` whatever must not reach a terminal: escape sequences (ECMA-48, 7-bit and C1 form), controls but
-/// TAB, line and paragraph separators, bidi controls, U+FEFF and tags. Returns `text` itself when there are none.
+/// Removes from `text` everything that must not reach a terminal: escape sequences (ECMA-48, 7-bit and C1 form),
+/// controls except TAB, line and paragraph separators, bidi controls, U+FEFF and tags. Returns `text` itself when there
+/// are none.
 ///
-/// No character that begins a removal remains, so cleaning twice is the same as cleaning once.
+/// No character remains that is removed or begins a sequence, so cleaning twice is the same as cleaning once.
 pub fn clean(text: &str) -> Cow<'_, str> {
     // Most lines are plain ASCII.
     if bytes::are_printable(text.as_bytes()) || !text.contains(is_unclean) {
@@ -307,8 +309,9 @@ fn is_unclean(char: char) -> bool {
 
 type Rest<'a> = Peekable<Chars<'a>>;
 
-/// Skips what follows an ESC. Intermediate bytes (space to `/`) have a final byte after them. `@` to `_` is the 7-bit
-/// form of a C1 control. Any other final byte ends the sequence. Before anything else the ESC stands alone.
+/// Skips the rest of a sequence after its ESC: intermediate bytes (space to `/`) and a final byte; or `@` to `_`, which
+/// is the 7-bit form of a C1 control, and its sequence; or one other final byte. Before anything else the ESC stands
+/// alone.
 fn skip_escape(rest: &mut Rest<'_>) {
     if skip_while(rest, ' '..='/') {
         skip_one(rest, '0'..='~');
@@ -319,8 +322,8 @@ fn skip_escape(rest: &mut Rest<'_>) {
     }
 }
 
-/// Skips what follows a C1 control. What does not belong to its sequence is not skipped: it is examined as if it stood
-/// alone. So are the ends of strings, which are themselves controls and removed.
+/// Skips the rest of a sequence after a C1 control. A character that does not belong to the sequence is not skipped;
+/// the caller examines it. So it does with the end of a string, which is a control itself and is removed.
 fn skip_control(control: char, rest: &mut Rest<'_>) {
     match control {
         SS2 | SS3 => {

@@ -1,4 +1,4 @@
-//! What may be said: lines, names, commands, sentences. Pure functions over text, without sockets, tasks or clocks.
+//! What may be said: lines, names, commands and sentences. Pure functions of text, without sockets, tasks or clocks.
 
 mod bytes;
 pub mod command;

@@ -1,10 +1,10 @@
-//! What a linked server may be called: the part behind the `@` in `Ann@pi2`.
+//! The names of linked servers: the part after the `@` in `Ann@pi2`.
 
 use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
-/// The longest name of a server in characters: with it, a member's name of 24 still fits on a line of the screen.
+/// The longest name of a server in characters. A member's name of 24 and this still fit on one line of the screen.
 pub const MAX_SERVER: usize = 24;
 
 /// The name of a linked server: letters and digits of ASCII, and hyphens between them. Case does not matter. Cheap to
@@ -13,7 +13,7 @@ pub const MAX_SERVER: usize = 24;
 pub struct Server(Arc<str>);
 
 impl Server {
-    /// Returns the name that was written, if it is one.
+    /// Returns the name that was written, if it is a valid one.
     pub fn parse(written: &str) -> Option<Server> {
         let of_letters = written.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         let is_one = (1..=MAX_SERVER).contains(&written.len())
@@ -23,7 +23,8 @@ impl Server {
         is_one.then(|| Server(written.into()))
     }
 
-    /// Returns what a machine with this name is called: the name up to the first dot, without what no server's name has.
+    /// Makes a server's name of the name of a machine: its part up to the first dot. A character that no server's name
+    /// has becomes a hyphen.
     pub fn of_machine(name: &str) -> Server {
         let first = name.split('.').next().unwrap_or_default();
         let letters = first.chars().map(|char| if char.is_ascii_alphanumeric() { char } else { '-' });

@@ -1,4 +1,5 @@
-//! The inverse of [`message`](super::message): reads what one of the server's lines says, for clients.
+//! The inverse of [`message`](super::message): finds out what one of the server's lines says. The client, the page's
+//! events, the link and the transcript use it.
 //!
 //! Knows the server's sentences, and nothing of colours, windows or sockets.
 
@@ -16,7 +17,7 @@ pub(crate) enum Spoken<'a> {
     NameRefused,
     /// Somebody has the name that was sent, and another is wanted.
     NameTaken,
-    /// Whoever has the name may be a dead connection of our own, which is given up if it is.
+    /// The name may belong to a dead connection of our own, which the server then gives up.
     PerhapsYou,
     /// The name that was sent is accepted.
     Welcome(&'a str),

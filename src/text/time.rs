@@ -1,4 +1,4 @@
-//! Times as they are written and spans of time as they are shown.
+//! How times are written, and how spans of time are shown.
 //!
 //! Pure: a time is passed in, and no clock is read.
 
@@ -45,8 +45,8 @@ impl fmt::Display for Utc {
 }
 
 impl Utc {
-    /// Returns the time that is written like this, between the years 1970 and 9999. `None` if the text is anything but
-    /// what Display writes of a time, such as a thirtieth of February.
+    /// Reads a time between the years 1970 and 9999. Returns `None` if Display would not write this text of any time,
+    /// such as a thirtieth of February.
     pub fn parse(text: &str) -> Option<SystemTime> {
         let mut numbers = text.strip_suffix('Z')?.split(['-', 'T', ':']).map(|n| n.parse::<u64>().ok());
         let mut next = || numbers.next()?;
@@ -60,7 +60,8 @@ impl Utc {
         let days = shifted * 365 + shifted / 4 - shifted / 100 + shifted / 400 + day_of_year - 719_468;
         let seconds = days * DAY + hour * 3600 + minute * 60 + second;
         let at = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-        // A day that its month does not have has become another day, and a number without its zeros has them now.
+        // This refuses a day that its month does not have, which has become another day, and a number without its
+        // zeros.
         (Utc::from(at).to_string() == text).then_some(at)
     }
 }
@@ -74,7 +75,7 @@ pub struct Span(pub Duration);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Remaining(pub Duration);
 
-/// Returns the unit for so many seconds: its length in seconds, and its name.
+/// Returns the unit in which a number of seconds is shown: its length in seconds, and its name.
 fn unit(seconds: u64) -> (u64, &'static str) {
     match seconds {
         0..120 => (1, "s"),

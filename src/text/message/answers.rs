@@ -1,4 +1,4 @@
-//! What one member alone hears: answers to what they asked for.
+//! Answers to what a member asks for. Only that member hears them.
 
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ use crate::text::time::{Remaining, Span};
 /// No line of the answer to `/who` is wider than this many columns, for small terminals.
 pub(super) const WHO_WIDTH: usize = 60;
 
-/// The answer to `/who` names members on this many lines at most. Nobody reads more, and an answer must fit into a
-/// queue.
+/// On how many lines the answer to `/who` names members at most. Nobody reads more, and a reader that keeps up must not
+/// be dropped because of an answer.
 pub(super) const WHO_LINES: usize = 200;
 
 impl Message {
@@ -39,8 +39,8 @@ impl Message {
         help
     }
 
-    /// Answers `/who`. The first line begins with how many are here, the others are indented by two more spaces. Of the
-    /// names, which are so many, no more are looked at than are told.
+    /// Answers `/who`. The first line begins with the number of members who are here; the others are indented by two
+    /// more spaces. `names` has that many names, of which it takes no more than it lists.
     pub fn who<'a>(here: usize, names: impl Iterator<Item = &'a Name>) -> Message {
         if here == 0 {
             return Message::line(format_args!("-- Nobody is here yet."));
@@ -66,12 +66,12 @@ impl Message {
         who
     }
 
-    /// Shows to the author of `/me` what the others see.
+    /// Shows the author of `/me` what the others see.
     pub fn emoted(name: &Name, action: &Line<'_>) -> Message {
         Message::line(format_args!("-- * {name} {}", action.as_str()))
     }
 
-    /// Says that an action is not shown, because it would read as if somebody else did it. Names have spaces, and one
+    /// Says that an action is not sent, because it would read as if another member did it. Names have spaces, so one
     /// name may begin with another.
     pub fn emote_of_another(other: &Name) -> Message {
         Message::line(format_args!("-- Not sent: while {other} is here, it would read as if {other} did it."))
@@ -82,7 +82,7 @@ impl Message {
         Message::line(format_args!("-- To {to} (private): {}", text.as_str()))
     }
 
-    /// Says that the link to other servers takes no more for now.
+    /// Says that a private message is not sent, because too many wait for the link.
     pub fn not_sent_elsewhere(to: &Name) -> Message {
         Message::line(format_args!("-- Not sent: too much waits on the way to {to}. Try again in a moment."))
     }
@@ -208,7 +208,7 @@ impl Message {
         self.push(format_args!("-- … older lines that do not fit here: {lines}"));
     }
 
-    /// Says that some of what a session was to hear is not kept any more.
+    /// Says how many events of a session are not kept any more.
     #[cfg(feature = "web")]
     pub(crate) fn events_missed(events: u64) -> Message {
         Message::line(format_args!("-- … lines that were missed here: {events}"))

@@ -1,4 +1,4 @@
-//! What is said on the way into the room, and to whoever cannot come in.
+//! What a client hears on its way into the room, and when it cannot come in.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::text::line::Line;
 use crate::text::name::{MAX_NAME, Name, Refusal};
 use crate::text::time::Remaining;
 
-/// What follows the refusal of a name that somebody has.
+/// The line after the refusal of a name that somebody has.
 pub(super) const IF_THAT_IS_YOU: &str =
     "-- If that is you: try again in a few seconds; a connection that is dead is given up.";
 

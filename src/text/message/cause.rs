@@ -7,7 +7,7 @@ use crate::text::line::Line;
 /// Why a member left. Displayed, it stands in the parentheses of `Ann has left the chat (too slow).`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// The member lagged further behind than a queue is long.
+    /// The member's reader lagged further than it may.
     TooSlow,
     /// The network reports that the member's end of the connection is gone.
     ConnectionLost,

@@ -42,12 +42,12 @@ impl Message {
         }
     }
 
-    /// Says that more bytes came without a line end than may.
+    /// Says that too many bytes came without a line end.
     pub fn line_endless() -> Message {
         Message::line(format_args!("-- {} KiB without a line end. Bye!", MAX_UNENDED / 1024))
     }
 
-    /// Says that more lines were waiting to be read than may.
+    /// Says that the client lagged further than it may.
     pub fn too_slow() -> Message {
         Message::line(format_args!("-- You were too slow to read what was said. Bye!"))
     }

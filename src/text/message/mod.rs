@@ -1,8 +1,8 @@
 //! Every sentence that a client can hear, and the only place where a [`Message`] is made.
 //!
-//! This file knows what a message is. The sentences stand in the files beside it, by who hears them. None of it knows
-//! connections or members. What goes into a sentence is a [`Name`](super::name::Name), a [`Line`](super::line::Line) or
-//! the project's own words, so nothing unclean can come out. `spoken` is the inverse.
+//! This file knows what a message is. The sentences are in the files beside it, sorted by who hears them. None of it
+//! knows connections or members. A sentence is made of [`Name`](super::name::Name)s, [`Line`](super::line::Line)s and
+//! the project's own words, so it is always clean. `spoken` is the inverse.
 
 mod answers;
 mod arriving;
@@ -23,7 +23,7 @@ pub struct Message {
     lines: usize,
 }
 
-/// What somebody typed is quoted up to this many characters: enough to recognise it, whatever was pasted.
+/// How many characters are quoted of what somebody typed: enough to recognise it, even if much was pasted.
 const QUOTED: usize = 40;
 
 impl Message {
@@ -34,7 +34,7 @@ impl Message {
         message
     }
 
-    /// Makes a message of any words, for tests of what is done with messages.
+    /// Makes a message of any words, for tests in other modules.
     #[cfg(test)]
     pub(crate) fn raw(words: &str) -> Message {
         Message::line(format_args!("{words}"))
@@ -58,7 +58,7 @@ impl Message {
         }
         // Writing to memory does not fail, nor does any Display that is used here.
         if self.bytes.is_empty() {
-            // Most messages are one line. Thousands may wait to be read, and are to take no more than they are long.
+            // Most messages are one line. Thousands may wait to be read, so each takes no more memory than it is long.
             let mut length = Length(1);
             let _ = length.write_fmt(words);
             self.bytes.reserve_exact(length.0);

@@ -1,4 +1,4 @@
-//! What the members hear of each other, and of the operator.
+//! What all members hear: of each other, of the operator, and of linked servers. And private messages.
 
 use std::fmt::Display;
 
@@ -57,8 +57,8 @@ impl Message {
         Message::line(format_args!("[SERVER@{server}]: {}", line.as_str()))
     }
 
-    /// Says that a member of another server shares a file: what it is called, how large it is and where it is to be had
-    /// is what that server says.
+    /// Says that a member of another server shares a file. The line has the name, the size and the address, as that
+    /// server gives them.
     pub fn shared_elsewhere(by: &Name, what: &Line<'_>) -> Message {
         Message::line(format_args!("{by} shares {}", what.as_str()))
     }
@@ -93,12 +93,12 @@ impl Message {
         Message::line(format_args!("-- The link to {to} is back."))
     }
 
-    /// Says something to one member of another server alone. This is for the link, which hands it on.
+    /// A private message to a member of another server. It is for the link, which passes it on.
     pub fn private_elsewhere(from: &Name, to: &Name, text: &Line<'_>) -> Message {
         Message::line(format_args!("{from} (private to {to}): {}", text.as_str()))
     }
 
-    /// Says something to one member alone: `/msg`.
+    /// A private message: `/msg`.
     pub fn private(from: &Name, text: &Line<'_>) -> Message {
         Message::line(format_args!("{from} (private): {}", text.as_str()))
     }

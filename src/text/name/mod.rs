@@ -1,7 +1,7 @@
-//! What a name may be, why one is refused, and when two are the same.
+//! Names: what a name may be, why one is refused, and when two are the same.
 //!
-//! The rules are for people who read names on a terminal: they must not confuse one member's name with another's, with
-//! the operator's, or with a line of the server's own. Who is here is not known in this module.
+//! The rules protect people who read names on a terminal: they must not confuse one member's name with another's, with
+//! the operator's, or with a line of the server's own. This module does not know which members are here.
 //!
 //! Unicode's own rules (UTS 39: identifier profile, mixed scripts, NFKC) need tables that std does not have. Here a
 //! letter must be in a list of the alphabets that people write every day. A mark is allowed only where an alphabet
@@ -15,27 +15,27 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-// `text` uses no other crate. std does not know which characters have no column of their own.
+// The only crate that `text` uses. std does not know how many columns a character takes.
 use unicode_width::UnicodeWidthChar;
 
 use self::tables::{ALPHABETS, COMPOSED, LIKE_LATIN, OTHER_MARKS, SAME, SPACING_MARKS};
 use super::server::Server;
 
-/// The longest name in characters, after trimming and collapsing spaces. Beside such a name a message still fits on one
-/// line of the screen.
+/// The longest name in characters, after trimming and collapsing spaces. After such a name a message still fits on the
+/// same line of the screen.
 pub const MAX_NAME: usize = 24;
 
 /// How many marks may stand on one letter. Burmese and vocalised Arabic need that many. More of them cover the lines
 /// above and below.
 const MAX_MARKS: usize = 5;
 
-/// Names that a person must not speak under, as keys.
+/// Names that no person may have, as keys.
 const RESERVED: [&str; 8] = ["server", "system", "operator", "admin", "dynasti", "everyone", "all", "you"];
 
-/// The words of the server's own notices about somebody, as keys.
+/// The words of the server's notices about members, as keys.
 const NOTICES: [&str; 3] = ["has joined the chat", "has left the chat", "is now known as"];
 
-/// What stands behind a name when its holder shares a file, as a key. No name ends so, nor goes on after it.
+/// The words after a member's name when that member shares a file, as a key. No name holds them.
 const SHARES: &str = " shares";
 
 /// The words that lines of the server's own output begin with, as keys. `NAME: TEXT` is on the operator's terminal too.
@@ -50,7 +50,7 @@ pub struct Name {
     typed: Arc<str>,
 }
 
-/// What two names have in common when they count as the same. It is not shown to anybody.
+/// The form in which names are compared: two names are the same when their keys are equal. It is not shown to anybody.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(Arc<str>);
 
@@ -78,7 +78,7 @@ pub enum Refusal {
 }
 
 impl Name {
-    /// Returns the name that was typed, if it keeps the rules. Whether somebody has it is another question.
+    /// Returns the name that was typed, if it keeps the rules. Does not know whether somebody has it.
     ///
     /// # Errors
     /// The first [`Refusal`] that applies.
@@ -115,7 +115,7 @@ impl Name {
         Self { typed: format!("Guest{number}").into() }
     }
 
-    /// Returns what a member of another server is called here: `Ann@pi2`. No name that is typed holds an `@`.
+    /// Returns the name of a member of another server, as it is here: `Ann@pi2`. No name that is typed holds an `@`.
     pub fn at(&self, server: &Server) -> Self {
         Self { typed: format!("{self}@{server}").into() }
     }
@@ -125,7 +125,7 @@ impl Name {
         &self.typed
     }
 
-    /// Returns what this name has in common with all that count as the same.
+    /// Returns the key by which this name is compared.
     pub fn key(&self) -> Key {
         Key::of(&self.typed)
     }
@@ -171,8 +171,8 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// Returns the text in one spelling: trimmed, with each run of white space replaced by one space, letters composed with
-/// their accents, which macOS types apart in names of files, and apostrophes straight, which phones type bent.
+/// Returns the text in one spelling: trimmed; each run of white space replaced by one space; letters composed with
+/// their accents, which macOS writes apart in names of files; apostrophes straight, which phones type curved.
 fn spelled(text: &str) -> String {
     let spaced = text.split_whitespace().collect::<Vec<_>>().join(" ");
     composed(spaced.chars().map(|char| if matches!(char, '\u{2019}' | '\u{2bc}') { '\'' } else { char }))
@@ -191,7 +191,7 @@ fn composed(chars: impl IntoIterator<Item = char>) -> String {
     text
 }
 
-/// Returns what a letter and a mark are together, if that is one letter.
+/// Returns the one letter that a letter and a mark make together, if there is one.
 fn compose(letter: Option<char>, mark: char) -> Option<char> {
     let row = COMPOSED.binary_search_by_key(&mark, |&(mark, _)| mark).ok()?;
     let mut letters = COMPOSED[row].1.chars();
@@ -203,7 +203,7 @@ fn compose(letter: Option<char>, mark: char) -> Option<char> {
     None
 }
 
-/// Checks each character, and each mark by the letter that it stands on.
+/// Checks each character. A mark is checked against the letter that it stands on.
 fn check_characters(name: &str) -> Result<(), Refusal> {
     // The script of the letter that a mark could stand on here, and the number of marks that already stand on it.
     let (mut script, mut marks) = (None, 0);
@@ -254,7 +254,7 @@ fn half_width(char: char) -> char {
 /// Adds one character in the form in which names are compared. Folding again what was folded changes nothing.
 fn fold(char: char, folded: &mut Vec<char>) {
     let char = match half_width(char) {
-        // The Persian digits are the Arabic ones once more.
+        // Unicode has the Arabic digits twice: these are the Persian ones.
         digit @ '\u{6f0}'..='\u{6f9}' => char::from_u32(digit as u32 - 0x90).unwrap_or(digit),
         char => char,
     };
@@ -287,8 +287,8 @@ fn is_mark(char: char) -> bool {
     }
 }
 
-/// Returns where the script of this character begins, if it is one that is written with marks. A mark stands only on
-/// letters of its own script.
+/// Returns where in Unicode the script of this character begins, if that script is written with marks. A mark stands
+/// only on letters of its own script.
 fn marked_script(char: char) -> Option<u32> {
     match char as u32 {
         // Hebrew, Arabic, Tibetan, Burmese.

@@ -1,7 +1,7 @@
-//! What std does not know about letters, for judging names: which alphabets are in use, what looks alike, what is a
-//! mark.
+//! What std does not know about letters, for the check of names: the alphabets in use, the letters that look alike, the
+//! marks.
 //!
-//! Data alone, each table in order.
+//! Only data. Each table is in order.
 
 use std::ops::RangeInclusive;
 
@@ -97,9 +97,9 @@ pub(super) const SPACING_MARKS: [RangeInclusive<char>; 14] = [
     '\u{17b6}'..='\u{17c8}', // Khmer
 ];
 
-/// Characters that look like others in the same alphabet, each with those others, folded. They are what Unicode
-/// decomposes into a letter and one of the allowed marks, Greek letters that Unicode has twice (UnicodeData.txt, field
-/// 5), and the Arabic letters that only Persian and Urdu keyboards distinguish.
+/// Characters that look like others in the same alphabet, each with those others, folded. They are the characters that
+/// Unicode decomposes into a letter and one of the allowed marks, the Greek letters that Unicode has twice
+/// (UnicodeData.txt, field 5), and the Arabic letters that only Persian and Urdu keyboards distinguish.
 #[rustfmt::skip]
 pub(super) const SAME: [(char, &str); 91] = [
     ('\u{622}', "\u{627}\u{653}"), ('\u{623}', "\u{627}\u{654}"), ('\u{624}', "\u{648}\u{654}"),
@@ -133,8 +133,9 @@ pub(super) const SAME: [(char, &str); 91] = [
     ('\u{1fbe}', "\u{3b9}"), ('\u{1fd3}', "\u{390}"), ('\u{1fe3}', "\u{3b0}"),
 ];
 
-/// The letters that Unicode composes of another letter and one of these marks (UnicodeData.txt, field 5): Latin, Greek as it is
-/// written today, Cyrillic, kana. Each mark with such letters, one after the other: without the mark, and with it.
+/// The letters that Unicode composes of another letter and one of these marks (UnicodeData.txt, field 5): Latin, Greek
+/// as it is written today, Cyrillic, kana. Each mark with such letters, one after the other: without the mark, and with
+/// it.
 #[rustfmt::skip]
 pub(super) const COMPOSED: [(char, &str); 27] = [
     ('\u{300}', "AÀEÈIÌOÒUÙaàeèiìoòuùÜǛüǜNǸnǹЕЀИЍеѐиѝĒḔēḕŌṐōṑWẀwẁÂẦâầĂẰăằÊỀêềÔỒôồƠỜơờƯỪưừYỲyỳ"),
