@@ -41,8 +41,9 @@ use crate::process::notify::Manager;
 use crate::process::{interfaces, join, password, report, stdio};
 
 /// Descriptors that are not for clients: three standard streams, seven for signals, three of the reactor, the
-/// transcript and the file that replaces it, one to the service manager, and one by which a connection is looked into.
-/// They are seventeen; seven are spare. Connections that are being refused come on top.
+/// transcript and the file that replaces it, one to the service manager, and one to ask about a connection
+/// (`access/diag.rs`). These are seventeen. Seven are spare: the link needs one for its connection, and before that up
+/// to six to look up a name. Connections that are being refused are added.
 const RESERVED: u64 = 24 + access::REFUSED_AT_ONCE as u64;
 
 /// Descriptors for each listener: its own, and that of a connection which it is accepting.

@@ -91,3 +91,15 @@ fn is_the_connections_own(error: &io::Error) -> bool {
             | TimedOut
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_guide_explains_why_nothing_is_accepted() {
+        let warning = CannotAccept(&io::Error::from(io::ErrorKind::OutOfMemory)).to_string();
+        let (words, _) = warning.trim_start_matches("dynasti: ").split_once(':').expect("the error follows");
+        assert!(include_str!("../guide/trouble.md").contains(words), "{words}");
+    }
+}

@@ -165,6 +165,24 @@ mod tests {
     }
 
     #[test]
+    fn the_guide_explains_every_warning() {
+        let guide = include_str!("../guide/trouble.md");
+        let error = io::Error::from(ErrorKind::AddrInUse);
+        for (warning, words) in [
+            (no_page("x"), "there is no page for browsers: "),
+            #[cfg(feature = "discovery")]
+            (not_found_by_name(&error), "found by address alone, not by name "),
+            (not_printed(2), "lines are missing here, "),
+            (not_warned(2), "warnings are missing here, "),
+            (unwritten(Path::new("FILE"), 2), "the transcript FILE was not written to its end; "),
+            (fewer_clients(2, 1, 9), " cut to "),
+            (cannot_notify(&error), "cannot tell the service manager at NOTIFY_SOCKET that it runs: "),
+        ] {
+            assert!(warning.contains(words) && guide.contains(words), "{warning}");
+        }
+    }
+
+    #[test]
     fn an_error_comes_with_what_to_do_about_it() {
         let (v4, v6) = ("0.0.0.0:4000".parse().unwrap(), "[fe80::1]:4000".parse().unwrap());
         for (address, kind, advice) in [

@@ -624,5 +624,11 @@ mod tests {
         ] {
             assert_eq!(trouble.in_words(path), words);
         }
+        let guide = include_str!("../guide/trouble.md");
+        for warning in
+            ["cannot write the transcript ", " has not been written for 5 s", " is written again; lines missing"]
+        {
+            assert!(guide.contains(warning), "the guide explains {warning:?}");
+        }
     }
 }
