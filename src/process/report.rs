@@ -46,7 +46,7 @@ pub(crate) fn not_found_by_name(error: &io::Error) -> String {
         ErrorKind::AddrInUse => ": another program has the port of multicast DNS, 5353, for itself alone",
         _ => "",
     };
-    format!("dynasti: found by address alone, not by name (--no-mdns: no name, no warning): {error}{advice}")
+    format!("dynasti: found by address alone, not by name: {error}{advice} (--no-mdns ends this warning)")
 }
 
 /// This network cannot be searched for servers.
@@ -171,7 +171,7 @@ mod tests {
         for (warning, words) in [
             (no_page("x"), "there is no page for browsers: "),
             #[cfg(feature = "discovery")]
-            (not_found_by_name(&error), "found by address alone, not by name "),
+            (not_found_by_name(&error), "found by address alone, not by name"),
             (not_printed(2), "lines are missing here, "),
             (not_warned(2), "warnings are missing here, "),
             (unwritten(Path::new("FILE"), 2), "the transcript FILE was not written to its end; "),

@@ -257,9 +257,9 @@ mod tests {
         assert!(answer("/help").starts_with("-- Type a line"));
         assert_eq!(answer("/WHO"), "-- 2 here: Ann, Bob\n");
         let tried = Tried::new(Options::default());
-        let mut guest = tried.guest();
-        block_on(tried.room.who(guest.id()));
-        assert_eq!(guest.hears(), "-- Nobody is here yet.\n");
+        let mut unnamed = tried.unnamed();
+        block_on(tried.room.who(unnamed.id()));
+        assert_eq!(unnamed.hears(), "-- Nobody is here yet.\n");
     }
 
     #[test]

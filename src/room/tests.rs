@@ -97,7 +97,7 @@ pub(super) struct Tried {
 }
 
 /// One connection.
-pub(super) struct Guest<'a> {
+pub(super) struct Person<'a> {
     room: &'a Room,
     pub(super) reader: Reader,
 }
@@ -108,28 +108,28 @@ impl Tried {
         Tried { room, outputs }
     }
 
-    pub(super) fn guest(&self) -> Guest<'_> {
-        self.guest_from([127, 0, 0, 1].into())
+    pub(super) fn unnamed(&self) -> Person<'_> {
+        self.unnamed_from([127, 0, 0, 1].into())
     }
 
-    fn guest_from(&self, address: IpAddr) -> Guest<'_> {
+    fn unnamed_from(&self, address: IpAddr) -> Person<'_> {
         let reader = block_on(self.room.enter((address, 1).into(), Message::greeting())).unwrap();
-        let mut guest = Guest { room: &self.room, reader };
-        assert_eq!(guest.hears(), "Hi! Welcome to Dynasti. What's your name?\n");
-        guest
+        let mut person = Person { room: &self.room, reader };
+        assert_eq!(person.hears(), "Hi! Welcome to Dynasti. What's your name?\n");
+        person
     }
 
-    pub(super) fn join(&self, name: &str) -> Guest<'_> {
-        let guest = self.guest();
-        assert_eq!(guest.joins(name), Ok(()));
-        guest
+    pub(super) fn join(&self, name: &str) -> Person<'_> {
+        let person = self.unnamed();
+        assert_eq!(person.joins(name), Ok(()));
+        person
     }
 
     /// Several who have heard of each other.
-    pub(super) fn join_all<const N: usize>(&self, names: [&str; N]) -> [Guest<'_>; N] {
-        let mut guests = names.map(|name| self.join(name));
-        guests.iter_mut().for_each(|guest| _ = guest.hears());
-        guests
+    pub(super) fn join_all<const N: usize>(&self, names: [&str; N]) -> [Person<'_>; N] {
+        let mut people = names.map(|name| self.join(name));
+        people.iter_mut().for_each(|person| _ = person.hears());
+        people
     }
 
     /// What is printed by now.
@@ -161,7 +161,7 @@ impl Room {
     }
 }
 
-impl Guest<'_> {
+impl Person<'_> {
     pub(super) fn id(&self) -> Id {
         self.reader.id()
     }
@@ -259,9 +259,9 @@ fn what_is_no_line_takes_the_place_of_one() {
 #[test]
 fn who_comes_while_lines_gather_is_welcomed_with_them_and_hears_what_follows() {
     let tried = Tried::new(Options::default());
-    let ([mut ann, mut bob], mut cid) = (tried.join_all(["Ann", "Bob"]), tried.guest());
+    let ([mut ann, mut bob], mut cid) = (tried.join_all(["Ann", "Bob"]), tried.unnamed());
     // Three speak before anybody reads, so the next wait for three.
-    [(&ann, "Ann"), (&bob, "Bob"), (&ann, "Ann")].into_iter().for_each(|(guest, name)| guest.says(name, "before"));
+    [(&ann, "Ann"), (&bob, "Bob"), (&ann, "Ann")].into_iter().for_each(|(person, name)| person.says(name, "before"));
     ann.hears();
     bob.hears();
     ann.says("Ann", "one");
@@ -313,7 +313,7 @@ fn who_speaks_alone_is_heard_at_once() {
 #[test]
 fn a_name_is_free_again_when_its_holder_has_left() {
     let tried = Tried::new(Options::default());
-    let (ann, other) = (tried.join("Ann"), tried.guest());
+    let (ann, other) = (tried.join("Ann"), tried.unnamed());
     assert_eq!(other.joins("ANN"), Err(NotJoined::Taken(ann.id())));
     ann.leaves();
     assert_eq!(other.joins("ANN"), Ok(()));
@@ -342,7 +342,7 @@ fn who_goes_ends_what_gathers_for_nobody_else() {
     let [ann, mut bob, mut cid] = tried.join_all(["Ann", "Bob", "Cid"]);
     [(&ann, "Ann"), (&bob, "Bob"), (&ann, "Ann"), (&bob, "Bob")]
         .into_iter()
-        .for_each(|(guest, name)| guest.says(name, "before"));
+        .for_each(|(person, name)| person.says(name, "before"));
     bob.hears();
     cid.hears();
     ann.says("Ann", "one");
@@ -396,7 +396,7 @@ fn who_comes_is_seen_by_whoever_is_woken_by_it() {
 #[test]
 fn who_leaves_without_a_name_is_not_spoken_of() {
     let mut tried = Tried::new(Options::default());
-    let ([mut ann], other) = (tried.join_all(["Ann"]), tried.guest());
+    let ([mut ann], other) = (tried.join_all(["Ann"]), tried.unnamed());
     block_on(tried.room.leave(other.id(), Some(Cause::ConnectionLost), Message::default()));
     block_on(tried.room.announce(message("end")));
     assert_eq!(ann.hears(), "end\n");
@@ -408,9 +408,9 @@ fn who_leaves_without_a_name_is_not_spoken_of() {
 #[test]
 fn who_chooses_no_name_in_time_is_told_so_and_the_rest_stay() {
     let tried = Tried::new(Options::default());
-    let ([mut ann], mut silent) = (tried.join_all(["Ann"]), tried.guest());
+    let ([mut ann], mut silent) = (tried.join_all(["Ann"]), tried.unnamed());
     let came = Instant::now();
-    let next = block_on(tried.room.end_unnamed(Duration::from_secs(60))).expect("one guest is left");
+    let next = block_on(tried.room.end_unnamed(Duration::from_secs(60))).expect("one is left");
     assert!(next > came + Duration::from_secs(50) && next <= came + Duration::from_secs(60));
     assert_eq!(silent.hears(), "");
     assert_eq!(block_on(tried.room.end_unnamed(Duration::ZERO)), None);
@@ -462,12 +462,12 @@ fn newcomers_are_sent_the_last_lines_after_their_welcome() {
 #[test]
 fn closing_says_goodbye_to_the_named_and_the_unnamed_and_lets_nobody_in() {
     let tried = Tried::new(Options::default());
-    let ([mut ann], mut other) = (tried.join_all(["Ann"]), tried.guest());
+    let ([mut ann], mut other) = (tried.join_all(["Ann"]), tried.unnamed());
     block_on(tried.room.close());
-    for guest in [&mut ann, &mut other] {
+    for person in [&mut ann, &mut other] {
         let goodbye = ("Server is shutting down. Bye!\n".into(), Written::End(End::Closing));
-        assert_eq!(read(&mut guest.reader), goodbye);
-        assert!(block_on(poll_once(guest.reader.ending())).is_some());
+        assert_eq!(read(&mut person.reader), goodbye);
+        assert!(block_on(poll_once(person.reader.ending())).is_some());
     }
     assert!(block_on(tried.room.enter(([127, 0, 0, 1], 1).into(), Message::greeting())).is_err());
 }
@@ -476,7 +476,7 @@ fn closing_says_goodbye_to_the_named_and_the_unnamed_and_lets_nobody_in() {
 fn closing_comes_after_what_gathers() {
     let tried = Tried::new(Options::default());
     let [ann, mut bob, cid] = tried.join_all(["Ann", "Bob", "Cid"]);
-    [(&ann, "Ann"), (&cid, "Cid")].into_iter().for_each(|(guest, name)| guest.says(name, "before"));
+    [(&ann, "Ann"), (&cid, "Cid")].into_iter().for_each(|(person, name)| person.says(name, "before"));
     bob.hears();
     ann.says("Ann", "last");
     block_on(tried.room.close());
@@ -551,7 +551,7 @@ fn who_does_not_read_is_dropped_alone_and_loses_nobody_else_a_line() {
 #[test]
 fn a_name_is_free_at_the_moment_that_its_holder_is_dropped() {
     let tried = Tried::new(Options::default());
-    let ([mut ann, mut bob, mut stopped], again) = (tried.join_all(["Ann", "Bob", "Stopped"]), tried.guest());
+    let ([mut ann, mut bob, mut stopped], again) = (tried.join_all(["Ann", "Bob", "Stopped"]), tried.unnamed());
     ann.says("Ann", "first");
     stopped.stops();
     let mut behind = Size { lines: 1, bytes: "Ann: first\n".len() as u64 };
@@ -632,8 +632,8 @@ fn who_sends_in_bulk_goes_on_when_the_reader_has_read() {
 #[test]
 fn everybody_waits_for_a_reader_to_have_its_turn() {
     let tried = Tried::new(Options::default());
-    let mut guests = tried.join_all(["Ann", "Bob"]);
-    let (lines, ann) = (ALLOWANCE.lines as usize * 4, guests[0].id());
+    let mut people = tried.join_all(["Ann", "Bob"]);
+    let (lines, ann) = (ALLOWANCE.lines as usize * 4, people[0].id());
     for manner in [Manner::Typed, Manner::Bulk] {
         let talk = async {
             for n in 0..lines {
@@ -646,11 +646,11 @@ fn everybody_waits_for_a_reader_to_have_its_turn() {
         let turns = async {
             while count < lines {
                 yield_now().await;
-                for guest in &mut guests {
-                    let (text, _) = read(&mut guest.reader);
+                for person in &mut people {
+                    let (text, _) = read(&mut person.reader);
                     count += text.lines().count();
                     heard += &text;
-                    if guest.reader.was_watched() {
+                    if person.reader.was_watched() {
                         tried.room.relieve().await;
                     }
                 }
@@ -678,8 +678,8 @@ fn who_leaves_frees_whoever_waited_for_them() {
 #[test]
 fn more_than_a_turn_may_drop_are_dropped_without_anybody_saying_more() {
     let tried = Tried::new(Options::default());
-    let mut stopped: Vec<Guest<'_>> = (0..DROPS_A_TURN * 2 + 1).map(|n| tried.join(&format!("stopped{n}"))).collect();
-    stopped.iter_mut().for_each(Guest::stops);
+    let mut stopped: Vec<Person<'_>> = (0..DROPS_A_TURN * 2 + 1).map(|n| tried.join(&format!("stopped{n}"))).collect();
+    stopped.iter_mut().for_each(Person::stops);
     let [mut ann] = tried.join_all(["Ann"]);
     let here = || block_on(tried.room.presences()).0.len();
     let everybody = here();
@@ -701,15 +701,15 @@ fn banning_more_than_a_turn_may_drop_ends_all_of_them_and_nobody_else() {
     let tried = Tried::new(Options::default());
     let [mut ann] = tried.join_all(["Ann"]);
     let banned = IpAddr::from([192, 0, 2, 1]);
-    let mut guests = Vec::new();
+    let mut people = Vec::new();
     // More than may be behind before those who speak wait for a turn of whoever reads.
     for n in 0..BEHIND.lines + 100 {
-        let guest = tried.guest_from(banned);
-        assert_eq!(guest.joins(&format!("guest{n}")), Ok(()));
-        guests.push(guest);
-        guests.iter_mut().chain([&mut ann]).for_each(|guest| _ = read(&mut guest.reader));
+        let person = tried.unnamed_from(banned);
+        assert_eq!(person.joins(&format!("person{n}")), Ok(()));
+        people.push(person);
+        people.iter_mut().chain([&mut ann]).for_each(|person| _ = read(&mut person.reader));
     }
-    let mut nameless = tried.guest_from(banned);
+    let mut nameless = tried.unnamed_from(banned);
     let mut heard = String::new();
     let turns = async {
         loop {
@@ -717,7 +717,7 @@ fn banning_more_than_a_turn_may_drop_ends_all_of_them_and_nobody_else() {
             if ann.reader.was_watched() {
                 tried.room.relieve().await;
             }
-            guests.iter_mut().for_each(|guest| _ = read(&mut guest.reader));
+            people.iter_mut().for_each(|person| _ = read(&mut person.reader));
             yield_now().await;
         }
     };
@@ -725,21 +725,21 @@ fn banning_more_than_a_turn_may_drop_ends_all_of_them_and_nobody_else() {
     heard += &ann.hears();
     let gone: HashSet<&str> =
         heard.lines().filter_map(|line| line.strip_suffix(" has left the chat (banned).")).collect();
-    assert_eq!((gone.len(), heard.lines().count()), (guests.len(), guests.len()));
+    assert_eq!((gone.len(), heard.lines().count()), (people.len(), people.len()));
     assert_eq!(nameless.hears(), "-- The operator has banned your address.\n");
     assert_eq!(block_on(tried.room.presences()).0.len(), 1);
 }
 
 /// Members who read nothing of what is private, and hold nearly as much of it as all may. The first has the most.
-fn hoarders(tried: &Tried) -> Vec<Guest<'_>> {
+fn hoarders(tried: &Tried) -> Vec<Person<'_>> {
     let held = || -> u64 { tried.room.state.read_blocking().members.all().map(|client| client.reader.memory()).sum() };
-    let mut hoarders: Vec<Guest<'_>> = Vec::new();
+    let mut hoarders: Vec<Person<'_>> = Vec::new();
     while held() + 256 * 1024 < MAX_DIRECT as u64 {
-        let mut guest = tried.join(&format!("hoarder{}", hoarders.len()));
-        guest.stops();
+        let mut person = tried.join(&format!("hoarder{}", hoarders.len()));
+        person.stops();
         let lines = if hoarders.is_empty() { 29 } else { 28 };
-        (0..lines).for_each(|_| guest.is_told(&"x".repeat(3900)));
-        hoarders.push(guest);
+        (0..lines).for_each(|_| person.is_told(&"x".repeat(3900)));
+        hoarders.push(person);
     }
     assert_eq!(block_on(tried.room.presences()).0.len(), hoarders.len());
     hoarders
@@ -752,10 +752,10 @@ fn what_is_private_is_bounded_in_all_and_whoever_holds_most_of_it_is_dropped() {
     let mut readers = Vec::new();
     while hoarders[0].is_here() {
         assert!(readers.len() < 100, "these alone take more than what is left");
-        readers.push(tried.guest());
+        readers.push(tried.unnamed());
         readers[readers.len() - 1].is_told(&"x".repeat(4000));
     }
-    assert!(readers.len() > 20 && hoarders[1..].iter().chain(&readers).all(Guest::is_here));
+    assert!(readers.len() > 20 && hoarders[1..].iter().chain(&readers).all(Person::is_here));
     let last = "-- You were too slow to read what was said. Bye!\n".into();
     assert_eq!(read(&mut hoarders[0].reader), (last, Written::End(End::TooSlow)));
 }
@@ -764,20 +764,20 @@ fn what_is_private_is_bounded_in_all_and_whoever_holds_most_of_it_is_dropped() {
 fn what_those_hold_who_are_dropped_is_not_held_against_the_others() {
     let tried = Tried::new(Options::default());
     let hoarders = hoarders(&tried);
-    let readers: Vec<Guest<'_>> = (0..100).map(|_| tried.guest()).collect();
+    let readers: Vec<Person<'_>> = (0..100).map(|_| tried.unnamed()).collect();
     // Nobody who is dropped has a turn between these.
     readers.iter().for_each(|reader| reader.is_told(&"x".repeat(4000)));
     let dropped = hoarders.iter().filter(|hoarder| !hoarder.is_here()).count();
     assert!((1..4).contains(&dropped), "{dropped}");
-    assert!(readers.iter().all(Guest::is_here));
+    assert!(readers.iter().all(Person::is_here));
 }
 
 #[test]
 fn however_many_are_too_slow_no_turn_tells_of_more_than_may_be_dropped_in_one() {
     const STOPPED: usize = 450;
     let tried = Tried::new(Options::default());
-    let mut stopped: Vec<Guest<'_>> = (0..STOPPED).map(|n| tried.join(&format!("stopped{n}"))).collect();
-    stopped.iter_mut().for_each(Guest::stops);
+    let mut stopped: Vec<Person<'_>> = (0..STOPPED).map(|n| tried.join(&format!("stopped{n}"))).collect();
+    stopped.iter_mut().for_each(Person::stops);
     let [mut ann, mut bob] = tried.join_all(["Ann", "Bob"]);
     let here = || block_on(tried.room.presences()).0.len();
     while here() == STOPPED + 2 {

@@ -3,7 +3,7 @@ use std::time::Duration;
 use futures_lite::future::block_on;
 
 use super::*;
-use crate::room::tests::{Guest, Tried, line, name, publish, said};
+use crate::room::tests::{Person, Tried, line, name, publish, said};
 use crate::room::{Manner, Options, Reader};
 
 fn server(name: &str) -> Server {
@@ -55,10 +55,10 @@ fn says(by: &str, text: &str) -> Elsewhere<'static> {
     Elsewhere::Said(there(by), said)
 }
 
-fn who(guest: &mut Guest<'_>) -> String {
-    guest.hears();
-    guest.does("/who");
-    guest.hears()
+fn who(person: &mut Person<'_>) -> String {
+    person.hears();
+    person.does("/who");
+    person.hears()
 }
 
 #[test]

@@ -126,13 +126,13 @@ impl World {
             }
             Typed::Me => self.obey(slot, &format!("/me {}", &*words), |model| model.emote(id, &words, at)),
             Typed::Nick(n) => self.obey(slot, &format!("/nick {}", name(n)), |model| model.rename(id, &name(n), at)),
-            Typed::Whisper(other) => {
+            Typed::Msg(other) => {
                 let to = name_of(self, other);
                 let typed = line(&format!("{} {}", &*to, &*words));
-                self.obey(slot, &format!("/msg {}", &*typed), |model| model.whisper(id, Some(&to), &typed, &words));
+                self.obey(slot, &format!("/msg {}", &*typed), |model| model.msg(id, Some(&to), &typed, &words));
             }
             Typed::Reply => {
-                self.obey(slot, &format!("/reply {}", &*words), |model| model.whisper(id, None, &words, &words));
+                self.obey(slot, &format!("/reply {}", &*words), |model| model.msg(id, None, &words, &words));
             }
             Typed::Ignore(other) => {
                 let whom = name_of(self, other);

@@ -138,7 +138,7 @@ impl World {
         }
     }
 
-    /// Whoever waits has somebody to wait for, and not for long if that one takes too little.
+    /// Checks that a sender that waits has a reader to wait for, and does not wait long if that one takes too little.
     pub(super) fn check_waiting(&mut self, time: Duration) {
         let now = self.now.instant;
         let waiting = self.clients.iter().flatten().filter_map(|client| client.sender.waiting.as_ref());
@@ -174,7 +174,7 @@ impl World {
         lag(&self.state, id).is_some_and(|lag| lag.exceeds(BEHIND))
     }
 
-    /// Who types waits only for a reader whose task has not had its turn.
+    /// Checks that there is a reader whose task has not had its turn: a person who types waits for no other.
     pub(super) fn check_turn(&self) {
         let has_turn =
             |client: &&Client| client.reader.is_some() && !client.socket.blocked && self.is_behind(client.id);

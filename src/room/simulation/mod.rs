@@ -1,10 +1,10 @@
 //! The whole room under a simulator: members of every kind, sockets that take any number of bytes, a clock that jumps.
 //!
-//! Each room is a [`script`] made from a seed. A [`world`] takes its steps: it has the [`acts`] done by the room and by
-//! a [`model`] that knows what everybody must hear, gives the tasks of each [`client`] their [`turns`], and [`checks`]
-//! what comes out. What fails is shrunk to a short script and printed with its seed; what has failed once is among the
-//! [`regressions`]. `DYNASTI_SIMULATION_STEPS` says how many steps are taken, and `DYNASTI_SIMULATION_SEED` is the seed of
-//! the first room; the next room has the next seed. Opens no socket, and never sleeps.
+//! Each room is a [`script`] made from a seed. A [`world`] takes its steps: it does the [`acts`] with the room and with a
+//! [`model`] that knows what everybody must hear, gives the tasks of each [`client`] their [`turns`], and [`checks`] what
+//! comes out. A script that fails is shrunk and printed with its seed; those that have once failed are the
+//! [`regressions`]. `DYNASTI_SIMULATION_STEPS` says how many steps are taken, and `DYNASTI_SIMULATION_SEED` is the seed
+//! of the first room; the next room has the next seed. Opens no socket, and never sleeps.
 
 mod acts;
 mod checks;
@@ -30,7 +30,7 @@ const STEPS: usize = 100_000;
 /// How many of them one room has.
 const STEPS_A_ROOM: usize = 2000;
 
-/// Ends a simulation: this promise is broken. Unlike a panic it prints nothing yet.
+/// Ends a simulation, because this promise is broken. Unlike a panic it prints nothing, because the script is shrunk first.
 fn fail(promise: &str, how: impl Display) -> ! {
     resume_unwind(Box::new(format!("{promise}: {how}")))
 }

@@ -368,7 +368,7 @@ impl Model {
     }
 
     /// Writes to one alone: to whoever has the name that was typed, or to whoever wrote last.
-    pub(super) fn whisper(&mut self, id: Id, to: Option<&str>, typed: &Line<'_>, text: &Line<'_>) -> Answer {
+    pub(super) fn msg(&mut self, id: Id, to: Option<&str>, typed: &Line<'_>, text: &Line<'_>) -> Answer {
         let name = self.speaker(id)?;
         let found = match to {
             Some(to) => self.named(&Key::of(to)),

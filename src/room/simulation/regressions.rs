@@ -97,7 +97,7 @@ fn who_types_goes_on_once_the_reader_they_wait_for_has_had_its_turn() {
         (2, 1274292962, Wait(9)),
         (3, 717333938, Type(History(276))),
         (5, 218130463, Say(79, 2000)),
-        (4, 962782413, Type(Whisper(5))),
+        (4, 962782413, Type(Msg(5))),
         (6, 2438097927, Say(1, 63)),
         (6, 3219209001, Say(345, 2000)),
         (3, 1745377172, Wait(32)),

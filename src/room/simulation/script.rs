@@ -59,7 +59,7 @@ pub(super) enum Act {
     Announce(u16),
     /// The process's output, or the transcript, is not written or is written again.
     Stall(Output, bool),
-    EndGuests,
+    EndUnnamed,
     /// So many milliseconds go by, while everybody does what there is to do.
     Wait(u32),
     /// So many milliseconds go by at once.
@@ -84,7 +84,7 @@ pub(super) enum Typed {
     History(u16),
     Me,
     Nick(u8),
-    Whisper(u16),
+    Msg(u16),
     Reply,
     Ignore(u16),
 }
@@ -107,7 +107,8 @@ pub(super) fn script(seed: u64, steps: usize) -> (Setting, Vec<Step>) {
     (setting, steps.collect())
 }
 
-/// Many come who read nothing, and ask for all that was said before. Their answers are more than the room may hold.
+/// Many clients come that read nothing, and ask for all that was said before. Together their answers are more than the room
+/// may hold.
 fn gathering(slots: u16) -> Vec<(u16, Act)> {
     let first = [Act::Enter(Taking::All), Act::Name(0), Act::Say(400, 600), Act::Settle].map(|act| (0, act));
     let come = (1..slots).flat_map(|slot| [(slot, Act::Enter(Taking::Nothing)), (slot, Act::Name(0))]);
@@ -136,7 +137,7 @@ fn act(rng: &mut Rng, slots: u16, [paste, slow, time, rare]: [u32; 4]) -> Act {
             3..5 => Act::Mute(rng.bool()),
             5 => Act::Announce(rng.u16(1..200)),
             6 => Act::Stall([Output::Printed, Output::Transcript][rng.usize(..2)], rng.bool()),
-            7 => Act::EndGuests,
+            7 => Act::EndUnnamed,
             8 => Act::Jump([1000, 10_000, 70_000][rng.usize(..3)]),
             _ if rng.u8(..100) == 0 => Act::Close,
             _ => Act::Quit,
@@ -163,7 +164,7 @@ fn typed(rng: &mut Rng, slots: u16) -> Typed {
         2 => Typed::History(rng.u16(..300)),
         3 | 4 => Typed::Me,
         5 => Typed::Nick(rng.u8(..)),
-        6..=8 => Typed::Whisper(rng.u16(..slots)),
+        6..=8 => Typed::Msg(rng.u16(..slots)),
         9 | 10 => Typed::Reply,
         _ => Typed::Ignore(rng.u16(..slots)),
     }

@@ -179,7 +179,7 @@ impl World {
         true
     }
 
-    /// The writer has ended, and with it the connection.
+    /// Ends a connection whose writer has ended.
     fn lose(&mut self, slot: usize, cause: Option<Cause>) {
         let Some(client) = &mut self.clients[slot] else { return };
         client.reader = None;

@@ -24,7 +24,7 @@ use crate::text::name::Name;
 
 pub(super) type Alive = std::sync::Weak<dyn std::any::Any + Send + Sync>;
 
-/// How long who has no name may stay.
+/// How long a connection without a name may stay.
 const NAMELESS: Duration = Duration::from_secs(60);
 
 /// Names of which no two begin alike.
@@ -47,7 +47,7 @@ pub(super) struct World {
     pub(super) outputs: [(Option<Reader>, bool); 2],
     /// How long senders in bulk have waited for readers at one address that take too little, and since when.
     pub(super) waited: HashMap<(IpAddr, Id), (std::time::Instant, Duration)>,
-    /// Where time jumped while somebody had something to read, and until when that may show.
+    /// The addresses whose readers were blocked when time jumped, and until when that may have consequences.
     pub(super) jumped: HashMap<IpAddr, std::time::Instant>,
     /// How much time has jumped in all.
     pub(super) jumps: Duration,
@@ -71,7 +71,7 @@ pub(super) fn name(n: u8) -> Name {
     Name::parse(NAMES[usize::from(n) % NAMES.len()]).expect("a good name")
 }
 
-/// Where a client is: some at loopback, some two at one address.
+/// Returns the address of a client. Some are at loopback, and some addresses have two clients.
 fn address(slot: u16, healthy: bool) -> SocketAddr {
     let [high, low] = slot.to_be_bytes();
     let ip = match slot % 4 {
@@ -82,7 +82,7 @@ fn address(slot: u16, healthy: bool) -> SocketAddr {
     SocketAddr::from((ip, 50_000 + slot))
 }
 
-/// How far a connection is behind; what is said in public is for members.
+/// Returns how far a connection is behind. One without a name does not read the log.
 pub(super) fn lag(state: &State, id: Id) -> Option<Size> {
     let client = state.members.get(id)?;
     Some(if client.name.is_some() { client.reader.lag(state.head()) } else { client.reader.direct() })
@@ -139,7 +139,7 @@ impl World {
             Act::Jump(time) => self.jump(Duration::from_millis((*time).into())),
             Act::Settle => self.settle(),
             Act::Close => self.close(),
-            Act::EndGuests => self.end_unnamed(),
+            Act::EndUnnamed => self.end_unnamed(),
             Act::Stall(Output::Printed, stalls) => self.outputs[0].1 = *stalls,
             Act::Stall(Output::Transcript, stalls) => self.outputs[1].1 = *stalls,
             Act::Announce(length) => {
@@ -286,7 +286,7 @@ impl World {
         );
     }
 
-    /// Opens every socket, if that is the setting, closes the room, and sees everybody off.
+    /// Opens every socket, if that is the setting, closes the room, and waits until everybody is gone.
     fn finish(&mut self) {
         self.outputs.iter_mut().for_each(|output| output.1 = false);
         if self.setting.open && !self.closed {
@@ -320,7 +320,7 @@ impl World {
         (0..600).for_each(|_| self.wait(Duration::from_millis(100)));
     }
 
-    /// What an output has read.
+    /// Reads an output, and compares it with the model. Returns whether there was anything to read.
     pub(super) fn read_output(&mut self, which: usize) -> bool {
         let (Some(reader), false) = &mut self.outputs[which] else { return false };
         if futures_lite::future::block_on(futures_lite::future::poll_once(reader.notified())).is_none() {
