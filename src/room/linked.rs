@@ -159,6 +159,21 @@ impl Linked {
         self.members.insert(id, Member { name, ignored_by });
     }
 
+    /// Gives a member another name, and the member keeps the number: those who ignore or answer the member still do so.
+    /// Returns false if the member is not known, or another one has the new name.
+    fn rename(&mut self, old: &Name, new: &Name) -> bool {
+        let (old, key) = (old.key(), new.key());
+        if old != key && self.names.contains_key(&key) {
+            return false;
+        }
+        let Some(id) = self.names.remove(&old) else { return false };
+        self.names.insert(key, id);
+        if let Some(member) = self.members.get_mut(&id) {
+            member.name = new.clone();
+        }
+        true
+    }
+
     /// Forgets a member who is on no server's list any more. It looks at no other member, because whole lists go at
     /// once.
     fn forget(&mut self, id: Id) {
@@ -203,9 +218,11 @@ impl State {
                 (left, Kind::News, Id::elsewhere(0))
             }
             Elsewhere::Renamed(old, new) => {
-                self.gone_elsewhere(&old);
-                if let Some(server) = self.server_of(&new) {
-                    self.linked.add(&server, new.clone());
+                if !self.linked.rename(&old, &new) {
+                    self.gone_elsewhere(&old);
+                    if let Some(server) = self.server_of(&new) {
+                        self.linked.add(&server, new.clone());
+                    }
                 }
                 (Message::renamed(&old, &new), Kind::News, Id::elsewhere(0))
             }

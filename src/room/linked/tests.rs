@@ -183,6 +183,29 @@ fn somebody_on_another_server_can_be_ignored() {
 }
 
 #[test]
+fn who_changes_the_name_on_another_server_is_still_ignored_and_replied_to() {
+    let (tried, mut link) = room();
+    let [mut ann, mut bob] = tried.join_all(["Ann", "Bob"]);
+    tried.has_on_pi2(["Cid", "Dan"]);
+    ann.does("/ignore Cid@pi2");
+    tried.hears_of([Elsewhere::Private(there("Cid"), name("Bob"), line("psst"))]);
+    let _ = (ann.hears(), bob.hears(), link.hears(&tried));
+    for (old, new) in [("Cid", "Cy"), ("Cy", "CY")] {
+        tried.hears_of([Elsewhere::Renamed(there(old), there(new)), says(new, "me again")]);
+        assert_eq!(ann.hears(), format!("{old}@pi2 is now known as {new}@pi2.\n"));
+    }
+    bob.does("/reply yes?");
+    assert_eq!(link.hears(&tried), "Bob (private to CY@pi2): yes?\n");
+    bob.hears();
+    // The list that follows confirms it. A name that another member has there is that member's.
+    tried.has_on_pi2(["CY", "Dan"]);
+    tried.hears_of([Elsewhere::Renamed(there("CY"), there("Dan")), says("Dan", "hello")]);
+    assert_eq!(ann.hears(), "CY@pi2 is now known as Dan@pi2.\nDan@pi2: hello\n");
+    let there: Vec<String> = block_on(tried.room.names()).1.iter().map(ToString::to_string).collect();
+    assert_eq!(there, ["Dan@pi2"]);
+}
+
+#[test]
 fn no_action_reads_as_if_somebody_on_another_server_did_it() {
     let (tried, _link) = room();
     let [mut ann, mut bob] = tried.join_all(["Ann", "Bob"]);
