@@ -242,7 +242,8 @@ impl Handle {
         self.shared.blocked.load(Relaxed)
     }
 
-    /// Notes that a sender waits for this reader. [`Reader::was_watched`] returns true then, once.
+    /// Notes that a sender waits for this reader. [`was_watched`](crate::room::Reader::was_watched) returns true then,
+    /// once.
     pub(in crate::room) fn watch(&mut self) {
         self.shared.watched.store(true, Relaxed);
     }
