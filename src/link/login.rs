@@ -1,4 +1,5 @@
-//! How this server comes to a broker: whether that is one, and who comes. Knows nothing of what is done there.
+//! The first exchange with a broker: this server checks that it is usable, and logs in. Knows nothing of what comes
+//! after.
 
 use super::broker::Broker;
 use super::down::Down;
@@ -7,8 +8,7 @@ use super::nats::{self, Frame, Wrong};
 use super::wire::Wire;
 use crate::text::server::Server;
 
-/// Hears what the broker is, says who comes, and waits until it has let this server in. This takes as long as the broker
-/// likes.
+/// Reads the broker's `INFO`, logs in, and waits until the broker has accepted that. It has no timeout of its own.
 pub(super) async fn log_in(wire: &mut Wire, broker: &Broker, server: &Server) -> Result<(), Down> {
     let info = match wire.next().await {
         Ok(Frame::Info(info)) => jetstream::info(&info),
@@ -38,7 +38,7 @@ pub(super) async fn log_in(wire: &mut Wire, broker: &Broker, server: &Server) ->
     }
 }
 
-/// Returns whether a version is older than 2.9, which has all that is asked for here.
+/// Returns whether a version is older than 2.9, the first that has all that is used here.
 fn is_old(version: &str) -> bool {
     let mut numbers = version.split('.').map_while(|number| number.parse::<u32>().ok());
     numbers.next().zip(numbers.next()).is_some_and(|version| version < (2, 9))

@@ -397,7 +397,7 @@ fn what_the_operator_can_do_about_the_link_is_said_and_no_password() {
     let server = starts(&broker, "js", "pi1");
     server
         .stderr
-        .find("what to do", |line| line.contains(" is down: it has no JetStream; start it with: nats-server -js;"));
+        .find("what to do", |line| line.contains(" is down: it has no JetStream; start it with: nats-server -js ("));
     // What answers there is a room of chat.
     let room = Server::start(&[]);
     let server = Server::start(&["--link", &format!("nats://127.0.0.1:{}", room.port()), "--link-name", "pi1"]);
