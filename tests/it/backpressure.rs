@@ -1,4 +1,5 @@
-//! Backpressure: who types never waits; who sends in bulk waits for whoever still takes it, and for nobody else.
+//! Backpressure: a member who types never waits. A member who sends in bulk waits for readers who still read, and for
+//! nobody else.
 
 use crate::crowd::Crowd;
 use crate::harness::{Client, PATIENCE, PROMPT, Server};

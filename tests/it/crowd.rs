@@ -1,5 +1,5 @@
-//! A crowd: members by the hundred, each a socket that never blocks and costs next to nothing, without a thread and
-//! without a story. What they should read and write is told them all at once.
+//! A crowd of some hundred members. Each is a non-blocking socket, without a thread and without a story, so it costs
+//! almost nothing. One call has all of them read or write.
 
 use crate::harness::{PATIENCE, Server};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};

@@ -1,4 +1,4 @@
-//! A dead connection gives its name up when somebody asks for it, and a living one keeps it.
+//! A name that somebody asks for is taken from a dead connection within seconds. A living connection keeps its name.
 #![cfg(target_os = "linux")]
 
 use crate::harness::{Client, PERHAPS, PROMPT, Program, Server, connect_with_small_window, dynasti, taken};

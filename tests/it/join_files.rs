@@ -1,4 +1,4 @@
-//! `/send PATH` and `/get ID` in `dynasti join`: with the real server, and with ones that do what a good one does not.
+//! `/send PATH` and `/get ID` in `dynasti join`: with the real server, and with servers that misbehave.
 
 use crate::harness::{Client, PATIENCE, Program, Scratch, Server, binary, dynasti};
 use crate::join::{Impostor, welcome};

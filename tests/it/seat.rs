@@ -1,7 +1,7 @@
-//! A person at a pseudo-terminal: a real terminal device with a session of its own, and an emulator that shows what is
-//! on it. What a test checks is what the person would see.
+//! A person at a terminal: a pseudo-terminal with a session of its own, and an emulator that shows what is on it. A
+//! test checks what the person would see.
 //!
-//! As in the harness nothing sleeps: a window is waited for until it shows what it should.
+//! As in the harness, nothing sleeps: a test waits until the window shows what it should.
 
 use crate::emulator::Emulator;
 use crate::harness::{PATIENCE, binary};
