@@ -2,15 +2,15 @@
 //! after.
 
 use super::broker::Broker;
+use super::connection::Connection;
 use super::down::Down;
 use super::jetstream::{self, MAX_MSG_SIZE};
 use super::nats::{self, Frame, Wrong};
-use super::wire::Wire;
 use crate::text::server::Server;
 
 /// Reads the broker's `INFO`, logs in, and waits until the broker has accepted that. It has no timeout of its own.
-pub(super) async fn log_in(wire: &mut Wire, broker: &Broker, server: &Server) -> Result<(), Down> {
-    let info = match wire.next().await {
+pub(super) async fn log_in(connection: &mut Connection, broker: &Broker, server: &Server) -> Result<(), Down> {
+    let info = match connection.next().await {
         Ok(Frame::Info(info)) => jetstream::info(&info),
         Ok(Frame::Error(error)) => return Err(Down::said(&error)),
         Ok(_) | Err(Down::Wrong(_)) => None,
@@ -26,14 +26,14 @@ pub(super) async fn log_in(wire: &mut Wire, broker: &Broker, server: &Server) ->
     if info.max_payload < MAX_MSG_SIZE {
         return Err(Down::Small(info.max_payload));
     }
-    nats::connect(&mut wire.out, &format!("dynasti {server}"), broker.login());
-    nats::ping(&mut wire.out);
+    nats::connect(&mut connection.out, &format!("dynasti {server}"), broker.login());
+    nats::ping(&mut connection.out);
     loop {
-        wire.flush().await?;
-        match wire.next().await? {
+        connection.flush().await?;
+        match connection.next().await? {
             Frame::Pong => return Ok(()),
             Frame::Error(error) => return Err(Down::said(&error)),
-            frame => _ = wire.answer(frame),
+            frame => _ = connection.answer(frame),
         }
     }
 }

@@ -15,6 +15,7 @@
 #![doc = include_str!("scale.md")]
 
 mod broker;
+mod connection;
 mod down;
 mod envelope;
 mod jetstream;
@@ -25,7 +26,6 @@ mod nats;
 mod outbox;
 mod peers;
 mod session;
-mod wire;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};

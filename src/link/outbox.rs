@@ -15,7 +15,7 @@ const MAX_BYTES: usize = 128 * 1024;
 /// See the module's head.
 #[derive(Debug)]
 pub(super) struct Outbox {
-    lines: VecDeque<Kept>,
+    lines: VecDeque<KeptLine>,
     bytes: usize,
     /// The number of the next line.
     next: u64,
@@ -24,7 +24,7 @@ pub(super) struct Outbox {
 }
 
 #[derive(Debug)]
-struct Kept {
+struct KeptLine {
     number: u64,
     text: String,
     /// The number of the last line of the message in which it was sent. These lines stay together: the broker drops a
@@ -53,7 +53,7 @@ impl Outbox {
             return self.skip(1);
         }
         self.bytes += text.len();
-        self.lines.push_back(Kept { number: self.next, text, sent_with: None });
+        self.lines.push_back(KeptLine { number: self.next, text, sent_with: None });
         self.next += 1;
         while self.lines.len() > MAX_LINES || self.bytes > MAX_BYTES {
             let Some(oldest) = self.lines.pop_front() else { break };

@@ -17,12 +17,12 @@ use smol::Timer;
 use self::late::Late;
 use self::lines::Flying;
 use self::stream::Consumer;
+use super::connection::Connection;
 use super::down::Down;
 use super::envelope;
 use super::kept::Kept;
 use super::login::log_in;
 use super::nats::{self, Frame, Msg, Subject, Word};
-use super::wire::Wire;
 use super::{Options, Shared};
 use crate::room::{Elsewhere, Room, Sending};
 use crate::token::Token;
@@ -49,7 +49,7 @@ pub(super) struct Session<'a> {
     room: &'a Room,
     shared: &'a Shared,
     kept: &'a mut Kept,
-    wire: Wire,
+    connection: Connection,
     /// The subjects at which lines and presence messages are published.
     lines: Subject,
     presence: Subject,
@@ -98,8 +98,8 @@ impl<'a> Session<'a> {
         kept: &'a mut Kept,
     ) -> Result<Session<'a>, Down> {
         kept.works = false;
-        let mut wire = Wire::dial(&options.broker).await?;
-        let logged_in = within(ANSWERED, log_in(&mut wire, &options.broker, &options.server)).await;
+        let mut connection = Connection::dial(&options.broker).await?;
+        let logged_in = within(ANSWERED, log_in(&mut connection, &options.broker, &options.server)).await;
         logged_in.ok_or(Down::Slow("its answer"))??;
         let word = |text: &str| Word::new(text).expect("letters and digits");
         let inbox = Token::random()?;
@@ -111,7 +111,7 @@ impl<'a> Session<'a> {
             room,
             shared,
             kept,
-            wire,
+            connection,
             lines: of_room("lines"),
             presence: of_room("presence"),
             answers: inbox.clone().then(&word("answers")),
@@ -131,12 +131,12 @@ impl<'a> Session<'a> {
             sending: Sending::new(now),
             late: Late::new(),
         };
-        nats::subscribe_each(&mut session.wire.out, &session.answers, ANSWERS);
-        nats::subscribe(&mut session.wire.out, &session.presence, PRESENCE);
+        nats::subscribe_each(&mut session.connection.out, &session.answers, ANSWERS);
+        nats::subscribe(&mut session.connection.out, &session.presence, PRESENCE);
         session.consume().await?;
         let hello = envelope::hello(&options.server, session.kept.epoch);
         session.say(&hello);
-        session.wire.flush().await?;
+        session.connection.flush().await?;
         session.claimed = Some(Instant::now() + CLAIMED_FOR);
         Ok(session)
     }
@@ -145,7 +145,7 @@ impl<'a> Session<'a> {
     pub(super) async fn run(mut self) -> Result<(), Down> {
         let done = self.talk().await;
         if done.is_err() {
-            self.wire.abandon();
+            self.connection.abandon();
         }
         done
     }
@@ -159,12 +159,12 @@ impl<'a> Session<'a> {
             if ended && self.has_said_all() {
                 let bye = envelope::bye(&self.options.server, self.kept.epoch);
                 self.say(&bye);
-                return self.wire.flush().await;
+                return self.connection.flush().await;
             }
-            self.wire.flush().await?;
+            self.connection.flush().await?;
             if let Event::Frame(frame) = self.event().await? {
                 self.handle(frame).await?;
-                while let Some(frame) = self.wire.read_before()? {
+                while let Some(frame) = self.connection.read_before()? {
                     self.handle(frame).await?;
                 }
             }
@@ -182,8 +182,8 @@ impl<'a> Session<'a> {
             self.timer.set_at(next);
             self.fires = Some(next);
         }
-        let (wire, shared, timer, fires) = (&mut self.wire, self.shared, &mut self.timer, &mut self.fires);
-        let frame = async { wire.next().await.map(Event::Frame) };
+        let (connection, shared, timer, fires) = (&mut self.connection, self.shared, &mut self.timer, &mut self.fires);
+        let frame = async { connection.next().await.map(Event::Frame) };
         let said = async {
             shared.woken().await;
             Ok(Event::Other)
@@ -217,7 +217,7 @@ impl<'a> Session<'a> {
             return Err(Down::Silent(DOWN_AFTER.as_secs()));
         }
         if now >= self.heard.max(self.asked_at) + ASKED_AFTER {
-            nats::ping(&mut self.wire.out);
+            nats::ping(&mut self.connection.out);
             self.asked_at = now;
         }
         self.look_after_consumer(now).await?;
@@ -238,13 +238,17 @@ impl<'a> Session<'a> {
     /// Sends a request, and waits for its answer. Other frames are handled meanwhile.
     async fn ask(&mut self, subject: &Subject, request: &[u8]) -> Result<Msg, Down> {
         let answer = self.new_answer();
-        nats::publish(&mut self.wire.out, subject, Some(&answer), request);
+        nats::publish(&mut self.connection.out, subject, Some(&answer), request);
         let until = Instant::now() + ANSWERED;
         loop {
-            self.wire.flush().await?;
+            self.connection.flush().await?;
             let left = until.saturating_duration_since(Instant::now());
             // `within` lets a frame pass that is there at once, so in a flood of frames this would wait for ever.
-            match within(left, self.wire.next()).await.filter(|_| !left.is_zero()).ok_or(Down::Slow("its answer"))?? {
+            match within(left, self.connection.next())
+                .await
+                .filter(|_| !left.is_zero())
+                .ok_or(Down::Slow("its answer"))??
+            {
                 Frame::Msg(msg) if msg.sid == ANSWERS && msg.subject == answer.as_str() => return Ok(msg),
                 frame => self.handle(frame).await?,
             }
@@ -259,7 +263,7 @@ impl<'a> Session<'a> {
 
     /// Publishes a presence message of this server.
     fn say(&mut self, what: &str) {
-        nats::publish(&mut self.wire.out, &self.presence, None, what.as_bytes());
+        nats::publish(&mut self.connection.out, &self.presence, None, what.as_bytes());
     }
 
     /// Notes that the link works.
@@ -271,7 +275,7 @@ impl<'a> Session<'a> {
 
     async fn handle(&mut self, frame: Frame) -> Result<(), Down> {
         self.heard = Instant::now();
-        let (msg, whole) = match self.wire.answer(frame) {
+        let (msg, whole) = match self.connection.answer(frame) {
             None => return Ok(()),
             Some(Frame::Error(error)) => return Err(Down::said(&error)),
             Some(Frame::TooLarge(msg, _)) => (msg, false),

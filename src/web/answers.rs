@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use smol::Timer;
 
-use super::connection::{Held, NoBody, Wire};
+use super::connection::{Connection, Held, NoBody};
 use super::http::{Answer, Body, Head, Status, Wrong, in_query};
 use super::route::{File, NoRoute, Route, route};
 use super::sessions::Session;
@@ -89,14 +89,19 @@ pub(super) fn refused(why: &Refused) -> Answer {
 }
 
 /// Does what a request asks for.
-pub(super) async fn answer(wire: &mut Wire, head: &Head, body: &mut Body, context: &Context) -> Outcome {
-    match outcome(wire, head, body, context).await {
+pub(super) async fn answer(connection: &mut Connection, head: &Head, body: &mut Body, context: &Context) -> Outcome {
+    match outcome(connection, head, body, context).await {
         Ok(outcome) => outcome,
         Err(answer) => Outcome::Answer(answer),
     }
 }
 
-async fn outcome(wire: &mut Wire, head: &Head, body: &mut Body, context: &Context) -> Result<Outcome, Answer> {
+async fn outcome(
+    connection: &mut Connection,
+    head: &Head,
+    body: &mut Body,
+    context: &Context,
+) -> Result<Outcome, Answer> {
     let host = head.host.as_deref();
     if host.is_some_and(|host| !origin::is_ours(host)) {
         let words = "This server answers only to IP addresses and local names (.local, .lan, .home.arpa, .internal), and \
@@ -116,7 +121,7 @@ async fn outcome(wire: &mut Wire, head: &Head, body: &mut Body, context: &Contex
             Answer::text((405, "Method Not Allowed"), format!("This path takes {allowed}.\n")).with("Allow", allowed)
         }
     })?;
-    let asked = Asked { wire, head, body, context };
+    let asked = Asked { connection, head, body, context };
     let answer = match route {
         Route::File(file) => page::file(match file {
             File::Page => &page::PAGE,
@@ -149,7 +154,7 @@ async fn outcome(wire: &mut Wire, head: &Head, body: &mut Body, context: &Contex
 
 /// A request, and what it is answered with.
 pub(super) struct Asked<'a> {
-    pub(super) wire: &'a mut Wire,
+    pub(super) connection: &'a mut Connection,
     pub(super) head: &'a Head,
     pub(super) body: &'a mut Body,
     pub(super) context: &'a Context,
@@ -158,7 +163,7 @@ pub(super) struct Asked<'a> {
 impl Asked<'_> {
     /// Reads the body, `most` bytes at most.
     async fn body(&mut self, most: usize) -> Result<Held, Answer> {
-        let read = self.wire.body(self.head, self.body, most, &self.context.held).await;
+        let read = self.connection.body(self.head, self.body, most, &self.context.held).await;
         read.map_err(|why| match why {
             NoBody::TooLarge => Answer::text(TOO_LARGE, format!("{most} bytes at most.\n")),
             NoBody::TooMany => {
@@ -172,7 +177,7 @@ impl Asked<'_> {
 
     /// Checks that this address is not refused, and that the password is right where there is one.
     fn admitted(&self) -> Result<(), Answer> {
-        let (admission, from) = (&self.context.admission, self.wire.from.ip());
+        let (admission, from) = (&self.context.admission, self.connection.from.ip());
         admission.refused(from).map_or(Ok(()), |why| Err(refused(&why)))?;
         if !admission.has_password() {
             return Ok(());
@@ -190,7 +195,7 @@ impl Asked<'_> {
     /// Finds a session, and checks that the address is not banned.
     pub(super) fn session(&self, token: Token) -> Result<Arc<Session>, Answer> {
         let session = self.context.sessions.get(token).ok_or_else(gone)?;
-        check_not_banned(self.context, self.wire.from.ip())?;
+        check_not_banned(self.context, self.connection.from.ip())?;
         Ok(session)
     }
 
@@ -229,7 +234,7 @@ impl Asked<'_> {
         let name = line(&name);
         let name = Name::parse(&name).map_err(|why| not_named(&name, &why))?;
         let text = self.body(MAX_LINES).await?;
-        match speakers::say(self.context, self.wire, &name, &text).await {
+        match speakers::say(self.context, self.connection, &name, &text).await {
             Said::All => Ok(Answer::nothing()),
             Said::AllButLongLines => Err(says(TOO_LARGE, &Message::line_too_long())),
             Said::Taken => Err(says(CONFLICT, &Message::name_taken(&name))),
@@ -250,7 +255,7 @@ impl Asked<'_> {
             Err(Refusal::Empty) if self.context.options.guests => None,
             Err(why) => return Err(not_named(&typed, &why)),
         };
-        let place = self.context.admission.place(self.wire.from, Place::Session);
+        let place = self.context.admission.place(self.connection.from, Place::Session);
         let permit = place.map_err(|why| refused(&why))?;
         let no_random = |_| says(UNAVAILABLE, &Message::no_random_numbers());
         let token = Token::random().map_err(no_random)?;
@@ -267,7 +272,7 @@ impl Asked<'_> {
     async fn enter(&self, permit: &Permit, named: Option<Name>) -> Result<(Reader, Name), Answer> {
         let room = &self.context.room;
         let closing = |_| says(UNAVAILABLE, &Message::shutdown());
-        let reader = room.enter(self.wire.from, Message::default()).await.map_err(closing)?;
+        let reader = room.enter(self.connection.from, Message::default()).await.map_err(closing)?;
         let joined = match permit.banned() {
             // The ban came after the request was let in, and before the member was on the list.
             Some(left) => Err(refused(&Refused::Banned(left))),
@@ -300,7 +305,7 @@ impl Asked<'_> {
 
     /// Has the holder of a wanted name probed. Returns whether the holder was given up at once.
     async fn ask_for_name(&self, holder: Id) -> bool {
-        self.context.holders.ask(&self.context.room, holder, self.wire.from.ip()).await
+        self.context.holders.ask(&self.context.room, holder, self.connection.from.ip()).await
     }
 
     async fn lines(mut self, token: Token) -> Result<Answer, Answer> {
@@ -319,7 +324,7 @@ impl Asked<'_> {
         while !rest.is_empty() {
             while let Some(wait) = saying.talk.pace.wait(Instant::now()) {
                 Timer::after(wait).await;
-                if self.wire.is_broken() {
+                if self.connection.is_broken() {
                     // The rest is said when the request comes again.
                     saying.done(key, text.len() - rest.len());
                     return Err(lost());
@@ -364,7 +369,7 @@ impl Asked<'_> {
                         self.ask_for_name(holder).await;
                     }
                     Acted::Send | Acted::Files => {
-                        if let Ok(local) = self.wire.stream.get_ref().local_addr() {
+                        if let Ok(local) = self.connection.stream.get_ref().local_addr() {
                             let sharing = &self.context.options.sharing;
                             let is_send = matches!(acted, Acted::Send);
                             let told = if is_send { sharing.invite(session.id, local) } else { sharing.list(local) };

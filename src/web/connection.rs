@@ -46,7 +46,7 @@ const SMALL: usize = READ;
 const READ: usize = 8 * 1024;
 
 /// An HTTP connection, and what was read from it and not used yet.
-pub(super) struct Wire {
+pub(super) struct Connection {
     pub(super) stream: Arc<Async<TcpStream>>,
     pub(super) from: SocketAddr,
     pub(super) input: Vec<u8>,
@@ -96,7 +96,7 @@ impl Drop for Held {
 /// Serves one connection until it ends.
 pub(super) async fn serve(stream: Arc<Async<TcpStream>>, from: SocketAddr, context: &Context) {
     // Each part is boxed, so that an idle event stream does not also hold the memory for requests and for the goodbye.
-    let requests = requests(Wire { stream: Arc::clone(&stream), from, input: Vec::new() }, context);
+    let requests = requests(Connection { stream: Arc::clone(&stream), from, input: Vec::new() }, context);
     let stopped = async {
         // The channel carries nothing: it closes.
         let _ = context.stopping.recv().await;
@@ -122,23 +122,23 @@ enum End {
 }
 
 /// Answers request after request.
-async fn requests(mut wire: Wire, context: &Context) -> End {
+async fn requests(mut connection: Connection, context: &Context) -> End {
     let mut wait = HEAD_WITHIN;
     loop {
-        let head = match wire.head(wait).await {
+        let head = match connection.head(wait).await {
             Ok(Ok(head)) => head,
             Ok(Err(wrong)) => {
-                wire.answer(&answers::wrong(wrong), false, false).await;
+                connection.answer(&answers::wrong(wrong), false, false).await;
                 return End::Answered(Goodbye::Proper);
             }
             Err(_) => return End::Gone,
         };
         let mut body = Body::new(head.framing);
-        match Box::pin(answers::answer(&mut wire, &head, &mut body, context)).await {
+        match Box::pin(answers::answer(&mut connection, &head, &mut body, context)).await {
             Outcome::Stream(session, after) => return End::Stream(session, after),
             Outcome::File(answer, bytes, part) => {
                 let keeps_alive = head.keeps_alive && body.is_done();
-                let sent = wire.send_file(&answer, &bytes[part], keeps_alive, &context.large_buffers).await;
+                let sent = connection.send_file(&answer, &bytes[part], keeps_alive, &context.large_buffers).await;
                 if !sent || !keeps_alive {
                     // No goodbye: it resets the connection a moment later, and a slow reader has not read the rest yet.
                     return End::Gone;
@@ -147,7 +147,7 @@ async fn requests(mut wire: Wire, context: &Context) -> End {
             Outcome::Answer(answer) => {
                 // The unread rest of a body would be taken for the next request.
                 let keeps_alive = head.keeps_alive && body.is_done();
-                let answered = wire.answer(&answer, head.method == "HEAD", keeps_alive).await;
+                let answered = connection.answer(&answer, head.method == "HEAD", keeps_alive).await;
                 if !answered || !keeps_alive {
                     return End::Answered(if body.is_done() { Goodbye::Proper } else { Goodbye::Attentive });
                 }
@@ -157,7 +157,7 @@ async fn requests(mut wire: Wire, context: &Context) -> End {
     }
 }
 
-impl Wire {
+impl Connection {
     /// Reads a request's head. What follows it stays in `input`.
     ///
     /// # Errors

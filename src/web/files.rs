@@ -46,7 +46,7 @@ impl Asked<'_> {
 
     /// Receives a file from somebody who has a member's code, and shares it as that member's.
     pub(super) async fn share_by_code(self, code: Token, name: &str) -> Result<Answer, Answer> {
-        check_not_banned(self.context, self.wire.from.ip())?;
+        check_not_banned(self.context, self.connection.from.ip())?;
         let files = self.files()?;
         let upload = match files.begin_with(code, self.length()?, Instant::now()) {
             Err(Refused::BadCode) => {
@@ -67,11 +67,11 @@ impl Asked<'_> {
         name: &FileName,
         session: Option<&Session>,
     ) -> Result<Answer, Answer> {
-        let Asked { wire, head, body, context } = self;
-        let (room, by, from) = (&context.room, upload.by, wire.from.ip());
+        let Asked { connection, head, body, context } = self;
+        let (room, by, from) = (&context.room, upload.by, connection.from.ip());
         room.name_if_heard(by).await.map_err(not_heard)?;
         let received = async {
-            let received = wire.receive_file(head, body, &mut upload, &context.large_buffers).await;
+            let received = connection.receive_file(head, body, &mut upload, &context.large_buffers).await;
             received.map_err(|why| match why {
                 NotReceived::Refused(why) => refused(why),
                 NotReceived::Lost => lost(),
@@ -92,7 +92,7 @@ impl Asked<'_> {
         // A member who has left or was muted meanwhile shares nothing, and one who has a new name shares under that.
         let by_name = room.name_if_heard(by).await.map_err(not_heard)?;
         let shared = files.finish(upload, name.clone(), by_name, Instant::now()).map_err(refused)?;
-        let local = wire.stream.get_ref().local_addr().map_err(|_| lost())?;
+        let local = connection.stream.get_ref().local_addr().map_err(|_| lost())?;
         let link = FileLink { origin: files.origin().for_whoever_reached(local), id: shared.id, name };
         let (heard, waited) = room.share(by, shared.about.size, &link, manner).await;
         if let Some(session) = session {
@@ -107,7 +107,7 @@ impl Asked<'_> {
 
     /// Answers with a file, or a part of it.
     pub(super) fn fetch(self, id: Token) -> Result<Outcome, Answer> {
-        check_not_banned(self.context, self.wire.from.ip())?;
+        check_not_banned(self.context, self.connection.from.ip())?;
         let files = self.files()?;
         let Some(file) = files.find(id, Instant::now()) else {
             // To ask for a file that was there is no guess.
@@ -149,7 +149,7 @@ impl Asked<'_> {
 
     /// Checks that this address has not guessed too often.
     fn check_guesses(&self) -> Result<(), Answer> {
-        match self.context.guesses.wait(self.wire.from.ip(), GUESSES) {
+        match self.context.guesses.wait(self.connection.from.ip(), GUESSES) {
             None => Ok(()),
             Some(_) => Err(Answer::text(
                 TOO_MANY,
@@ -162,7 +162,7 @@ impl Asked<'_> {
     /// Counts one more guess of this address, unless it has guessed too often.
     fn count_guess(&self) -> Result<(), Answer> {
         self.check_guesses()?;
-        self.context.guesses.spend(self.wire.from.ip(), GUESSES);
+        self.context.guesses.spend(self.connection.from.ip(), GUESSES);
         Ok(())
     }
 

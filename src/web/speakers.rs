@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use smol::Timer;
 
 use super::Context;
-use super::connection::Wire;
+use super::connection::Connection;
 use crate::access::admission::Refused;
 use crate::access::pace::Pace;
 use crate::access::talk::{TURN, is_enough};
@@ -78,8 +78,8 @@ impl Speakers {
 
 /// Says lines under a name, as fast as the pace of the client's address allows. The text is decoded a turn at a time,
 /// because thousands of short lines would take many times the memory of their text.
-pub(super) async fn say(context: &Context, wire: &Wire, name: &Name, text: &[u8]) -> Said {
-    let (speakers, rate, from) = (&context.speakers, context.options.rate, wire.from.ip());
+pub(super) async fn say(context: &Context, connection: &Connection, name: &Name, text: &[u8]) -> Said {
+    let (speakers, rate, from) = (&context.speakers, context.options.rate, connection.from.ip());
     // Decoded as UTF-8 here, so that no byte of it is taken for telnet's.
     let text = String::from_utf8_lossy(text);
     let (mut decoder, mut input) = (Decoder::default(), text.as_bytes());
@@ -87,12 +87,12 @@ pub(super) async fn say(context: &Context, wire: &Wire, name: &Name, text: &[u8]
     while !done {
         while let Some(wait) = speakers.wait(from, rate) {
             Timer::after(wait).await;
-            if wire.is_broken() {
+            if connection.is_broken() {
                 return Said::Lost;
             }
         }
         // The operator may have banned the address since.
-        if let Some(why) = context.admission.refused(wire.from.ip()) {
+        if let Some(why) = context.admission.refused(connection.from.ip()) {
             return Said::Refused(why);
         }
         let mut said = Message::default();

@@ -12,7 +12,7 @@ use futures_lite::future;
 use rustix::net::sockopt;
 use smol::Async;
 
-use super::connection::Wire;
+use super::connection::Connection;
 use super::http::{Answer, Body, Head};
 use crate::access::listener::{BUFFERS, Buffers, set_buffers};
 use crate::access::ready::writable;
@@ -96,7 +96,7 @@ pub(super) enum NotReceived {
     Lost,
 }
 
-impl Wire {
+impl Connection {
     /// Reads an upload's bytes as they come. `large_buffers` counts the transfers that have large buffers.
     pub(super) async fn receive_file(
         &mut self,

@@ -71,7 +71,7 @@ impl Session<'_> {
         let first_sent = before.map_or(now, |flying| flying.first_sent);
         let origin = Origin { server: self.options.server.clone(), epoch: self.kept.epoch, first };
         let answer = self.new_answer();
-        nats::publish_with_id(&mut self.wire.out, &self.lines, &answer, &origin.id(), lines.as_bytes());
+        nats::publish_with_id(&mut self.connection.out, &self.lines, &answer, &origin.id(), lines.as_bytes());
         self.flying = Some(Flying { answer: self.asked, first, last, sent: now, first_sent, refused: None });
     }
 

@@ -70,14 +70,14 @@ impl Session<'_> {
         self.consumer.is_gone();
         self.find_stream().await?;
         if self.consumer.sid > PRESENCE {
-            nats::unsubscribe(&mut self.wire.out, self.consumer.sid);
+            nats::unsubscribe(&mut self.connection.out, self.consumer.sid);
         }
         let (sid, now) = (self.consumer.sid + 1, Instant::now());
         self.consumer = Consumer { sid, next: Some(1), made: now, heard: now, works: false };
         let room = &self.options.broker.room;
         let deliver = self.deliveries.clone().then(&Word::new(sid.to_string()).expect("digits"));
         // This comes first, because a consumer stops if nobody is subscribed to its subject.
-        nats::subscribe(&mut self.wire.out, &deliver, sid);
+        nats::subscribe(&mut self.connection.out, &deliver, sid);
         let start = self.kept.read.as_ref().map_or(0, |read| read.seq).saturating_add(1);
         let config = jetstream::consumer_config(room, &self.lines, &deliver, start);
         let answer = self.ask(&jetstream::consumer_create(room), config.as_bytes()).await?;
@@ -128,9 +128,9 @@ impl Session<'_> {
                 }
             }
             Sent::Heartbeat { consumer_seq, stalled } if consumer_seq.saturating_add(1) == next => {
-                stalled.iter().for_each(|to| nats::publish(&mut self.wire.out, to, None, b""));
+                stalled.iter().for_each(|to| nats::publish(&mut self.connection.out, to, None, b""));
             }
-            Sent::FlowControl(to) => nats::publish(&mut self.wire.out, &to, None, b""),
+            Sent::FlowControl(to) => nats::publish(&mut self.connection.out, &to, None, b""),
             // Something was lost.
             Sent::Message(_) | Sent::Heartbeat { .. } => self.consumer.is_gone(),
             // The consumer says that it ends.

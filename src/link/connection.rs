@@ -22,7 +22,7 @@ const READ: usize = 64 * 1024;
 
 /// See the module's head.
 #[derive(Debug)]
-pub(super) struct Wire {
+pub(super) struct Connection {
     stream: Async<TcpStream>,
     decoder: Decoder,
     /// What was read, and how much of it is decoded.
@@ -32,9 +32,9 @@ pub(super) struct Wire {
     pub(super) out: Vec<u8>,
 }
 
-impl Wire {
+impl Connection {
     /// Connects to the first address of the broker that answers.
-    pub(super) async fn dial(broker: &Broker) -> Result<Wire, Down> {
+    pub(super) async fn dial(broker: &Broker) -> Result<Connection, Down> {
         let (host, port) = (broker.host.clone(), broker.port);
         let looked_up = unblock(move || lookup::addresses(&host, port));
         let addresses = within(STEP, looked_up).await.ok_or(Down::Slow("looking up its name"))?;
@@ -45,7 +45,7 @@ impl Wire {
                     // A line must not wait for the one before it to be acknowledged.
                     stream.get_ref().set_nodelay(true)?;
                     let (decoder, out) = (Decoder::default(), Vec::new());
-                    return Ok(Wire { stream, decoder, input: Vec::new(), seen: 0, out });
+                    return Ok(Connection { stream, decoder, input: Vec::new(), seen: 0, out });
                 }
                 Some(Err(error)) => why = error.into(),
                 None => why = Down::Slow("connecting"),
