@@ -64,7 +64,8 @@ pub(crate) async fn say(
 
 /// Prints the server's lines to `output` and the client's own notices to `reports`, until the channel is closed.
 ///
-/// It goes on when the output is closed (`| head`), because the input is still to be delivered. Then it closes `unheard`.
+/// It goes on when the output is closed (`| head`), because the input is still to be delivered. Then it closes
+/// `unheard`.
 pub(crate) async fn hear(
     events: Receiver<Event>,
     mut output: impl AsyncWrite + Unpin,

@@ -54,8 +54,8 @@ const READ: usize = 16 * 1024;
 /// The pauses before reconnecting, in seconds. All further pauses are like the last one.
 const PAUSES: [u64; 6] = [1, 2, 4, 8, 16, 30];
 
-/// The pause before a name that somebody has is sent again. `TRIES` such pauses are longer than the 6 s within which the server
-/// gives up a dead connection.
+/// The pause before a name that somebody has is sent again. `TRIES` such pauses are longer than the 6 s within which
+/// the server gives up a dead connection.
 const AGAIN: Duration = Duration::from_secs(2);
 
 /// How often our name may be taken when we reconnect. Our own lost connection may still have it, and the server may

@@ -211,12 +211,12 @@ pub struct Pipes<I, O, R, C> {
     pub person: bool,
 }
 
-/// Joins without a terminal. Returns when the input has ended and all of it is delivered. Once the output is closed, the
-/// input ends at its next pause.
+/// Joins without a terminal. Returns when the input has ended and all of it is delivered. Once the output is closed,
+/// the input ends at its next pause.
 ///
 /// # Errors
-/// The server cannot be reached or is lost (and `retry` is not set), the name in `options` is refused and there is nobody
-/// to type another, or the input cannot be read.
+/// The server cannot be reached or is lost (and `retry` is not set), the name in `options` is refused and there is
+/// nobody to type another, or the input cannot be read.
 pub async fn join_with_pipes<I, O, R, C>(options: &Options, pipes: Pipes<I, O, R, C>) -> Result<(), JoinError>
 where
     I: AsyncRead + Unpin,

@@ -21,7 +21,8 @@ pub(crate) struct Names(VecDeque<String>);
 pub(crate) struct Completions {
     /// Where that word begins, in bytes.
     pub(crate) start: usize,
-    /// The words that can replace it, at least one, each with a space after it if it is whole, so that typing can go on.
+    /// The words that can replace it, at least one, each with a space after it if it is whole, so that typing can go
+    /// on.
     pub(crate) candidates: Vec<String>,
     /// Whether the candidate is only a part of a word: the next Tab completes it further.
     pub(crate) goes_on: bool,
@@ -63,8 +64,8 @@ impl Names {
 }
 
 impl Complete for Names {
-    /// The first word is completed to a command if it begins with `/`. Otherwise the longest end of the text that is the
-    /// beginning of a name is completed to that name.
+    /// The first word is completed to a command if it begins with `/`. Otherwise the longest end of the text that is
+    /// the beginning of a name is completed to that name.
     fn completions(&self, before: &str) -> Option<Completions> {
         if let Some(typed) = before.strip_prefix('/').filter(|typed| !typed.contains(' ')) {
             let mut commands: Vec<&str> = command::usages().chain(own::usages()).map(|usage| usage.name).collect();

@@ -1,5 +1,5 @@
-//! The window: the typed line is on its bottom rows, and the conversation scrolls above it. Between them there may be a row
-//! that says what is under way.
+//! The window: the typed line is on its bottom rows, and the conversation scrolls above it. Between them there may be a
+//! row that says what is under way.
 //!
 //! Pure: what is to be shown goes in, the bytes for the terminal come out. Knows nothing of keys, colours or who says
 //! what. It uses what every terminal since the VT100 understands (and CHA, ECMA-48 8.3.9). It never uses the alternate

@@ -181,8 +181,8 @@ impl<W: Stream<Item = ()> + Unpin> Talk<W> {
         self.editor.press(key, &known)
     }
 
-    /// Returns what the path before the cursor can be completed to. A directory that cannot be read soon, because it is on
-    /// another machine that is gone, counts as empty.
+    /// Returns what the path before the cursor can be completed to. A directory that cannot be read soon, because it is
+    /// on another machine that is gone, counts as empty.
     async fn paths(&self) -> Option<Completions> {
         let before = &self.editor.text()[..self.editor.cursor()];
         let start = own::path_in(before)?;

@@ -34,8 +34,9 @@ const MAX_LINES: usize = 64 * 1024;
 /// The largest body of a request that gives a name, in bytes: that of a line.
 const MAX_NAME: usize = 4096;
 
-/// How much of one request is published as one block: the contract's burst of 200 lines. The bytes, and one more line of
-/// the largest size, are less than half of what a reader may lag: a larger block could put a good reader too far behind.
+/// How much of one request is published as one block: the contract's burst of 200 lines. The bytes, and one more line
+/// of the largest size, are less than half of what a reader may lag: a larger block could put a good reader too far
+/// behind.
 const BLOCK: Size = Size { lines: 200, bytes: 48 * 1024 };
 
 /// The longest `Idempotency-Key`, in bytes.

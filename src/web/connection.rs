@@ -1,6 +1,7 @@
 //! One HTTP connection: it reads a request, has it answered, and reads the next, until either side ends that.
 //!
-//! Knows sockets and time. `http` knows what a request says, `answers` what is answered, and `transfer` how files go over.
+//! Knows sockets and time. `http` knows what a request says, `answers` what is answered, and `transfer` how files go
+//! over.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -34,12 +35,12 @@ const STUCK: Duration = Duration::from_secs(30);
 /// How long a whole body may take: 64 KiB over the slowest modem.
 const BODY_WITHIN: Duration = Duration::from_secs(120);
 
-/// How many bytes of bodies all requests may hold until they are said: 64 of the largest. A body grows by doubling, and so
-/// may take twice as much memory.
+/// How many bytes of bodies all requests may hold until they are said: 64 of the largest. A body grows by doubling, and
+/// so may take twice as much memory.
 const MAX_HELD: usize = 4 * 1024 * 1024;
 
-/// A body up to this long is read however much the others hold. So a name and a line get through while somebody sends in
-/// bulk from many addresses. The number of connections limits how many such bodies there are.
+/// A body up to this long is read however much the others hold. So a name and a line get through while somebody sends
+/// in bulk from many addresses. The number of connections limits how many such bodies there are.
 const SMALL: usize = READ;
 
 /// How much is read at once.

@@ -27,8 +27,8 @@ const CHECK_EVERY: Duration = Duration::from_secs(1);
 
 const CREATED: Status = (201, "Created");
 
-/// How many files and codes that never were there an address may ask for in a second, after a burst. Nobody finds one of
-/// 128 random bits at this rate.
+/// How many files and codes that never were there an address may ask for in a second, after a burst. Nobody finds one
+/// of 128 random bits at this rate.
 const GUESSES: u32 = 1;
 
 /// When an upload that found no room is to be tried again, in seconds: a small one under way is over by then.
@@ -118,7 +118,8 @@ impl Asked<'_> {
             return Err(Answer::text(NOT_FOUND, "There is no such file, or not any more.\n"));
         };
         let (tag, length) = (format!("\"{id}\""), file.bytes.len());
-        // RFC 9110, 14.2: only GET asks for parts. A file has one version, so a part of another version cannot be given.
+        // RFC 9110, 14.2: only GET asks for parts. A file has one version, so a part of another version cannot be
+        // given.
         let is_wanted = self.head.method == "GET" && self.head.if_range.as_ref().is_none_or(|known| *known == tag);
         let range = self.head.range.as_deref().filter(|_| is_wanted);
         let (status, part) = match wanted(range, length) {
@@ -216,7 +217,8 @@ fn not_heard(why: NotHeard) -> Answer {
     }
 }
 
-/// Returns how a browser treats a file, and the name that it saves it under (RFC 6266, and RFC 8187 for what is not ASCII).
+/// Returns how a browser treats a file, and the name that it saves it under (RFC 6266, and RFC 8187 for what is not
+/// ASCII).
 fn disposition(kind: Kind, name: &FileName) -> String {
     let manner = if kind == Kind::Other { "attachment" } else { "inline" };
     let plain = |char: char| char.is_ascii_graphic() && !matches!(char, '"' | '\\' | '%') || char == ' ';

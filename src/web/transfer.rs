@@ -1,5 +1,5 @@
-//! How a file goes over an HTTP connection: an upload is read, and a part of a file is written, as fast as the connection
-//! allows and no slower than a limit.
+//! How a file goes over an HTTP connection: an upload is read, and a part of a file is written, as fast as the
+//! connection allows and no slower than a limit.
 //!
 //! Knows sockets and time. Which file it is, and who may send or fetch it, is known to `files`.
 
@@ -25,8 +25,8 @@ const SILENT: Duration = Duration::from_secs(60);
 /// How much of a file is read or written in one turn.
 const TURN: usize = 128 * 1024;
 
-/// How much the system may hold of a file that goes to a client, and of one that comes from a client. The system doubles
-/// the sizes `send` and `receive`.
+/// How much the system may hold of a file that goes to a client, and of one that comes from a client. The system
+/// doubles the sizes `send` and `receive`.
 const DOWNLOAD: Buffers = Buffers { unsent: 256 * 1024, send: 256 * 1024, ..BUFFERS };
 const UPLOAD: Buffers = Buffers { receive: 256 * 1024, ..BUFFERS };
 
@@ -136,8 +136,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Writes an answer whose body is these bytes of a file. Returns whether all of it was written. `large_buffers` counts
-    /// the transfers that have large buffers.
+    /// Writes an answer whose body is these bytes of a file. Returns whether all of it was written. `large_buffers`
+    /// counts the transfers that have large buffers.
     pub(super) async fn send_file(
         &mut self,
         answer: &Answer,
@@ -172,8 +172,8 @@ impl Connection {
             };
         }
         if written.is_err() {
-            // With a linger time of zero, close(2) resets the connection, and what is unsent is dropped. This fails on no
-            // socket that is open.
+            // With a linger time of zero, close(2) resets the connection, and what is unsent is dropped. This fails on
+            // no socket that is open.
             let _ = sockopt::set_socket_linger(self.stream.get_ref(), Some(Duration::ZERO));
         }
         written.is_ok()

@@ -2,8 +2,8 @@
 //!
 //! `cargo test --release --test it bounds -- --ignored --nocapture --test-threads=1`
 //!
-//! What the kernel holds is added up from `ss` for the server's own sockets, and once more as what the whole machine holds
-//! for TCP without the clients' sockets, for which nothing else may be using much of it.
+//! What the kernel holds is added up from `ss` for the server's own sockets, and once more as what the whole machine
+//! holds for TCP without the clients' sockets, for which nothing else may be using much of it.
 #![cfg(target_os = "linux")]
 
 use crate::crowd::Crowd;
@@ -113,8 +113,8 @@ struct Load {
 }
 
 impl Load {
-    /// Puts the load on a server with a thousand clients, while two others talk to each other all the time and lose nothing
-    /// of it.
+    /// Puts the load on a server with a thousand clients, while two others talk to each other all the time and lose
+    /// nothing of it.
     fn takes_bounded_memory(&self) {
         if !has_ss() {
             return;
@@ -230,7 +230,8 @@ fn a_thousand_that_stop_reading_and_write_to_each_other_privately_take_bounded_m
     Load { name: "private lines", sends: private, ..NONE }.takes_bounded_memory();
 }
 
-/// With a small window nearly all of what the kernel takes is unsent. With an ordinary one, most of it may be under way.
+/// With a small window nearly all of what the kernel takes is unsent. With an ordinary one, most of it may be under
+/// way.
 #[test]
 #[ignore = "run alone: see the head of its file"]
 fn a_thousand_with_ordinary_windows_that_write_to_each_other_privately_take_bounded_memory() {

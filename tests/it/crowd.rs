@@ -104,7 +104,8 @@ impl Crowd {
         self.members.iter_mut().map(Member::reads).sum()
     }
 
-    /// Closes the sockets whose connections were reset: `ss` does not list them, and the system holds what they have not read.
+    /// Closes the sockets whose connections were reset: `ss` does not list them, and the system holds what they have
+    /// not read.
     pub(crate) fn closes_what_was_reset(&mut self) {
         let is_reset = |stream: &TcpStream| {
             poll(&mut [PollFd::new(stream, PollFlags::empty())], Some(&Timespec::default())) != Ok(0)

@@ -1,4 +1,5 @@
-//! Files that members share: sent with a code or by a session, heard of by everybody, fetched by whoever has the address.
+//! Files that members share: sent with a code or by a session, heard of by everybody, fetched by whoever has the
+//! address.
 
 use crate::browser::{Answer, Browser};
 use crate::harness::{Client, Scratch, Server};

@@ -381,8 +381,8 @@ fn a_broker_that_asks_all_the_time_costs_no_memory() {
     assert!(after < before + 4 * 1024, "{before} and then {after} KiB");
 }
 
-/// Somebody at the broker publishes this again and again, for some seconds, while two people talk here. Returns how much
-/// the server has held at most, in KiB.
+/// Somebody at the broker publishes this again and again, for some seconds, while two people talk here. Returns how
+/// much the server has held at most, in KiB.
 fn floods(what: impl Fn(u64) -> Vec<u8> + Send) -> usize {
     let Some(broker) = Broker::start() else { return 0 };
     let server = linked(&broker, "flood", "pi1");

@@ -17,7 +17,8 @@ pub(crate) const NAMES: [&str; 3] = ["dynasti.local", "pi.local", "broker.local"
 pub(crate) const NEAR: &str = "192.168.1.10";
 const FAR: &str = "192.168.1.11";
 
-/// Makes a machine of what is there. Its arguments are the program, the machine's address, and a directory for its files.
+/// Makes a machine of what is there. Its arguments are the program, the machine's address, and a directory for its
+/// files.
 const MAKE: &str = r#"set -e
 mount -t tmpfs tmpfs "$3"
 cd "$3"

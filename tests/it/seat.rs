@@ -114,8 +114,8 @@ impl Seat {
         kill_process(Pid::from_child(&self.child), signal).expect("the program runs");
     }
 
-    /// Waits for the program's end, sees that the terminal is as it was, with the cursor on an empty row, and returns the
-    /// exit status.
+    /// Waits for the program's end, sees that the terminal is as it was, with the cursor on an empty row, and returns
+    /// the exit status.
     #[track_caller]
     pub(crate) fn ends(&mut self) -> i32 {
         let deadline = Instant::now() + PATIENCE;
