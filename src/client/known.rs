@@ -71,8 +71,8 @@ impl Known {
         let id = typed.to_ascii_lowercase();
         if !(MIN_TYPED..=32).contains(&id.len()) || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(format!(
-                "\"{typed}\" is no number of a file: it stands behind /files/ in its address, and {MIN_TYPED} digits of it \
-                 are enough."
+                "\"{typed}\" is no number of a file. The number follows /files/ in the address, and its first {MIN_TYPED} \
+                 digits are enough."
             ));
         }
         let mut found = self.files.iter().filter(|file| file.id.starts_with(&id));
@@ -85,7 +85,7 @@ impl Known {
                 Ok(Wanted { url: server.at(&format!("/files/{id}")), size: None })
             }
             (None, ..) => Err(format!(
-                "No file was heard of here whose number begins with {typed}. /files lists them; the whole address does, too."
+                "No file is known whose number begins with {typed}. /files lists the files; /get takes a whole address, too."
             )),
         }
     }
@@ -142,7 +142,7 @@ mod tests {
             ("abcd", "Several files"),
             ("abc", "no number"),
             ("one.txt", "no number"),
-            ("abcd9", "No file was heard of"),
+            ("abcd9", "No file is known"),
             ("https://pi/x", "begins with http://"),
         ] {
             assert!(found(typed).is_err_and(|error| error.contains(why)), "{typed}");

@@ -38,8 +38,8 @@ impl Connection {
         let (host, port) = (broker.host.clone(), broker.port);
         let looked_up = unblock(move || lookup::addresses(&host, port));
         let addresses = within(STEP, looked_up).await.ok_or(Down::Slow("looking up its name"))?;
-        let mut why = Down::NoAddress;
-        for address in addresses.map_err(|_| Down::NoAddress)? {
+        let mut why = None;
+        for address in addresses.map_err(Down::NoAddress)? {
             match within(STEP, Async::<TcpStream>::connect(address)).await {
                 Some(Ok(stream)) => {
                     // A line must not wait for the one before it to be acknowledged.
@@ -47,11 +47,11 @@ impl Connection {
                     let (decoder, out) = (Decoder::default(), Vec::new());
                     return Ok(Connection { stream, decoder, input: Vec::new(), seen: 0, out });
                 }
-                Some(Err(error)) => why = error.into(),
-                None => why = Down::Slow("connecting"),
+                Some(Err(error)) => why = Some(error.into()),
+                None => why = Some(Down::Slow("connecting")),
             }
         }
-        Err(why)
+        Err(why.unwrap_or_else(|| Down::NoAddress("no address".into())))
     }
 
     /// Returns the next frame of what was read, without waiting.

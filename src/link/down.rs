@@ -11,8 +11,8 @@ use crate::text::server::Server;
 /// See the module's head. Displayed, it can stand between `is down: ` and a full stop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Down {
-    /// The broker's host name cannot be looked up.
-    NoAddress,
+    /// The broker's host name cannot be looked up, for this reason.
+    NoAddress(String),
     /// The system's error on the connection.
     Io(ErrorKind, String),
     /// The broker has closed the connection.
@@ -60,7 +60,7 @@ impl Down {
 impl fmt::Display for Down {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Down::NoAddress => f.write_str("its name is not known"),
+            Down::NoAddress(why) => write!(f, "its name is not found ({why})"),
             Down::Io(ErrorKind::ConnectionRefused, _) => f.write_str("connection refused"),
             Down::Io(ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof, _)
             | Down::Closed => f.write_str("connection lost"),
@@ -127,6 +127,7 @@ mod tests {
                 "it has no JetStream; start it with: nats-server -js (in a cluster: the server that keeps the stream)",
             ),
             (Down::from(io::Error::from(ErrorKind::TimedOut)), "connection timed out"),
+            (Down::NoAddress("no".into()), "its name is not found (no)"),
             (
                 Down::Refused(Refused::Overlap),
                 "another of its streams keeps this room's subject; choose another room, as in /ROOM",

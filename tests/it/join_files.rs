@@ -180,7 +180,7 @@ fn nothing_is_written_over() {
     for (typed, why) in [
         ("/get", "-- Usage: /get ID [PATH] ("),
         ("/get abc", "-- \"abc\" is no number of a file"),
-        ("/get 00000", "-- No file was heard of here whose number begins with 00000."),
+        ("/get 00000", "-- No file is known whose number begins with 00000."),
         (&format!("/get {id} none/"), "-- a.tar.gz is not fetched: There is no directory none/."),
         (&format!("/get {id} none/x"), "-- a.tar.gz is not fetched: none cannot be used: "),
     ] {
