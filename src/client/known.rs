@@ -147,7 +147,7 @@ mod tests {
         ] {
             assert!(found(typed).is_err_and(|error| error.contains(why)), "{typed}");
         }
-        assert!(Known::default().find(&id(9)).is_err_and(|why| why.contains("the whole address")));
+        assert!(Known::default().find(&id(9)).is_err_and(|why| why.contains("a whole address")));
         assert_eq!(known.find("7000").map(|wanted| wanted.size), Ok(Some("1.0 kB".into())));
     }
 

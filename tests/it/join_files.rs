@@ -224,7 +224,7 @@ fn where_no_files_are_kept_that_is_told() {
     ann.types("/send a.txt\r");
     ann.shows("-- a.txt is not sent: No files are shared here: this server has no page (--web).\n> ");
     ann.types(&format!("/get {}\r", "0".repeat(32)));
-    shows_line(&mut ann, "/files lists them; the whole address does, too.");
+    shows_line(&mut ann, "/files lists the files; /get takes a whole address, too.");
 }
 
 #[test]
