@@ -1,4 +1,4 @@
-//! Between the person and the link: obeys the commands that the client has itself, and passes on everything else.
+//! Between the person and the link: the desk obeys the client's own commands, and passes on everything else.
 //!
 //! ```text
 //! person ── lines ──→ desk ── lines ──→ link
@@ -6,10 +6,11 @@
 //!    └──── events ─────┘ └──── events ────┘
 //! ```
 //!
-//! `/send PATH` makes it ask the server with `/send`, take the answer for itself, and send the file there. `/get` fetches from
-//! where a line of the server says that a file is. Files go one after the other in each direction, and beside the talk.
+//! For `/send PATH` it asks the server with `/send`, keeps the answer for itself, and sends the file there. For `/get`
+//! it fetches a file from the address that the server has said. In each direction one file goes after the other, while
+//! the talk goes on.
 //!
-//! Knows nothing of terminals and pipes. How a file is sent and fetched, and where it lies, is known to others.
+//! Knows nothing of terminals and pipes. How files are sent, fetched and stored is known to `sending` and `fetching`.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -40,7 +41,7 @@ const WAITING_FILES: usize = 16;
 /// How long the server may take to answer `/send`: it may be reading many lines that came before.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(60);
 
-/// How often it is told how far a file has come. A person reads no faster.
+/// How often the progress of a file is shown. A person reads no faster.
 const TOLD_EVERY: Duration = Duration::from_millis(200);
 
 /// See the module's head.
@@ -49,20 +50,21 @@ pub(crate) struct Desk {
     /// The person's own directory.
     home: Option<PathBuf>,
     known: Rc<RefCell<Known>>,
-    /// Whether lines are said in the room, and not read as a name or a password.
+    /// Whether a line is said in the room, and not taken for a name or a password.
     here: Cell<bool>,
-    /// Who waits for an answer to `/send`, in the order in which it was asked. The person has no channel.
+    /// Who waits for an answer to `/send`, in the order of the asking. It is None for the person, who has no channel.
     waiting: RefCell<VecDeque<Option<Sender<Answer>>>>,
     sends: (Sender<String>, Receiver<String>),
     gets: (Sender<Get>, Receiver<Get>),
-    /// Asks for `/send` to be said.
+    /// Requests to say `/send`, each with the channel for the answer.
     asks: (Sender<Sender<Answer>>, Receiver<Sender<Answer>>),
-    /// How far the file that is sent has come, and the one that is fetched.
+    /// The progress of the file that is sent, and of the one that is fetched, in words.
     progress: [RefCell<String>; 2],
+    /// When progress was last shown.
     told: Cell<Option<Instant>>,
 }
 
-/// What the server answers to `/send`: where to, or why not.
+/// What the server answers to `/send`: where to send the file, or why not.
 type Answer = Result<Url, String>;
 
 /// A file to fetch.
@@ -71,7 +73,7 @@ struct Get {
     path: String,
 }
 
-/// Which way a file goes. The numbers are places in [`Desk::progress`].
+/// Which way a file goes. The numbers are indices into [`Desk::progress`].
 #[derive(Clone, Copy)]
 enum Way {
     Out = 0,
@@ -86,7 +88,7 @@ enum Next {
 }
 
 impl Desk {
-    /// Makes a desk that shows what it has to say through `events`, and tells `known` of each file.
+    /// Makes a desk that shows its notices through `events`, and adds each file that it hears of to `known`.
     pub(crate) fn new(events: Sender<Event>, known: Rc<RefCell<Known>>, home: Option<PathBuf>) -> Desk {
         Desk {
             events,
@@ -126,7 +128,7 @@ impl Desk {
 
     // ---- what is said
 
-    /// Passes lines on to the link, but for those that are for the client, until there are no more.
+    /// Passes lines on to the link, except those that are for the client, until there are no more.
     async fn pass_on(&self, said: Receiver<Vec<u8>>, outgoing: Sender<Vec<u8>>) {
         loop {
             let line = async { said.recv().await.map_or(Next::End, Next::Said) };
@@ -145,7 +147,7 @@ impl Desk {
         }
     }
 
-    /// Does what is for the client, and returns the lines that are for the server.
+    /// Obeys the lines that are for the client, and returns those that are for the server.
     async fn obey(&self, lines: Vec<u8>) -> Vec<u8> {
         if !self.here.get() || !lines.contains(&b'/') {
             return lines;
@@ -192,7 +194,8 @@ impl Desk {
 
     // ---- what is heard
 
-    /// Passes events on to the person, and learns from them. Returns whether the person has left; else the link has ended.
+    /// Passes events on to the person, and learns from them. Returns true if the person has left, false if the link has
+    /// ended.
     async fn hear(&self, heard: Receiver<Event>) -> bool {
         let left = async {
             self.events.closed().await;
@@ -211,7 +214,7 @@ impl Desk {
                     Event::Standing(standing) => {
                         self.here.set(matches!(standing, Standing::Here(_)));
                         if standing == Standing::Away {
-                            // What was not answered will not be.
+                            // No answer comes any more.
                             self.waiting.borrow_mut().clear();
                         }
                         Event::Standing(standing)
@@ -224,7 +227,7 @@ impl Desk {
             }
             false
         };
-        // The receiver is dropped with this, which tells the link that the person has left.
+        // The receiver `heard` is dropped at the end, which tells the link that the person has left.
         hearing.or(left).await
     }
 
@@ -235,7 +238,7 @@ impl Desk {
                 self.known.borrow_mut().hear(link, size);
             }
             Spoken::SendWith(link) => {
-                // Only to such a path a file is sent, whatever the server says.
+                // A file is sent to no other path, whatever the server says.
                 let url = Url::parse(link).filter(|url| url.path().starts_with("/send/") && url.path().ends_with('/'));
                 if let Some(url) = &url {
                     self.known.borrow_mut().hear_of_server(url);
@@ -251,10 +254,10 @@ impl Desk {
         true
     }
 
-    /// Gives an answer to `/send` to whoever waits for it. Returns whether that is not the person.
+    /// Passes an answer to `/send` to the upload that waits for it. Returns false if the person waits for it instead.
     fn answer(&self, answer: Answer) -> bool {
         let waiting = self.waiting.borrow_mut().pop_front().flatten();
-        // This fails only when the one who waited has given up.
+        // This fails only if the upload has given up.
         waiting.is_some_and(|waiting| waiting.try_send(answer).is_ok())
     }
 
@@ -276,7 +279,7 @@ impl Desk {
         }
     }
 
-    /// Sends one file. That it is sent everybody hears from the server.
+    /// Sends one file. Afterwards the server tells everybody of it.
     async fn send(&self, file: Outbound) -> Result<(), String> {
         let (answer, answered) = async_channel::bounded(1);
         // Both ends of this channel are the desk's.
@@ -322,25 +325,25 @@ impl Desk {
         Ok(format!("Fetched {} ({size}){there_was}: {path}", fetched.name))
     }
 
-    /// Returns the path that a person means: as it is typed, or without the quotes that a shell would have removed.
+    /// Returns the path that a person means: what is typed, without the quotes that a shell would have removed.
     fn wanted_place(&self, typed: &str) -> PathBuf {
         expanded(unquoted(typed), self.home.as_deref())
     }
 
     // ---- what is shown
 
-    /// Tells how far a file has come, if that was not just told.
+    /// Shows the progress of a file, unless it was shown a moment ago.
     fn progress(&self, way: Way, words: impl FnOnce() -> String) {
         if self.told.get().is_some_and(|told| told.elapsed() < TOLD_EVERY) {
             return;
         }
         self.told.set(Some(Instant::now()));
         self.progress[way as usize].replace(words());
-        // When the terminal is too slow for this, it can do without.
+        // A terminal that is too slow for this misses nothing important.
         let _ = self.events.try_send(Event::Progress(self.in_progress()));
     }
 
-    /// A file is not under way any more.
+    /// Removes the progress of a file that is not under way any more.
     async fn over(&self, way: Way) {
         self.progress[way as usize].take();
         self.show(Event::Progress(self.in_progress())).await;
@@ -362,7 +365,7 @@ impl Desk {
     }
 }
 
-/// Returns what a file is called before the server has said that.
+/// Returns a file's name by its address, until the server has said its name.
 fn called(wanted: &Wanted) -> String {
     wanted.url.name().map_or_else(|| wanted.url.to_string(), |name| name.to_string())
 }

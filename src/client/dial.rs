@@ -1,5 +1,5 @@
-//! From a host's name to a connection. All addresses of the host are tried in turn, and errors are described in words.
-//! Knows nothing of what is said on the connection.
+//! From a host's name to a connection. All addresses of the host are tried in turn, and errors are sentences. Knows
+//! nothing of what is said on the connection.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -13,12 +13,12 @@ use super::address::Address;
 use crate::lookup;
 use crate::within::within;
 
-/// How long one address, or the lookup of a name, may take. A sleeping Wi-Fi needs some seconds, and a person does not
-/// wait longer.
+/// How long one address, or the lookup of a name, may take. A sleeping Wi-Fi needs some seconds, and a person waits no
+/// longer than this.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-// A server that has disappeared is noticed as soon as the server would notice that of a client: after 60 s of silence
-// and three probes, or when data is not acknowledged for 30 s.
+// A lost server is noticed as soon as the server notices a lost client: after 60 s of silence and three probes, or when
+// data is not acknowledged for 30 s.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEPALIVE_PROBES: u32 = 3;

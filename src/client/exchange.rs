@@ -1,5 +1,5 @@
-//! One request and its answer on a connection of its own. Nothing waits for longer than [`SILENT`] without progress, but
-//! for the answer to a body whose end may still be on its way.
+//! One HTTP request and its answer, on a connection of its own. Each step may be without progress for [`SILENT`] at
+//! most. Only the answer to a body may take longer, because the end of the body may still be on its way.
 //!
 //! Knows sockets and the form of an answer, and nothing of files or people.
 
@@ -16,14 +16,14 @@ use super::http::{self, Head, Malformed, Url};
 use crate::text::line;
 use crate::within::within;
 
-/// How long the other side may take nothing, or send nothing: as long as the server waits for a client.
+/// How long the server may take nothing, or send nothing: as long as it waits for a client itself.
 const SILENT: Duration = Duration::from_secs(60);
 
-/// How long the answer to a body may take, once the system has taken all of that: it may hold some megabytes, and the link
-/// may be slow.
+/// How long the answer to a body may take once the system has taken the whole body: the system may hold some megabytes
+/// of it, and the network may be slow.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(300);
 
-/// How long a server may take to allow that a body is sent (RFC 9110, 10.1.1). One that says nothing gets it after that.
+/// How long a server may take to answer `100 Continue` (RFC 9110, 10.1.1). After that the body is sent anyway.
 const ALLOWED_WITHIN: Duration = Duration::from_secs(3);
 
 /// Bytes that are read at once.
@@ -33,7 +33,7 @@ const READ: usize = 64 * 1024;
 const MAX_WORDS: usize = 1024;
 const MAX_SHOWN: usize = 300;
 
-/// Why there is no answer, or not all of it. Displayed, it is a sentence.
+/// Why there is no answer, or not all of it. It is displayed as a sentence.
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// No connection could be made.
@@ -42,7 +42,7 @@ pub(crate) enum Failure {
     Cut,
     /// Nothing has come, or was taken, for too long.
     Silent,
-    /// What came is no answer.
+    /// What came is no HTTP answer.
     Malformed,
 }
 

@@ -1,8 +1,8 @@
-//! Fetches files to the disk: into `NAME.part` first, and under its own name once it is whole. What was cut goes on where it
-//! was, and nothing that is there already is ever written over.
+//! Fetches files to the disk. A file is written to `NAME.part`, and gets its own name once it is whole. A transfer that
+//! was cut goes on from there, and no file that exists already is ever overwritten.
 //!
-//! Knows nothing of how people ask for a file. The name that a server gives a file is not to be trusted: only a
-//! [`FileName`] of it comes near a path. Errors are sentences.
+//! Knows nothing of how people ask for a file. The name that a server gives a file is not trusted: only a [`FileName`]
+//! of it becomes a part of a path. Errors are sentences.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -20,23 +20,23 @@ use super::known::Wanted;
 use super::paths::{numbered, shown};
 use crate::text::file::{ByteCount, FileName};
 
-/// The pauses before a file that was cut is asked for again, in seconds, as long as nothing more of it comes. A Wi-Fi that was
-/// lost for a moment is back by then.
+/// The pauses before a file that was cut is asked for again, in seconds. They begin anew when more of it has come. A
+/// Wi-Fi that was lost for a moment is back by then.
 const PAUSES: [u64; 3] = [1, 2, 4];
 
-/// How many files that were given up are remembered, so that they can go on.
+/// How many unfinished files are remembered, so that they can be continued.
 const MAX_UNFINISHED: usize = 16;
 
-/// How many files may have the same name, but for a number.
+/// How many files may have the same name with different numbers.
 const MAX_SAME: usize = 1000;
 
-/// What is called so is not whole yet.
+/// The ending of a file that is not whole yet.
 const UNFINISHED: &str = ".part";
 
 /// What is known of the files that were begun in this session.
 #[derive(Debug, Default)]
 pub(crate) struct Fetching {
-    /// Those that were given up, the oldest first.
+    /// Those that were given up unfinished, the oldest first.
     unfinished: Vec<Part>,
 }
 
@@ -44,7 +44,7 @@ pub(crate) struct Fetching {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
     directory: PathBuf,
-    /// What the person calls it. None if it is to keep its own name.
+    /// The name that the person wants. None if it is to keep its own name.
     name: Option<OsString>,
 }
 
@@ -52,7 +52,7 @@ impl Place {
     /// Finds out what a person means by a path: a directory that there is, or what a file is to be called.
     ///
     /// # Errors
-    /// It can be neither.
+    /// It can be neither of these.
     pub(crate) async fn of(path: PathBuf) -> Result<Place, String> {
         unblock(move || {
             let is_directory = path.is_dir();
@@ -77,14 +77,14 @@ impl Place {
 struct Part {
     wanted: Wanted,
     place: Place,
-    /// What it will be called, if nothing else is.
+    /// The name that it gets unless another file has that.
     name: String,
     path: PathBuf,
     file: Arc<File>,
-    /// How many bytes it will have, and how many of them are there.
+    /// How many bytes the whole file has, and how many have come.
     length: u64,
     come: u64,
-    /// Which version it is of.
+    /// The ETag of its version.
     tag: Option<String>,
 }
 
@@ -93,24 +93,24 @@ struct Part {
 pub(crate) struct Fetched {
     pub(crate) path: PathBuf,
     pub(crate) length: u64,
-    /// What it would have been called, if nothing else had been.
+    /// The name that it would have if no other file had that.
     pub(crate) name: String,
 }
 
 /// What a transfer tells while it is under way.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum News<'a> {
-    /// So many bytes of so many have come.
+    /// How many bytes have come, of how many.
     Come(u64, u64),
-    /// It was cut at so many, for a reason, and goes on after so many seconds.
+    /// The transfer was cut: why, how many bytes have come, and after how many seconds it goes on.
     Cut(&'a str, u64, u64),
 }
 
 /// Why an attempt has ended.
 enum Ended {
-    /// It was cut.
+    /// The transfer was cut, and may be tried again.
     Cut(String),
-    /// To try again would be of no use.
+    /// To try again is of no use.
     Over(String),
 }
 
@@ -146,7 +146,7 @@ impl Fetching {
                 Err(Ended::Over(why)) => break why,
                 Err(Ended::Cut(why)) => why,
             };
-            // What has never been there is not waited for.
+            // If nothing ever came, it is not tried again.
             let Some(begun) = &part else { break why };
             if begun.come > most {
                 (pauses, most) = (PAUSES.iter(), begun.come);
@@ -178,7 +178,7 @@ impl Fetching {
     }
 }
 
-/// Asks for a file once, and takes what comes. Returns the file when it is whole.
+/// Asks for a file once, and writes what comes. Returns the file when it is whole.
 async fn attempt(
     begun: &mut Option<Part>,
     wanted: &Wanted,
@@ -250,7 +250,7 @@ impl Part {
         Ok(Part { wanted, place, name, path, file: Arc::new(file), length, come: 0, tag })
     }
 
-    /// Forgets what has come, because it is of another version, or of none that is known.
+    /// Empties the file, because its version is another or unknown.
     async fn begin_again(&mut self, length: u64, tag: Option<String>) -> Result<&mut Part, Ended> {
         let file = Arc::clone(&self.file);
         unblock(move || file.set_len(0)).await.map_err(not_written)?;
@@ -266,7 +266,7 @@ impl Part {
         Ok(())
     }
 
-    /// Returns whether the file is still what its path leads to.
+    /// Returns whether its path still leads to the same file.
     fn is_there(&self) -> bool {
         let same = |one: fs::Metadata, other: fs::Metadata| (one.dev(), one.ino()) == (other.dev(), other.ino());
         self.path.symlink_metadata().ok().zip(self.file.metadata().ok()).is_some_and(|(one, other)| same(one, other))
@@ -278,8 +278,8 @@ impl Part {
         }
     }
 
-    /// Gives the file its name, or the next one like it that nothing has. The name is taken first, so that renaming writes
-    /// over nothing but what was made for it.
+    /// Gives the file its name, or the next numbered one that is free. An empty file of that name is made first, so
+    /// that renaming overwrites only that.
     fn put_in_place(&self) -> io::Result<Fetched> {
         if !self.is_there() {
             return Err(ErrorKind::NotFound.into());
@@ -293,8 +293,8 @@ impl Part {
     }
 }
 
-/// Makes the first file that is not there yet: of this name, or one with a number, and with this ending. Where one is to be
-/// unfinished, the name without that ending is free as well.
+/// Makes a new file with this name and ending, or with the first number after the name that is free. If there is an
+/// ending, the name without it must be free as well.
 fn first_free(directory: &Path, name: &str, ending: &str) -> io::Result<(PathBuf, File)> {
     for n in 1..MAX_SAME {
         let path = directory.join(numbered(name, n));

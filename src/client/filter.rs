@@ -13,15 +13,15 @@ use super::link::Event;
 
 const READ: usize = 16 * 1024;
 
-/// How long an input may pause once the output is closed. A program that writes pauses for less; a person, or a pipe that
-/// is open for nothing, does not.
+/// How long an input may pause once the output is closed. A program that writes pauses for less than this. A person, or
+/// a pipe that nobody writes to, pauses for longer.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// How often it is printed how far a file has come, where it cannot be shown in one place.
+/// How often the progress of a file is printed, where it cannot be shown in place.
 const TELL_EVERY: Duration = Duration::from_secs(10);
 
-/// Passes the input on in whole lines, a last one without its end included, and closes the channel after it. When
-/// `unheard` closes, the output is closed, and the input ends at its next pause.
+/// Passes the input on in whole lines, also a last line without its end, and closes the channel after it. `unheard`
+/// closes when the output does; then the input ends at its next pause.
 ///
 /// # Errors
 /// The input cannot be read.
@@ -64,7 +64,8 @@ pub(crate) async fn say(
 
 /// Prints the server's lines to `output` and the client's own notices to `reports`, until the channel is closed.
 ///
-/// It goes on when the output is closed (`| head`), because the input is still to be delivered. Then it closes `unheard`.
+/// It goes on when the output is closed (`| head`), because the input is still to be delivered. Then it closes
+/// `unheard`.
 pub(crate) async fn hear(
     events: Receiver<Event>,
     mut output: impl AsyncWrite + Unpin,
@@ -75,7 +76,7 @@ pub(crate) async fn hear(
     while let Ok(event) = events.recv().await {
         match event {
             Event::Notice(words) => {
-                // That nobody reads the notices is no reason for anything.
+                // If nobody reads the notices, the client goes on.
                 let _ = print(&mut reports, &[words]).await;
             }
             Event::Lines(lines) => {
@@ -86,7 +87,7 @@ pub(crate) async fn hear(
             Event::Standing(_) => {}
             Event::Progress(words) if words.is_empty() => told = None,
             Event::Progress(words) => {
-                // A small file comes without a word.
+                // Nothing is printed for a small file.
                 if told.get_or_insert_with(Instant::now).elapsed() >= TELL_EVERY {
                     told = Some(Instant::now());
                     let _ = print(&mut reports, &[words]).await;

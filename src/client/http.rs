@@ -1,8 +1,8 @@
-//! HTTP/1.1 as far as sending and fetching a file needs it (RFC 9110, RFC 9112): where a file is, what is asked, and what the
-//! head of an answer says.
+//! HTTP/1.1 as far as sending and fetching a file needs it (RFC 9110, RFC 9112): where a file is, what is asked, and
+//! what the head of an answer says.
 //!
-//! Pure: text goes in and comes out. Knows nothing of sockets or of what is done with a file. Each request has a connection
-//! of its own.
+//! Pure: text goes in and comes out. Knows nothing of sockets or of what is done with a file. Each request has a
+//! connection of its own.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! How the client gets its name: what to answer at the server's prompt, and what the server calls it after that.
+//! How the client gets its name: what to answer at the server's prompts, and what the server calls it after that.
 //!
 //! Pure: a line of the server goes in, and what is to be done about it comes out.
 
@@ -17,9 +17,9 @@ pub(crate) enum Step {
     Ask,
     /// The name that was sent is refused.
     Refused,
-    /// Somebody has this name, which was sent. It is to be sent once more, unless the person prefers another.
+    /// The name that was sent is taken. It is to be sent again, unless the person prefers another.
     Taken(String),
-    /// The same, and it was so before: the person need not be told again.
+    /// It is still taken, and the person need not be told again.
     StillTaken(String),
     /// The line need not be shown.
     Hide,
@@ -27,31 +27,31 @@ pub(crate) enum Step {
     Called(String),
     /// The server is about to close every connection.
     Goodbye,
-    /// The operator has sent the client away, or the password was not given.
+    /// The server has ended the connection: the operator kicked the client, or the password was wrong.
     SentAway,
 }
 
-/// How often a name that somebody has is sent again: the connection that has it may be a dead one of our own, which the
-/// server gives up within 6 s. Of the ten names that the server lets a client try, five are left to a person.
+/// How often a taken name is sent again: a dead connection of our own may have it, which the server gives up within 6
+/// s. The server lets a client try ten names, so five are left to the person.
 pub(crate) const TRIES: usize = 4;
 
-/// One connection's way into the room.
+/// How one connection gets into the room.
 #[derive(Debug)]
 pub(crate) struct Joining {
     /// The password that is still to be sent.
     password: Option<String>,
     /// The name to send.
     offer: Option<String>,
-    /// Whether that name was sent, and is neither refused for good nor replaced by another that the person has typed.
+    /// Whether that name was sent. False again when it is refused for good, or when the person has typed another.
     offered: bool,
-    /// How often somebody had that name.
+    /// How often that name was taken.
     taken: usize,
     /// What the server calls the client.
     name: Option<String>,
 }
 
 impl Joining {
-    /// Begins, with a password and a name to send or without.
+    /// Begins. The password and the name, if given, are sent when the server asks for them.
     pub(crate) fn new(password: Option<String>, offer: Option<String>) -> Joining {
         Joining { password, offer, offered: false, taken: 0, name: None }
     }
@@ -70,7 +70,7 @@ impl Joining {
                 None => Step::Ask,
             },
             (Spoken::NameTaken, None) if self.offered => self.taken(),
-            // The client does so by itself.
+            // This advises to try again, which the client does by itself.
             (Spoken::PerhapsYou, None) if self.offered => Step::Hide,
             (Spoken::NameRefused, None) if std::mem::take(&mut self.offered) => Step::Refused,
             (Spoken::Welcome(name), None) => self.called(name),
@@ -79,12 +79,12 @@ impl Joining {
         }
     }
 
-    /// The person has typed something, which is sent as it is: from now on they choose the name.
+    /// Notes that the person has typed something at the prompt. From now on they choose the name.
     pub(crate) fn person_chooses(&mut self) {
         self.offered = false;
     }
 
-    /// Somebody has the name that was sent.
+    /// The name that was sent is taken.
     fn taken(&mut self) -> Step {
         let name = self.offer.clone().unwrap_or_default();
         self.taken += 1;

@@ -1,4 +1,4 @@
-//! The files that somebody was heard to share, and where they are.
+//! The files that the server's lines have told of, and where they are.
 //!
 //! Pure. Knows nothing of the server's lines, and nothing of how a file is fetched.
 
@@ -8,13 +8,13 @@ use super::http::Url;
 use super::names::Completions;
 use crate::token::Token;
 
-/// How many files are known at most: as many as a server keeps. The one that was heard of longest ago is forgotten first.
+/// How many files are known at most: as many as a server keeps. The first that was heard of is forgotten first.
 const MAX_FILES: usize = 1000;
 
-/// How much of a file's number must be typed. With less, a word that is meant for something else could be one.
+/// How many digits of a file's number must be typed at least. A shorter text could be an ordinary word.
 const MIN_TYPED: usize = 4;
 
-/// How much of a number is shown when it is completed, unless that is the beginning of another one, too.
+/// How many digits of a number are completed: more only if another number begins with the same.
 const COMPLETED: usize = 8;
 
 /// The files, the newest first, and the server that keeps them.
@@ -53,13 +53,13 @@ impl Known {
         self.files.truncate(MAX_FILES);
     }
 
-    /// Learns where files are sent to, which is also where they are.
+    /// Learns the server to which files are sent. It is also the one that keeps them.
     pub(crate) fn hear_of_server(&mut self, url: &Url) {
         self.server = Some(url.at("/"));
     }
 
-    /// Finds what somebody means who types this: a number, its beginning, or an address, which may be of another server: it
-    /// is what the person wants.
+    /// Finds the file that a person means by this: a number, its beginning, or an address. The address may be of
+    /// another server, because the person has asked for it.
     ///
     /// # Errors
     /// A sentence that says what is wrong.
@@ -71,8 +71,8 @@ impl Known {
         let id = typed.to_ascii_lowercase();
         if !(MIN_TYPED..=32).contains(&id.len()) || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(format!(
-                "\"{typed}\" is no number of a file: it stands behind /files/ in its address, and {MIN_TYPED} digits of it \
-                 are enough."
+                "\"{typed}\" is no number of a file. The number follows /files/ in the address, and its first {MIN_TYPED} \
+                 digits are enough."
             ));
         }
         let mut found = self.files.iter().filter(|file| file.id.starts_with(&id));
@@ -85,13 +85,13 @@ impl Known {
                 Ok(Wanted { url: server.at(&format!("/files/{id}")), size: None })
             }
             (None, ..) => Err(format!(
-                "No file was heard of here whose number begins with {typed}. /files lists them; the whole address does, too."
+                "No file is known whose number begins with {typed}. /files lists the files; /get takes a whole address, too."
             )),
         }
     }
 
-    /// Returns the numbers that begin with what was typed, or belong to files whose names do. `start` is where it begins
-    /// in the line.
+    /// Returns the numbers of files whose number or name begins with what was typed. `start` is where that begins in
+    /// the line.
     pub(crate) fn completions(&self, typed: &str, start: usize) -> Option<Completions> {
         let lower = typed.to_lowercase();
         let named =
@@ -101,7 +101,7 @@ impl Known {
         (!candidates.is_empty()).then_some(Completions { start, candidates, goes_on: false })
     }
 
-    /// Returns as much of a number as tells it from all others.
+    /// Returns the shortest beginning of a number that no other number has, `COMPLETED` digits at least.
     fn short<'a>(&self, id: &'a str) -> &'a str {
         let others = || self.files.iter().filter(|file| file.id != id);
         let unique = (COMPLETED..id.len()).find(|&length| others().all(|file| !file.id.starts_with(&id[..length])));
@@ -142,12 +142,12 @@ mod tests {
             ("abcd", "Several files"),
             ("abc", "no number"),
             ("one.txt", "no number"),
-            ("abcd9", "No file was heard of"),
+            ("abcd9", "No file is known"),
             ("https://pi/x", "begins with http://"),
         ] {
             assert!(found(typed).is_err_and(|error| error.contains(why)), "{typed}");
         }
-        assert!(Known::default().find(&id(9)).is_err_and(|why| why.contains("the whole address")));
+        assert!(Known::default().find(&id(9)).is_err_and(|why| why.contains("a whole address")));
         assert_eq!(known.find("7000").map(|wanted| wanted.size), Ok(Some("1.0 kB".into())));
     }
 

@@ -31,16 +31,16 @@ pub(crate) enum Event {
     Progress(String),
 }
 
-/// What the server does with what is said now.
+/// What the server takes the next line for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Standing {
-    /// Nothing: there is no connection, or it does not listen yet.
+    /// Nothing: there is no connection, or the server has not asked for anything yet.
     Away,
-    /// It reads it as a password, which is not to be shown.
+    /// A password, which is not to be shown.
     Password,
-    /// It reads it as a name.
+    /// A name.
     Naming,
-    /// It says it in the room, under this name.
+    /// A line to be said in the room, under this name.
     Here(String),
 }
 
@@ -51,15 +51,16 @@ const MAX_HEARD: usize = 4 * line::MAX_LINE;
 /// Bytes that are read at once.
 const READ: usize = 16 * 1024;
 
-/// The pauses before reconnecting, in seconds. The last one stands for all after it.
+/// The pauses before reconnecting, in seconds. All further pauses are like the last one.
 const PAUSES: [u64; 6] = [1, 2, 4, 8, 16, 30];
 
-/// The pause before a name that somebody has is sent again. `TRIES` such pauses are longer than the 6 s within which the server
-/// gives up a dead connection.
+/// The pause before a name that somebody has is sent again. `TRIES` such pauses are longer than the 6 s within which
+/// the server gives up a dead connection.
 const AGAIN: Duration = Duration::from_secs(2);
 
-/// How often our name may be taken when we reconnect. Perhaps our own lost connection still has it, and looks to the server
-/// as if it were alive and had stopped reading. It notices after 30 s; these tries and the pauses between them are longer.
+/// How often our name may be taken when we reconnect. Our own lost connection may still have it, and the server may
+/// take it for one that has only stopped reading. After 30 s the server notices. These tries and their pauses take
+/// longer than that.
 const MAX_TAKEN: usize = 3;
 
 /// How one connection ended.
@@ -85,11 +86,11 @@ pub(crate) struct Link<'a> {
     events: Sender<Event>,
     /// The last name in the room, or the name to join with.
     name: Option<String>,
-    /// Whether the client was in the room under that name.
+    /// Whether the client has been in the room under that name.
     known: bool,
     /// How many pauses there were since the client was in the room.
     pauses: usize,
-    /// How often the name was refused since then.
+    /// How often the name was taken since then.
     taken: usize,
 }
 
@@ -153,7 +154,7 @@ impl<'a> Link<'a> {
         }
     }
 
-    /// Waits for a future, or returns None as soon as nobody reads the events any more, because the person has left.
+    /// Waits for a future. Returns None if the person leaves first: then nobody reads the events any more.
     async fn unless_left<T>(&self, future: impl Future<Output = T>) -> Option<T> {
         let left = async {
             self.events.closed().await;
@@ -162,8 +163,8 @@ impl<'a> Link<'a> {
         async { Some(future.await) }.or(left).await
     }
 
-    /// Returns whether the client reconnects. When the input has ended, it does not: whether its last lines were delivered
-    /// is not known, and a new connection could not find that out.
+    /// Returns whether the client reconnects. It does not if the input has ended: nobody knows whether the last lines
+    /// were delivered, and a new connection could not find that out.
     fn comes_back(&self) -> bool {
         self.options.retry && !self.outgoing.finished
     }
@@ -185,7 +186,7 @@ impl<'a> Link<'a> {
         self.outgoing.rewind();
         self.outgoing.person_chooses.set(false);
         let write = async {
-            // When nothing more can be sent, there may still be something to hear.
+            // When sending has failed or is done, there may still be lines to receive.
             let _ = self.outgoing.send(stream, permitted).await;
             future::pending().await
         };
@@ -197,7 +198,7 @@ impl<'a> Link<'a> {
             Ok(Some(refusal)) => Ended::Refused(refusal),
             _ if hearing.sent_away => Ended::SentAway,
             _ if self.outgoing.quit => Ended::Left,
-            // Who never was in the room has said nothing.
+            // A goodbye before the client was in the room is no proper end: nothing was said.
             _ if hearing.goodbye && self.known => Ended::Stopped,
             Ok(None) if self.outgoing.finished => Ended::Left,
             _ => Ended::Lost,
@@ -216,22 +217,23 @@ impl<'a> Link<'a> {
 
 /// A permission to send, from the reading side of a connection to the writing side.
 enum Permit {
-    /// To send this line before anything else.
+    /// Send this line before anything else.
     Line(String),
-    /// To send the next line that is to be said, and no more: it is the password.
+    /// Send the next line of the input, and no more: it is the password.
     Password,
-    /// To send this name after a pause. If a person types something before that, everything is sent instead from then on.
+    /// Send this name after a pause. If a person types something before that, send everything that is typed instead.
     Again { name: String, person: bool },
-    /// To send everything from now on.
+    /// Send everything from now on.
     All,
 }
 
 /// The reading side of one connection.
 struct Hearing {
     joining: Joining,
-    /// Whether the person is to choose another name when one is refused.
+    /// Whether the person is asked for another name when one is refused.
     asks: bool,
-    /// How many passwords may still be asked for. Without a person, the line after a wrong one is no other password.
+    /// How many passwords may still be asked for. Without a person there is one: the next line of the input is a
+    /// message.
     passwords: usize,
     events: Sender<Event>,
     permits: Sender<Permit>,
@@ -280,14 +282,13 @@ impl Hearing {
             if read == 0 {
                 return Ok(None);
             }
-            // If the server never pauses, every read is ready at once, and so is every send when nobody reads the
-            // events any more. Without this yield no other future would have its turn, nor would the limit of the
-            // farewell.
+            // If the server never pauses, every read is ready at once. So is every send when nobody reads the events
+            // any more. Without this yield no other future would have its turn, not even the timeout of the farewell.
             future::yield_now().await;
         }
     }
 
-    /// Does what a line asks for. Returns `false` if it asks for a name or a password, and nobody can choose one.
+    /// Does what a line asks for. Returns `false` if it asks for a name or a password and nobody can give one.
     async fn act(&mut self, step: Step) -> bool {
         match step {
             Step::Nothing | Step::Hide => {}
@@ -358,7 +359,7 @@ impl Outgoing {
         self.written = ended.map_or(0, |at| at + 1);
     }
 
-    /// Sends what comes first, and then everything. At the end of the input it closes its direction of the
+    /// Sends what the permits allow, and then everything. At the end of the input it closes its direction of the
     /// connection (half-close).
     async fn send(&mut self, mut stream: &Async<TcpStream>, permits: Receiver<Permit>) -> io::Result<()> {
         loop {
@@ -397,7 +398,7 @@ impl Outgoing {
         stream.get_ref().shutdown(Shutdown::Write)
     }
 
-    /// Waits until there is something to be sent, or the input has ended. Returns true.
+    /// Waits until there is something to be sent, or the input has ended. Always returns true.
     async fn more(&mut self) -> bool {
         if self.written == self.current.len() {
             if let Ok(lines) = self.lines.recv().await {

@@ -1,4 +1,4 @@
-//! `dynasti join`: a client that is nicer than `nc`.
+//! `dynasti join`: a client that can do more than `nc`.
 //!
 //! ```text
 //! terminal: keys → editor ─┐                             ┌─ joining ← lines ← server
@@ -8,8 +8,8 @@
 //! pipes:   filter ←──────────── channels ─────────→ link
 //! ```
 //!
-//! The desk is there for a person. What comes through a pipe was perhaps written by others: it is only passed on, and can
-//! neither read a file nor make one.
+//! The desk obeys the client's own commands, and is used only for a person. Input from a pipe may have been written by
+//! others, so it is only passed on: it can neither read a file nor make one.
 //!
 //! Knows the server's sentences, from `text`, and nothing of the server's inside. It opens no terminal and handles no
 //! signals: terminal, pipes and signals are passed in.
@@ -63,14 +63,14 @@ use terminal::Terminal;
 
 use crate::within::within;
 
-/// How many lines may wait for a server that reads slowly: more than a long paste has. They have 4 MiB at most.
+/// How many lines may wait for a server that reads slowly: more than a long paste has. They take 4 MiB at most.
 const WAITING_LINES: usize = 1024;
 
 /// How many events may wait for the terminal or the output. When there are more, nothing is read from the server
 /// (backpressure).
 const WAITING_EVENTS: usize = 64;
 
-/// How long the last lines of somebody who leaves may take to be delivered.
+/// When the person leaves, how long the last lines may take to be delivered.
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// What to join, and how.
@@ -86,14 +86,14 @@ pub struct Options {
     pub home: Option<PathBuf>,
 }
 
-/// Why joining failed, or ended although nobody wanted that. Displayed, it is a sentence for the person.
+/// Why joining failed or the conversation was cut. It is displayed as a sentence for the person.
 #[derive(Debug)]
 pub enum JoinError {
     /// No connection could be made.
     Unreachable(Unreachable),
     /// The server has ended the connection, or it broke.
     Lost,
-    /// The name was refused, and nobody can choose another one. The text is the server's.
+    /// The name was refused, and there is nobody to choose another one. The text is the server's.
     Refused(String),
     /// The input could not be read.
     Input(io::Error),
@@ -152,7 +152,7 @@ where
         seat.stop.await;
         Ok(End::Left { connected: true })
     };
-    // It is dropped when it is done, so that the terminal is restored before the server is waited for.
+    // Boxed, so that it can be dropped when it is done: the terminal is restored before the server is waited for.
     let mut talk = Box::pin(stopped.or(talk.run()));
 
     enum First {
@@ -162,7 +162,7 @@ where
     let talked = async { First::Talk(talk.as_mut().await) };
     let linked = async { First::Link(link.as_mut().await) };
     match talked.or(linked).await {
-        // The last events are still to be shown. The person may leave before that.
+        // The last events are still to be shown. The person may leave meanwhile.
         First::Link(result) => match talk.await.map_err(JoinError::Terminal)? {
             End::Left { .. } => Ok(()),
             End::Unlinked => result,
@@ -172,7 +172,7 @@ where
             match ended.map_err(JoinError::Terminal)? {
                 End::Left { connected: false } => Ok(()),
                 End::Left { connected: true } => {
-                    // The person has left, so whether the last lines are delivered is not reported.
+                    // Nobody is there any more to be told if the last lines are not delivered.
                     let _ = within(FAREWELL, link).await;
                     Ok(())
                 }
@@ -182,7 +182,7 @@ where
     }
 }
 
-/// Runs the link, and a desk between it and the person who is at the other end of these channels.
+/// Runs the link, and a desk between it and the person, who is at the other end of these channels.
 async fn link_with_desk(
     options: &Options,
     said: Receiver<Vec<u8>>,
@@ -190,7 +190,7 @@ async fn link_with_desk(
     known: Rc<RefCell<Known>>,
 ) -> Result<(), JoinError> {
     let (outgoing, to_say) = async_channel::bounded(1);
-    // The link may be several events ahead of the desk, so that events that were sent together are shown together.
+    // The link may be some events ahead of the desk, so that events that came together are shown together.
     let (told, heard) = async_channel::bounded(WAITING_EVENTS);
     let desk = Desk::new(show, known, options.home.clone()).run(said, outgoing, heard);
     future::zip(Link::new(options, true, to_say, told).run(), desk).await.0
@@ -205,18 +205,18 @@ pub struct Pipes<I, O, R, C> {
     pub output: O,
     /// Where the client's own notices go.
     pub reports: R,
-    /// Resolves when nobody reads the output any more, where that can be noticed before something is written.
+    /// Resolves when the output is closed, if that can be noticed before something is written.
     pub closed: C,
-    /// Whether there is a person who can type another name.
+    /// Whether a person types the input, and can type another name.
     pub person: bool,
 }
 
-/// Joins without a terminal. Returns when the input has ended and all of it is delivered. Once the output is closed, the
-/// input ends at its next pause.
+/// Joins without a terminal. Returns when the input has ended and all of it is delivered. Once the output is closed,
+/// the input ends at its next pause.
 ///
 /// # Errors
-/// The server cannot be reached or is lost (and `retry` is not set), the name in `options` is refused and there is nobody
-/// to type another, or the input cannot be read.
+/// The server cannot be reached or is lost (and `retry` is not set), the name in `options` is refused and there is
+/// nobody to type another, or the input cannot be read.
 pub async fn join_with_pipes<I, O, R, C>(options: &Options, pipes: Pipes<I, O, R, C>) -> Result<(), JoinError>
 where
     I: AsyncRead + Unpin,

@@ -8,11 +8,11 @@ use super::own;
 use crate::text::command;
 use crate::text::name::MAX_NAME;
 
-/// The most names that are known: more than a room has members by default. The one that was silent longest is forgotten
-/// for a new one.
+/// The most names that are known: more than a room has members by default. For a new one, the name that was silent
+/// longest is forgotten.
 const MAX_NAMES: usize = 1024;
 
-/// The names of those who are here, as far as they were heard. Who spoke last comes first.
+/// The names of those who are here, as far as they were heard. The one who spoke last comes first.
 #[derive(Debug, Default)]
 pub(crate) struct Names(VecDeque<String>);
 
@@ -21,13 +21,14 @@ pub(crate) struct Names(VecDeque<String>);
 pub(crate) struct Completions {
     /// Where that word begins, in bytes.
     pub(crate) start: usize,
-    /// The words that can replace it, at least one, each with a space after it if it is whole, so that typing can go on.
+    /// The words that can replace it, at least one, each with a space after it if it is whole, so that typing can go
+    /// on.
     pub(crate) candidates: Vec<String>,
-    /// Whether that is only a part of what can be completed: the next Tab goes on from there.
+    /// Whether the candidate is only a part of a word: the next Tab completes it further.
     pub(crate) goes_on: bool,
 }
 
-/// Whatever knows what can be completed.
+/// Knows what can be completed.
 pub(crate) trait Complete {
     /// Returns what `before`, the text before the cursor, can be completed to.
     fn completions(&self, before: &str) -> Option<Completions>;
@@ -63,8 +64,8 @@ impl Names {
 }
 
 impl Complete for Names {
-    /// The first word is completed to a command if it begins with `/`. Otherwise the longest end of the text that is the
-    /// beginning of a name is completed to that name.
+    /// The first word is completed to a command if it begins with `/`. Otherwise the longest end of the text that is
+    /// the beginning of a name is completed to that name.
     fn completions(&self, before: &str) -> Option<Completions> {
         if let Some(typed) = before.strip_prefix('/').filter(|typed| !typed.contains(' ')) {
             let mut commands: Vec<&str> = command::usages().chain(own::usages()).map(|usage| usage.name).collect();

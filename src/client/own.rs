@@ -1,17 +1,17 @@
 //! The commands that the client obeys itself: how they are typed.
 //!
-//! Pure. What they do is not known here. The server's own commands are in [`command`].
+//! Pure. Knows nothing of what they do. The server's own commands are in [`command`].
 
 use crate::text::command::{self, Command, Usage};
 
-/// What somebody at the client asks it for.
+/// A command for the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Own<'a> {
-    /// To send the file at this path.
+    /// Send the file at this path.
     Send(&'a str),
-    /// To fetch the file that this word names, into a directory or as a file.
+    /// Fetch the file that this word names, into this directory or under this name.
     Get(&'a str, Option<&'a str>),
-    /// The commands, those of the server besides.
+    /// List the client's commands, besides those of the server.
     Help,
     /// A command without its argument. This is how it is typed.
     Misused(Usage),
@@ -25,7 +25,7 @@ pub(crate) fn usages() -> impl Iterator<Item = Usage> {
     [SEND, GET].into_iter()
 }
 
-/// Reads a line. None if it is for the server, as `/send` alone is.
+/// Reads a line. Returns None if it is for the server, as `/send` alone is.
 pub(crate) fn parse(line: &str) -> Option<Own<'_>> {
     if command::parse(line) == Command::Help {
         return Some(Own::Help);
@@ -43,22 +43,22 @@ pub(crate) fn parse(line: &str) -> Option<Own<'_>> {
     Some(Own::Get(what, Some(path).filter(|path| !path.is_empty())))
 }
 
-/// Returns where the path begins in a line that is being typed, if it is one that has a path there.
+/// Returns where the path begins at the end of a line that is being typed, if there is a path.
 pub(crate) fn path_in(line: &str) -> Option<usize> {
     let sent = after(line, &SEND);
     sent.or_else(|| {
         let at = after(line, &GET)?;
-        // Only what stands behind a space is finished.
+        // The number is finished only when a space follows it.
         line[at..].contains(char::is_whitespace).then(|| line.len() - split(&line[at..]).1.len())
     })
 }
 
-/// Returns where the number of a file begins in a line that is being typed, if it is one that has a number there.
+/// Returns where the number of a file begins at the end of a line that is being typed, if there is one.
 pub(crate) fn id_in(line: &str) -> Option<usize> {
     after(line, &GET).filter(|at| !line[*at..].contains(char::is_whitespace))
 }
 
-/// Returns where that begins which a command takes. None if the line is another.
+/// Returns where the command's argument begins. None if the line is another command.
 fn after(line: &str, usage: &Usage) -> Option<usize> {
     let (word, rest) = line.strip_prefix('/')?.split_once(char::is_whitespace)?;
     word.eq_ignore_ascii_case(usage.name).then(|| line.len() - rest.trim_start().len())

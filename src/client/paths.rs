@@ -1,6 +1,8 @@
-//! Paths as people type them: what they may mean, what they can be completed to, and names beside those that exist.
+//! Paths as people type them: what they may mean, what they can be completed to, and numbered names beside existing
+//! ones.
 //!
-//! Looks into directories, which may take long: it is called where it may block. Knows nothing of what is in a file.
+//! It reads directories, which may block for long, so it is called on a thread for that. Knows nothing of what is in a
+//! file.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +13,7 @@ use crate::text::line;
 /// How many entries of a directory are looked at for completing a path.
 const MAX_ENTRIES: usize = 10_000;
 
-/// Returns the path that was typed, with `~` for the person's own directory.
+/// Returns the path that was typed, with `~` replaced by the person's home directory.
 pub(crate) fn expanded(typed: &str, home: Option<&Path>) -> PathBuf {
     match (typed.strip_prefix('~'), home) {
         (Some(""), Some(home)) => home.to_owned(),
@@ -20,14 +22,15 @@ pub(crate) fn expanded(typed: &str, home: Option<&Path>) -> PathBuf {
     }
 }
 
-/// Returns a path without the space behind it and the quotes around it, which a shell would have removed.
+/// Returns a path without the spaces after it and the quotes around it, which a shell would have removed.
 pub(crate) fn unquoted(typed: &str) -> &str {
     let trimmed = typed.trim_end();
     ['"', '\''].iter().find_map(|quote| trimmed.strip_prefix(*quote)?.strip_suffix(*quote)).unwrap_or(trimmed)
 }
 
-/// Returns the paths that somebody may mean. The first is what they typed. The others are what a shell, or a terminal that a
-/// file was dropped on, would have made of it: without a space behind it, in quotes, with backslashes.
+/// Returns the paths that somebody may mean. The first is what they typed. The others are what a shell would have read,
+/// because a terminal on which a file is dropped writes its path for a shell: with a space after it, in quotes, with
+/// backslashes.
 pub(crate) fn meant(typed: &str, home: Option<&Path>) -> Vec<PathBuf> {
     let (trimmed, quoted) = (typed.trim_end(), unquoted(typed));
     let mut escaped = false;
@@ -62,8 +65,8 @@ pub(crate) fn numbered(name: &str, n: usize) -> String {
     format!("{stem} ({n}){ending}")
 }
 
-/// Returns what a path can be completed to: as far as all that begins so agree, or else each of them. Directories have a
-/// slash behind them. `start` is where the path begins in the line.
+/// Returns what a path can be completed to: the longest common beginning of all names that begin so, or else each of
+/// these names. Directories have a slash after them. `start` is where the path begins in the line.
 pub(crate) fn completions(typed: &str, start: usize, home: Option<&Path>) -> Option<Completions> {
     if typed == "~" {
         return Some(Completions { start, candidates: vec!["~/".into()], goes_on: true });
@@ -75,10 +78,10 @@ pub(crate) fn completions(typed: &str, start: usize, home: Option<&Path>) -> Opt
         .filter_map(|entry| {
             let entry = entry.ok()?;
             let name = entry.file_name().into_string().ok()?;
-            // What the line cannot hold as it is cannot be typed.
+            // A name that is changed by cleaning cannot be typed.
             let fits = name.starts_with(begun) && line::clean(&name) == name;
             let hidden = name.starts_with('.') && !begun.starts_with('.');
-            // A link counts as what it leads to.
+            // A symbolic link to a directory counts as one.
             let slash = if fits && !hidden && entry.path().is_dir() { "/" } else { "" };
             (fits && !hidden).then(|| format!("{directory}{name}{slash}"))
         })

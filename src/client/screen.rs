@@ -1,5 +1,5 @@
-//! The window: the typed line is on its bottom rows, and the conversation scrolls above it. Between them there may be a row
-//! that says what is under way.
+//! The window: the typed line is on its bottom rows, and the conversation scrolls above it. Between them there may be a
+//! row that says what is under way.
 //!
 //! Pure: what is to be shown goes in, the bytes for the terminal come out. Knows nothing of keys, colours or who says
 //! what. It uses what every terminal since the VT100 understands (and CHA, ECMA-48 8.3.9). It never uses the alternate
@@ -7,7 +7,7 @@
 
 use super::clusters::{clusters, is_disputed, width};
 
-/// It is shown before the typed line.
+/// Shown before the typed line.
 const PROMPT: &str = "> ";
 
 /// In a narrower window there is no prompt, because it would fill much of it.
@@ -16,7 +16,7 @@ const MIN_COLUMNS_FOR_PROMPT: usize = 10;
 /// In a window of fewer rows nothing stands above the typed line.
 const MIN_ROWS_FOR_STATUS: usize = 3;
 
-/// What is known of the terminal: its size, and where the cursor is in what was drawn last.
+/// What is known of the window: its size, what was drawn last, and where the cursor is in that.
 #[derive(Debug)]
 pub(crate) struct Screen {
     columns: usize,
@@ -59,7 +59,7 @@ impl Screen {
         Screen { columns, rows, status: String::new(), drawn: None, output: String::new() }
     }
 
-    /// Says what is under way, on a row above the typed line from when that is drawn again.
+    /// Sets what is under way. It is shown above the typed line when that is next drawn.
     pub(crate) fn set_status(&mut self, status: &str) {
         status.clone_into(&mut self.status);
     }

@@ -1,6 +1,6 @@
-//! Sends a file to the server, from the disk and a piece at a time.
+//! Sends a file from the disk to the server, a piece at a time.
 //!
-//! Knows nothing of how the server allows that. Errors are sentences.
+//! Knows nothing of how the address to send it to was got. Errors are sentences.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
@@ -25,7 +25,7 @@ pub(crate) struct Outbound {
     pub(crate) length: u64,
 }
 
-/// A sentence.
+/// Why a file is not sent, as a sentence.
 struct Why(String);
 
 impl From<Failure> for Why {
@@ -35,7 +35,7 @@ impl From<Failure> for Why {
 }
 
 impl Outbound {
-    /// Opens the first of these paths that there is.
+    /// Opens the file at the first of these paths that exists.
     ///
     /// # Errors
     /// None of them is there, or the one that is cannot be sent.
@@ -44,7 +44,7 @@ impl Outbound {
             let there = paths.iter().find(|path| path.symlink_metadata().is_ok());
             let path = there.or(paths.first()).cloned().unwrap_or_default();
             let opened = || -> io::Result<Option<(File, u64)>> {
-                // To open what is no file may take for ever, or do something.
+                // To open a pipe or a device may block for ever, or do something.
                 if !path.metadata()?.is_file() {
                     return Ok(None);
                 }
@@ -64,7 +64,7 @@ impl Outbound {
         .await
     }
 
-    /// Sends it to where its name is to follow. `sent` is told how many bytes are sent.
+    /// Sends it to this address with its name appended. `sent` is told how many bytes are sent.
     ///
     /// # Errors
     /// It is not sent, and this is why.
@@ -95,7 +95,8 @@ impl Outbound {
         }
     }
 
-    /// Reads what comes after so many bytes. None at the end, which is where it was when the file was opened.
+    /// Reads the next piece, after `from` bytes. Returns None at the end, which is where it was when the file was
+    /// opened.
     async fn piece(&self, from: u64) -> Result<Option<Vec<u8>>, Why> {
         let most = PIECE.min(self.length - from);
         if most == 0 {

@@ -1,5 +1,5 @@
-//! A person at a terminal: keys and lines go in, a window comes out, until the person leaves or the server is lost.
-//! Connects the editor, the screen and the link. Knows nothing of sockets.
+//! A person at a terminal: connects the editor, the screen and the link. Keys and lines go in, a window comes out,
+//! until the person leaves or the server is lost. Knows nothing of sockets.
 
 use std::cell::RefCell;
 use std::io;
@@ -35,10 +35,10 @@ const EVENTS_AT_ONCE: usize = 256;
 /// How long a directory may take to be read when a path is completed. Nothing else is done meanwhile.
 const LOOKS_FOR: Duration = Duration::from_secs(1);
 
-/// How the conversation ended.
+/// How the conversation has ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// The person left. The server is to hear that if there is a connection.
+    /// The person has left. If there is a connection, the server is told.
     Left { connected: bool },
     /// The link has ended.
     Unlinked,
@@ -181,8 +181,8 @@ impl<W: Stream<Item = ()> + Unpin> Talk<W> {
         self.editor.press(key, &known)
     }
 
-    /// Returns what the path before the cursor can be completed to. A directory that cannot be read soon, because it is on
-    /// another machine that is gone, counts as empty.
+    /// Returns what the path before the cursor can be completed to. A directory that cannot be read soon, because it is
+    /// on another machine that is gone, counts as empty.
     async fn paths(&self) -> Option<Completions> {
         let before = &self.editor.text()[..self.editor.cursor()];
         let start = own::path_in(before)?;
@@ -200,7 +200,7 @@ impl<W: Stream<Item = ()> + Unpin> Talk<W> {
     async fn draw(&mut self) -> io::Result<()> {
         let (text, cursor) = (self.editor.text(), self.editor.cursor());
         match self.standing {
-            // Nobody is to read it over a shoulder.
+            // Nobody nearby is to read it.
             Standing::Password => {
                 let stars = |text: &str| "*".repeat(text.chars().count());
                 self.screen.draw(&stars(text), text[..cursor].chars().count());

@@ -1,5 +1,5 @@
-//! Numbers that look random, from a seed: the waits that RFC 6762 wants to differ from host to host. Whoever guesses
-//! them gains nothing.
+//! Random-looking numbers from a seed, for the waits that RFC 6762 wants to differ from host to host. To guess them is
+//! of no use to an attacker.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    /// Returns a time between these, in milliseconds.
+    /// Returns a random time of `least` to `most` milliseconds.
     pub(crate) fn between(&mut self, least: u64, most: u64) -> Duration {
         Duration::from_millis(least + self.next() % (most - least + 1))
     }

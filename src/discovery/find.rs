@@ -1,8 +1,8 @@
-//! Finds the servers on this network, for who wants to join one.
+//! Finds the servers on this network, for `dynasti find` and for `dynasti join` without an address.
 //!
-//! It asks as somebody who knows no multicast DNS (RFC 6762, section 5.1), because the answers then come to its own
-//! socket, whatever else listens on this machine: an Avahi or a server here would get unicast answers to their port. If
-//! nobody answers, it asks once more, and from the port of multicast DNS too: a firewall may let only that in.
+//! It asks like a host that speaks plain DNS (RFC 6762, section 5.1), so the answers come to its own socket. Unicast
+//! answers to the port of multicast DNS could go to an Avahi or a server on this machine instead. If nobody answers, it
+//! asks once more, and from the port of multicast DNS, too: a firewall may let in answers to that port only.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -24,32 +24,32 @@ use super::responder::Key;
 use super::socket::{ask, everybody, join};
 use super::task::readable;
 
-/// How long answers are waited for in all. Nobody waits longer for a command to say something.
+/// How long it waits for answers in all: the contract's 2 s, with some slack.
 const PATIENCE: Duration = Duration::from_millis(1900);
 
-/// When it is asked again. RFC 6762, section 5.2.
+/// When it asks again. RFC 6762, section 5.2.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// How long more answers are waited for when there is one, by who wants just one: those who share a question answer it
-/// within 120 ms, and Wi-Fi may keep a packet for as long.
+/// How long it waits for further servers after the first one, when not all are wanted. Hosts that share a record answer
+/// within 120 ms, and Wi-Fi may delay a packet as much.
 const SETTLING: Duration = Duration::from_millis(400);
 
-/// The most records that are remembered: of more servers than anybody chooses from. It bounds what a hostile machine
-/// can have remembered.
+/// The most records that are remembered. They are those of more servers than a person chooses from, and a hostile
+/// machine cannot fill more memory than this.
 const MAX_RECORDS: usize = 512;
 
 /// How many packets are taken from a socket before the clock is looked at again.
 const AT_ONCE: usize = 64;
 
-/// The most questions in a packet, all of which fit into one of an Ethernet.
+/// The most questions in a packet, so that it fits into one Ethernet frame.
 const MAX_QUESTIONS: usize = 8;
 
-/// A server on this network. Displayed, it is a line: its name and port, its address, and its page if it has one.
+/// A server on this network. It is displayed as a line: its name and port, its address, and its page if it has one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
     /// Its name, which ends in `.local`.
     pub name: String,
-    /// An address of it, IPv4 if there is one. A link-local one has its interface after a `%`.
+    /// One of its addresses, IPv4 if there is one. A link-local one has its interface after a `%`.
     pub address: String,
     /// The port for `nc`.
     pub port: u16,
@@ -62,7 +62,7 @@ impl fmt::Display for Found {
         let Found { name, address, port, page } = self;
         write!(f, "{name}:{port}  {address}")?;
         match page {
-            // No browser knows interfaces.
+            // A browser takes no address with an interface.
             Some(page) if address.contains('%') => write!(f, "  http://{name}:{page}/"),
             Some(page) if address.contains(':') => write!(f, "  http://[{address}]:{page}/"),
             Some(page) => write!(f, "  http://{address}:{page}/"),
@@ -74,17 +74,17 @@ impl fmt::Display for Found {
 /// What was heard so far.
 #[derive(Debug, Default)]
 struct Heard {
-    /// The records, and the interface that each came by.
+    /// Each record, with the number of the interface by which it came.
     records: Vec<(u32, ResourceRecord<'static>)>,
 }
 
 impl Heard {
-    /// Takes in a packet that came by this interface: what it says of servers, and nothing of what else there is on a
-    /// network.
+    /// Takes in what a packet says of servers. `index` is the interface by which it came. Records of other services are
+    /// ignored.
     fn take(&mut self, index: u32, packet: &Packet<'_>) {
         let services = [ROOM, PAGE].map(service);
-        // One leads to another, in whatever order they stand: the service to its instances, these to their hosts, and
-        // these to their addresses.
+        // Three rounds, because the records may stand in any order, and each kind leads to the next: the service to its
+        // instances, these to their hosts, and these to their addresses.
         for _ in 0..3 {
             for record in packet.answers.iter().chain(&packet.additional_records) {
                 let is_there = |(at, known): &(u32, ResourceRecord<'_>)| *at == index && known == record;
@@ -116,7 +116,7 @@ impl Heard {
         is_wanted && record.class == CLASS::IN && record.ttl > 0
     }
 
-    /// The data of this name.
+    /// Returns the data of this name, each with its interface.
     fn of<'a>(&'a self, name: &'a Name<'_>) -> impl Iterator<Item = (u32, &'a RData<'static>)> {
         self.records
             .iter()
@@ -124,7 +124,7 @@ impl Heard {
             .map(|(index, record)| (*index, &record.rdata))
     }
 
-    /// The instances of the service, each as a whole name.
+    /// Returns the instances of the room's service, as full names.
     fn instances(&self) -> Vec<Name<'static>> {
         let mut instances: Vec<Name<'static>> = Vec::new();
         for (_, data) in self.of(&service(ROOM)) {
@@ -137,7 +137,7 @@ impl Heard {
         instances
     }
 
-    /// The host and the port of an instance.
+    /// Returns the host and the port of an instance.
     fn server(&self, instance: &Name<'_>) -> Option<(&Name<'static>, u16)> {
         self.records.iter().find_map(|(_, record)| match &record.rdata {
             RData::SRV(srv) if record.name == *instance => Some((&srv.target, srv.port)),
@@ -145,7 +145,7 @@ impl Heard {
         })
     }
 
-    /// The addresses of a host, the best one first, and the interface that each was told on.
+    /// Returns the addresses of a host, the best one first, each with the interface by which it came.
     fn addresses(&self, host: &Name<'_>) -> Vec<(IpAddr, u32)> {
         let told = self.of(host).filter_map(|(index, rdata)| Some((address(rdata)?, index)));
         let mut addresses: Vec<(IpAddr, u32)> = told.collect();
@@ -153,7 +153,7 @@ impl Heard {
         addresses
     }
 
-    /// The servers of which all is known that is needed to join them.
+    /// Returns the servers of which enough is known to join them.
     fn found(&self, interfaces: &BTreeMap<u32, String>) -> Vec<Found> {
         let mut servers = Vec::new();
         for instance in self.instances() {
@@ -175,7 +175,7 @@ impl Heard {
         servers
     }
 
-    /// What is to be asked next, to know all of those that are known of: where each is, and whether it has a page.
+    /// Returns what is to be asked next: where each server is, and whether it has a page.
     fn missing(&self) -> Vec<(Name<'static>, TYPE)> {
         let mut missing = Vec::new();
         for instance in self.instances() {
@@ -201,8 +201,8 @@ fn address(rdata: &RData<'_>) -> Option<IpAddr> {
     }
 }
 
-/// Whether a server of this network may be there. It is never on loopback, where whoever says so would have people
-/// connect to their own machines.
+/// Whether a server may have this address. A hostile machine could name a loopback address, and people would connect to
+/// their own machines.
 fn can_be_joined(ip: IpAddr) -> bool {
     let ip = ip.to_canonical();
     let is_broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
@@ -214,22 +214,22 @@ fn service(kind: &str) -> Name<'static> {
     name(&labels)
 }
 
-/// The page's instance of the same server, which has the same first label.
+/// Returns the instance of the page at the same server: it has the same first label.
 fn page_of(instance: &Name<'static>) -> Option<Name<'static>> {
     let mut labels = instance.get_labels().get(..1)?.to_vec();
     labels.extend(service(PAGE).get_labels().iter().cloned());
     Some(Name::new_with_labels(&labels))
 }
 
-/// A host's name as text, if it is one of this network that can be shown: whoever sends it may put anything into it, and
-/// this goes to a terminal.
+/// Returns a host's name as text, if it ends in `.local` and is safe to show: the sender may put anything into it, and
+/// it goes to a terminal.
 fn shown(host: &Name<'_>) -> Option<String> {
     let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     let is_shown = host.get_labels().iter().all(|label| label.as_ref().iter().all(is_plain));
     (is_shown && host.get_labels().len() > 1 && host.is_link_local()).then(|| host.to_string())
 }
 
-/// A question to everybody.
+/// Returns a packet that asks for these names and types.
 fn question(id: u16, about: &[(Name<'static>, TYPE)]) -> Vec<u8> {
     let mut packet = Packet::new_query(id);
     let ask = |(name, kind): &(Name<'static>, TYPE)| {
@@ -239,10 +239,10 @@ fn question(id: u16, about: &[(Name<'static>, TYPE)]) -> Vec<u8> {
     encode(&packet)
 }
 
-/// Asks who is there. Waits for more answers than the first one if `all` are wanted.
+/// Asks which servers there are. If not all are wanted, returns soon after the first answer.
 ///
 /// # Errors
-/// When nothing can be asked: the system does not tell which interfaces there are, or gives no socket.
+/// When nothing can be asked: the system does not list its interfaces, or gives no socket.
 pub async fn find(all: bool) -> io::Result<Vec<Found>> {
     let interfaces = interfaces()?;
     let names = interfaces.iter().map(|(index, interface)| (*index, interface.name.clone())).collect();
@@ -256,7 +256,7 @@ pub async fn find(all: bool) -> io::Result<Vec<Found>> {
     search.ask(&[(service(ROOM), TYPE::PTR)]);
     let (mut again, mut end) = (Some(begun + AGAIN), begun + PATIENCE);
     let mut is_settling = false;
-    // Each of these is asked once, and all of them again.
+    // What was asked since the last time the service was asked for, so that each is asked once.
     let mut asked: Vec<(Name<'static>, TYPE)> = Vec::new();
     let mut buffer = vec![0; MAX_PACKET + 1];
     loop {
@@ -299,15 +299,18 @@ pub async fn find(all: bool) -> io::Result<Vec<Found>> {
 
 /// The sockets of a search, and what was heard on them.
 struct Search {
-    /// By link, and by whether they are at the port of multicast DNS.
+    /// By link, and by whether they have the port of multicast DNS.
     sockets: BTreeMap<(Key, bool), Async<UdpSocket>>,
-    /// The number of the questions, by which the answers are known.
+    /// The id of the questions, which the answers have, too.
     id: u16,
     heard: Heard,
 }
 
 impl Search {
-    /// Opens a socket for each link. Some may fail, unless all do.
+    /// Opens a socket for each link.
+    ///
+    /// # Errors
+    /// When none can be opened.
     fn new(links: &[Key]) -> io::Result<Search> {
         let (mut sockets, mut failed) = (BTreeMap::new(), None);
         for link in links {
@@ -321,7 +324,7 @@ impl Search {
         failed.filter(|_| search.sockets.is_empty()).map_or(Ok(search), Err)
     }
 
-    /// From now on it asks from the port of multicast DNS too, where that can be had.
+    /// Opens sockets at the port of multicast DNS, too, where that is possible.
     fn join(&mut self, links: &[Key]) {
         for link in links {
             if let Ok(socket) = join(*link) {
@@ -330,7 +333,7 @@ impl Search {
         }
     }
 
-    /// Asks everybody. Where that does not work, nobody answers.
+    /// Sends a question on all links. Where that fails, nobody answers.
     fn ask(&self, about: &[(Name<'static>, TYPE)]) {
         for ((link, is_joined), socket) in &self.sockets {
             let id = if *is_joined { 0 } else { self.id };
@@ -338,7 +341,7 @@ impl Search {
         }
     }
 
-    /// Takes in what has come, until `end`: who sends what takes long to read does not make anybody wait.
+    /// Takes in what has come, but not after `end`: packets that take long to read must not delay the result.
     fn receive(&mut self, buffer: &mut [u8], end: Instant) {
         for ((link, is_joined), socket) in &self.sockets {
             for _ in 0..AT_ONCE {

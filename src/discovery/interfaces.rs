@@ -1,8 +1,8 @@
-//! The interfaces of this machine that multicast DNS is spoken on, their addresses, and when these change: Linux's
-//! rtnetlink (rtnetlink(7)).
+//! The interfaces of this machine that multicast DNS is spoken on, their addresses, and when these change. Linux tells
+//! all of this by rtnetlink(7).
 //!
-//! Neither std nor rustix lists interfaces. The layouts here are those of linux/rtnetlink.h and linux/if_addr.h, which
-//! only ever grow at their ends. Knows nothing of what is said on the interfaces.
+//! Neither std nor rustix lists interfaces. The layouts here are those of linux/rtnetlink.h and linux/if_addr.h, to
+//! which newer kernels only append. Knows nothing of what is said on the interfaces.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -23,7 +23,7 @@ const GET_LINK: u16 = 18;
 const NEW_ADDRESS: u16 = 20;
 const GET_ADDRESS: u16 = 22;
 
-/// `NLM_F_REQUEST` and `NLM_F_DUMP`: all there are.
+/// `NLM_F_REQUEST` and `NLM_F_DUMP`: lists all of a kind.
 const REQUEST_ALL: u16 = 0x301;
 
 /// `RTMGRP_LINK`, `RTMGRP_IPV4_IFADDR` and `RTMGRP_IPV6_IFADDR`.
@@ -40,22 +40,23 @@ const HEADER: usize = 16;
 const LINK_MESSAGE: usize = 16;
 const ADDRESS_MESSAGE: usize = 8;
 
-/// An interface is up and carries multicast; it is neither loopback nor a tunnel to one other machine.
+/// Flags that an interface must have: it is up and carries multicast. And flags that it must not have: it is loopback,
+/// or a tunnel to one other machine.
 const MUST: u32 = 0x1 | 0x1000;
 const MUST_NOT: u32 = 0x8 | 0x10;
 
-/// And the system has found that it works. That may take it a second after the interface does.
+/// The flag of an interface that works. It may be set a second later than that it is up.
 const RUNNING: u32 = 0x40;
 
-/// An IPv6 address changes every day, is not checked yet, has failed the check, or is not to be used any more.
+/// Flags of IPv6 addresses that are not told: temporary, not yet checked for duplicates, a duplicate, or deprecated.
 const UNSUITABLE: u32 = 0x01 | 0x40 | 0x08 | 0x20;
 
-/// The most interfaces, and addresses of each, that are looked at. A machine with more is a router or a host of
+/// The most interfaces that are looked at, and the most addresses of each. A machine with more is a router or a host of
 /// containers.
 const MAX_INTERFACES: usize = 64;
 const MAX_ADDRESSES: usize = 16;
 
-/// What the system gives at once.
+/// How many bytes are read from the system at once.
 const CHUNK: usize = 32 * 1024;
 
 /// An interface that multicast DNS can be spoken on.
@@ -66,10 +67,10 @@ pub(crate) struct Interface {
     pub(crate) nets: Vec<Net>,
 }
 
-/// Returns the interfaces by their numbers.
+/// Returns the interfaces that multicast DNS can be spoken on, by their numbers.
 ///
 /// # Errors
-/// When the system does not answer such questions.
+/// When the system does not list them.
 pub(crate) fn interfaces() -> io::Result<BTreeMap<u32, Interface>> {
     let mut found = BTreeMap::new();
     ask(GET_LINK, LINK_MESSAGE, |kind, body| {
@@ -89,20 +90,21 @@ pub(crate) fn interfaces() -> io::Result<BTreeMap<u32, Interface>> {
     Ok(found)
 }
 
-/// Asks for all there are of something, and passes on each: its type, and what follows the header.
+/// Lists all of a kind, and passes on each message: its type, and what follows the header.
 fn ask(request: u16, body: usize, mut each: impl FnMut(u16, &[u8])) -> io::Result<()> {
     let length = HEADER + body;
     let mut bytes = Vec::with_capacity(length);
     bytes.extend((length as u32).to_ne_bytes());
     bytes.extend(request.to_ne_bytes());
     bytes.extend(REQUEST_ALL.to_ne_bytes());
-    // A number of the request and of who asks: there is one request, and the system knows who. Then any family.
+    // The sequence number and the port are zero, because there is one request and the kernel knows its socket. The body
+    // is zero: it asks for all families.
     bytes.resize(length, 0);
     let socket = open()?;
     send(&socket, &bytes, SendFlags::empty())?;
     let mut chunk = vec![0; CHUNK];
     loop {
-        // The system has answered when the request is sent, and goes on when an answer is taken.
+        // Nothing blocks here: the kernel queues answers while the request is sent, and more whenever some are read.
         let (_, length) = recv(&socket, &mut chunk[..], RecvFlags::DONTWAIT)?;
         if !messages(chunk.get(..length).unwrap_or_default(), &mut each)? {
             return Ok(());
@@ -136,7 +138,7 @@ fn messages(mut chunk: &[u8], each: &mut impl FnMut(u16, &[u8])) -> io::Result<b
     Ok(true)
 }
 
-/// Reads a message about an interface. None if multicast DNS is not spoken there.
+/// Reads a message about an interface. Returns None if multicast DNS cannot be spoken there.
 fn link(body: &[u8]) -> Option<(u32, Interface)> {
     let (index, flags) = (u32_at(body, 4)?, u32_at(body, 8)?);
     if flags & MUST != MUST || flags & MUST_NOT != 0 {
@@ -147,7 +149,7 @@ fn link(body: &[u8]) -> Option<(u32, Interface)> {
     Some((index, Interface { name, is_running: flags & RUNNING != 0, nets: Vec::new() }))
 }
 
-/// Reads a message about an address. None if nobody is to be told of it.
+/// Reads a message about an address. Returns None if it is not to be told.
 fn address(body: &[u8]) -> Option<(u32, Net)> {
     let [family, prefix, flags, _] = *body.first_chunk()?;
     let (index, mut flags) = (u32_at(body, 4)?, u32::from(flags));
@@ -171,7 +173,7 @@ fn address(body: &[u8]) -> Option<(u32, Net)> {
     Some((index, Net { ip, prefix }))
 }
 
-/// Goes through attributes, as far as they are whole.
+/// Iterates over attributes, up to the first that is not whole.
 fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     std::iter::from_fn(move || {
         let (length, kind) = (usize::from(u16_at(bytes, 0)?), u16_at(bytes, 2)?);
@@ -197,7 +199,7 @@ impl Watch {
     /// Begins to watch. What changes from now on is noticed.
     ///
     /// # Errors
-    /// When the system does not tell of such things.
+    /// When the system gives no such socket.
     pub(crate) fn new() -> io::Result<Watch> {
         let socket = open()?;
         rustix::net::bind(&socket, &SocketAddrNetlink::new(0, CHANGES))?;
@@ -207,11 +209,11 @@ impl Watch {
     /// Waits until something has changed.
     ///
     /// # Errors
-    /// When the system does not tell of such things any more.
+    /// When the socket fails.
     pub(crate) async fn changed(&self) -> io::Result<()> {
         let mut chunk = [0; 4096];
         let read = |socket: &OwnedFd| match recv(socket, &mut chunk[..], RecvFlags::DONTWAIT | RecvFlags::TRUNC) {
-            // So much has changed that the system has forgotten what.
+            // So much has changed that the queue was full. What has changed is read elsewhere anyway.
             Err(rustix::io::Errno::NOBUFS) => Ok(()),
             read => Ok(read.map(drop)?),
         };

@@ -1,9 +1,9 @@
-//! One link, by one family: the records told there, and when each is asked for, claimed, answered and repeated. RFC
-//! 6762 is here.
+//! One link: its records, and when they are probed for, announced, sent as answers and taken back. Most rules of RFC
+//! 6762 are here; "section" means a section of it.
 //!
-//! A link is an interface of the machine seen by IPv4, or by IPv6: RFC 6762, section 20, has them as two networks that
-//! do not know each other. Knows packets and time, which are passed in. Knows no other link, no socket, and not what
-//! the server is called next when a name is lost.
+//! A link is one interface of the machine and one family, IPv4 or IPv6: by section 20 these are two separate networks.
+//! Packets and the time are passed in. Knows no other link, no socket, and not what the server is called next when a
+//! name is lost.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -15,45 +15,48 @@ use super::dice::Dice;
 use super::packet::order;
 use super::records::{Net, Told, is_link_local};
 
-/// The port of multicast DNS. Who asks from another one knows no multicast DNS, and is answered as DNS does.
+/// The port of multicast DNS. A host that asks from another port speaks plain DNS, and is answered so (section 6.7).
 pub(crate) const PORT: u16 = 5353;
 
-/// So many probes, so far apart. Section 8.1.
+/// How many probes are sent, and how far apart. Section 8.1.
 const PROBES: u8 = 3;
 const BETWEEN_PROBES: Duration = Duration::from_millis(250);
 
-/// The first probe comes after a random part of this, so that machines that start together do not all speak at once.
+/// The first probe comes after a random time up to this, in milliseconds, so that machines that start together do not
+/// all send at once.
 const PROBE_WITHIN: u64 = 250;
 
-/// How long the loser of two who probe at once waits before it probes again. Section 8.2.
+/// If two hosts probe for a name at once, the loser probes again after this. Section 8.2.
 const AFTER_LOSING: Duration = Duration::from_secs(1);
 
-/// So many announcements, so far apart. Section 8.3.
+/// How many announcements are sent, and how far apart. Section 8.3.
 const ANNOUNCEMENTS: u8 = 2;
 const BETWEEN_ANNOUNCEMENTS: Duration = Duration::from_secs(1);
 
-/// A record is multicast no sooner after the last time; the second figure is for the answer to a probe. Section 6.
+/// A record is multicast again no sooner than this; in the answer to a probe, no sooner than the second figure. Section
+/// 6.
 const APART: Duration = Duration::from_secs(1);
 const APART_FOR_A_PROBE: Duration = Duration::from_millis(250);
 
-/// How long the answer with a record waits that others may have an answer to as well, so that they do not all speak at
-/// once; and how long the answer to somebody who says that more known answers follow. Milliseconds. Sections 6 and 7.2.
+/// How long an answer with a shared record waits, so that not all hosts that have one send at once; and how long an
+/// answer waits if the querier says that more known answers follow. At least and at most, in milliseconds. Sections 6
+/// and 7.2.
 const SHARED: (u64, u64) = (20, 120);
 const TRUNCATED: (u64, u64) = (400, 500);
 
-/// Known answers in pieces can put an answer off for so long in all.
+/// How long known answers that come in several packets can delay an answer in all.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The times to live that somebody who knows no multicast DNS is told, at most: that cache is not told of changes.
+/// The longest time to live in an answer to a host that speaks plain DNS, because its cache does not hear of changes.
 /// Section 6.7.
 const LEGACY_TTL: u32 = 10;
 
-/// How many questions may wait for their answers. Those beyond join the last of them. As each record is sent once a
-/// second at most, a flood of questions is answered by so little anyway.
+/// How many answers may wait. Further ones are joined to the last of them. Each record is sent once a second at most,
+/// so a flood of questions has few answers anyway.
 const WAITING: usize = 32;
 
-/// How many answers are sent to one host alone: so many at once, and so many a second. As who asked may be forged, this
-/// bounds what the machine can be made to send to somebody else: 20 kB a second or so.
+/// How many unicast answers are sent at once, and then one each so long. The address of a querier may be forged, so
+/// this bounds what the machine can be made to send to a victim: about 20 kB a second.
 const UNICAST_AT_ONCE: u32 = 40;
 const UNICAST_EACH: Duration = Duration::from_millis(50);
 
@@ -66,7 +69,7 @@ pub enum To {
     One(SocketAddr),
 }
 
-/// Which of our names somebody else has.
+/// Which of our names another host has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Conflict {
     pub(crate) host: bool,
@@ -89,21 +92,21 @@ struct Own {
 /// Answers that wait until they are due.
 #[derive(Debug)]
 struct Waiting {
-    /// Who asked, who may still say which answers it knows.
+    /// Who asked. That host may still say which answers it knows.
     from: Option<SocketAddr>,
     asked: Instant,
     due: Instant,
-    /// Whether this defends a name, which is more urgent.
+    /// Whether this answers a probe for one of our names, which is more urgent.
     is_defence: bool,
-    /// Places in the list of records.
+    /// Indices into the list of records.
     records: Vec<usize>,
 }
 
 #[derive(Debug)]
 enum Phase {
-    /// The names are asked for: so many probes are sent, and when is the next.
+    /// We probe for the names: how many probes are sent, and when the next is due.
     Probing { sent: u8, next: Instant },
-    /// The names are ours: so many announcements are sent, and when is the next.
+    /// The names are ours: how many announcements are sent, and when the next is due.
     Ours { announced: u8, next: Option<Instant> },
 }
 
@@ -115,15 +118,14 @@ pub(crate) struct Link {
     host: Name<'static>,
     phase: Phase,
     waiting: Vec<Waiting>,
-    /// When the next answer to one host alone may be sent, if all were spread evenly.
+    /// When the next unicast answer would be sent if all were spread evenly.
     unicast: Instant,
     /// What is to be sent.
     outbox: Vec<(To, Packet<'static>)>,
 }
 
 impl Link {
-    /// A link with these addresses, on which the names are not asked for yet. That begins in a moment, but not before
-    /// `start`.
+    /// Makes a link with these addresses. Probing for the names begins in a moment, but not before `start`.
     pub(crate) fn new(nets: Vec<Net>, told: &Told, names: (&str, &str), start: Instant, dice: &mut Dice) -> Link {
         let phase = Phase::Probing { sent: 0, next: start };
         let (own, waiting, outbox) = (Vec::new(), Vec::new(), Vec::new());
@@ -133,25 +135,26 @@ impl Link {
         link
     }
 
-    /// Asks for the names anew, in a moment, but not before `start`. What is not answered yet stays so.
+    /// Begins to probe for the names, in a moment, but not before `start`. Answers that wait are dropped.
     pub(crate) fn probe(&mut self, start: Instant, dice: &mut Dice) {
         self.waiting.clear();
         self.phase = Phase::Probing { sent: 0, next: start + dice.between(0, PROBE_WITHIN) };
     }
 
-    /// Tells something else from now on.
+    /// Sets what is told from now on.
     pub(crate) fn tell(&mut self, told: &Told, (host, instance): (&str, &str)) {
         self.host = super::records::name(&[host, "local"]);
         let records = told.records(host, instance);
         let sent = |record: &ResourceRecord<'static>| self.own.iter().find(|own| own.record == *record)?.sent;
         self.own = records.into_iter().map(|record| Own { sent: sent(&record), record }).collect();
-        // They are places in the former list.
+        // Their indices are into the former list.
         self.waiting.clear();
     }
 
-    /// The addresses of the interface have changed, or what is told of them. What is not true any more is taken back,
-    /// and the rest said anew: the names stay ours. Section 8.4. Names that are still asked for go on being so, neither
-    /// sooner nor later, because whoever advertises networks changes the addresses of others as often as they like.
+    /// The addresses of the interface have changed, or what is told of them. Records that are no longer true are taken
+    /// back, and the others are announced anew. Names that are ours stay so (section 8.4). Probing that is under way is
+    /// not begun anew: a host that advertises IPv6 networks can change our addresses as often as it likes, and would
+    /// keep us probing.
     pub(crate) fn change(&mut self, nets: Vec<Net>, told: &Told, names: (&str, &str), now: Instant) {
         let before: Vec<ResourceRecord<'static>> = self.own.iter().map(|own| own.record.clone()).collect();
         self.nets = nets;
@@ -163,7 +166,7 @@ impl Link {
         }
     }
 
-    /// Takes everything back, if it was ever said. Section 10.1.
+    /// Takes back all records, if they were announced. Section 10.1.
     pub(crate) fn goodbye(&mut self) {
         if self.is_ours() {
             self.take_back(self.own.iter().map(|own| own.record.clone()).collect());
@@ -180,7 +183,7 @@ impl Link {
         }
     }
 
-    /// The addresses of its interface.
+    /// Returns the addresses of its interface.
     pub(crate) fn nets(&self) -> &[Net] {
         &self.nets
     }
@@ -190,12 +193,12 @@ impl Link {
         matches!(self.phase, Phase::Ours { .. })
     }
 
-    /// Takes what is to be sent.
+    /// Takes the packets that are to be sent.
     pub(crate) fn outbox(&mut self) -> Vec<(To, Packet<'static>)> {
         std::mem::take(&mut self.outbox)
     }
 
-    /// When there is something to do, if nothing comes before.
+    /// Returns when `tick` is to be called, if no packet comes before.
     pub(crate) fn due(&self) -> Option<Instant> {
         let next = match self.phase {
             Phase::Probing { next, .. } => Some(next),
@@ -225,7 +228,7 @@ impl Link {
         }
     }
 
-    /// The names that nobody else may have.
+    /// Returns the names that no other host may have.
     fn unique_names(&self) -> Vec<&Name<'static>> {
         let mut names: Vec<&Name<'static>> = Vec::new();
         for own in self.own.iter().filter(|own| own.record.cache_flush) {
@@ -236,14 +239,14 @@ impl Link {
         names
     }
 
-    /// The records that are claimed by a probe, and by which it is compared with another.
+    /// Returns the records that a probe claims, by which it is compared with another host's probe.
     fn claimed(&self) -> impl Iterator<Item = &ResourceRecord<'static>> {
         let claimed = |record: &&ResourceRecord<'_>| record.cache_flush && record.rdata.type_code() != TYPE::NSEC;
         self.own.iter().map(|own| &own.record).filter(claimed)
     }
 
-    /// Asks for all names at once. The answers are to be multicast, because beside another responder of this host's a
-    /// unicast one may reach that one alone.
+    /// Returns a probe for all names. It asks for multicast answers, because a unicast one may reach only another
+    /// responder of this host.
     fn probe_packet(&self) -> Packet<'static> {
         let mut packet = Packet::new_query(0);
         let ask = |name: &&Name<'static>| Question::new((*name).clone(), QTYPE::ANY, QCLASS::CLASS(CLASS::IN), false);
@@ -252,10 +255,10 @@ impl Link {
         packet
     }
 
-    /// Says everything. Section 8.3.
+    /// Announces all records. Section 8.3.
     fn announce(&mut self, now: Instant) {
         let Phase::Ours { announced, next } = &mut self.phase else { return };
-        // It may be the second time within a second that the names were won.
+        // The names may have been won twice within a second.
         if let Some(sent) = self.own.iter().filter_map(|own| own.sent).max().filter(|sent| now < *sent + APART) {
             *next = Some(sent + APART);
             return;
@@ -270,10 +273,10 @@ impl Link {
         self.outbox.push((To::Everybody, packet));
     }
 
-    /// Takes in a packet of somebody else's, and returns which of our names they have.
+    /// Takes in a packet of another host. Returns which of our names that host has.
     pub(crate) fn receive(&mut self, packet: &Packet<'_>, from: SocketAddr, now: Instant, dice: &mut Dice) -> Conflict {
         if packet.has_flags(PacketFlag::RESPONSE) {
-            // Section 6: who does not answer from this port is to be ignored.
+            // Section 6: an answer from another port is to be ignored.
             return if from.port() == PORT { self.hear(packet, now) } else { Conflict::default() };
         }
         match self.phase {
@@ -284,19 +287,19 @@ impl Link {
     }
 
     // -----------------------------------------------------------------------------------------------------------
-    // What others say
+    // Answers and announcements of other hosts
 
-    /// Takes in what somebody else says.
+    /// Takes in an answer or an announcement.
     fn hear(&mut self, packet: &Packet<'_>, now: Instant) -> Conflict {
         let mut conflict = Conflict::default();
         for record in packet.answers.iter().chain(&packet.additional_records) {
-            // The other sections hold nothing in an answer, and there is no other class.
+            // The other sections are empty in an answer, and other classes have no meaning here.
             if record.class == CLASS::IN {
                 self.hear_record(record, now, &mut conflict);
             }
         }
         if conflict.any() && self.is_ours() {
-            // What the other one says when asked decides. Section 9.
+            // We probe once more, and what the other host answers then decides. Section 9.
             self.waiting.clear();
             self.phase = Phase::Probing { sent: 0, next: now };
             return Conflict::default();
@@ -306,8 +309,8 @@ impl Link {
 
     fn hear_record(&mut self, record: &ResourceRecord<'_>, now: Instant, conflict: &mut Conflict) {
         let Some(at) = self.own.iter().position(|own| own.record.name == record.name && own.record.cache_flush) else {
-            // A record of many: what somebody else has just said need not be said again (section 7.4), but for one who
-            // takes it back while it is true here (section 6.6).
+            // It may be a shared record that we have, too. Another host has just sent it, so we need not (section 7.4).
+            // But if that host takes it back, we must send it, because here it is still true (section 6.6).
             if let Some(at) = self.own.iter().position(|own| is_same(&own.record, record)) {
                 self.hear_same(at, record.ttl, now);
             }
@@ -315,15 +318,16 @@ impl Link {
         };
         let is_host = self.own[at].record.name == self.host;
         let theirs = match self.phase {
-            // A name that is not asked for yet will be. What is taken back is nobody's. And a name that this host's own
-            // Avahi has is somebody's, though what it says of it is the same.
+            // Before the first probe, an answer is no answer to us. A record that is taken back is no claim. If this
+            // host's own Avahi has the name, it is taken, though the records are the same.
             Phase::Probing { sent, .. } => sent > 0 && record.ttl > 0,
             Phase::Ours { .. } => match self.own.iter().position(|own| is_same(&own.record, record)) {
                 Some(at) => {
                     self.hear_same(at, record.ttl, now);
                     false
                 }
-                // NSEC says what there is not, and each who has the name says so of its own records.
+                // NSEC says which records there are not. It speaks only of its sender's own records, and claims
+                // nothing.
                 None => record.ttl > 0 && record.rdata.type_code() != TYPE::NSEC && self.has_type(record),
             },
         };
@@ -331,7 +335,7 @@ impl Link {
         conflict.instance |= theirs && !is_host;
     }
 
-    /// Whether there is a record of that name and type, or could be: an address of the other family.
+    /// Whether we have a record of that name and type, or an address of the other family under that name.
     fn has_type(&self, record: &ResourceRecord<'_>) -> bool {
         let kind = record.rdata.type_code();
         let is_address = |kind| matches!(kind, TYPE::A | TYPE::AAAA);
@@ -341,11 +345,11 @@ impl Link {
         })
     }
 
-    /// Somebody else has said a record of ours, with this time to live.
+    /// Another host has sent one of our records, with this time to live.
     fn hear_same(&mut self, at: usize, ttl: u32, now: Instant) {
         let Some(own) = self.own.get(at).filter(|_| self.is_ours()) else { return };
         if ttl < own.record.ttl / 2 {
-            // Others would forget it too early, or at once. Section 6.6.
+            // All hosts would forget it too early, or at once. Section 6.6.
             let (from, records) = (None, vec![at]);
             self.wait(Waiting { from, asked: now, due: now, is_defence: false, records });
         } else if ttl >= own.record.ttl {
@@ -353,7 +357,7 @@ impl Link {
         }
     }
 
-    /// Somebody else asks, while we ask ourselves. If they ask for one of our names and claim more than we do, we wait.
+    /// Another host asks while we probe. If it probes for one of our names and its claim is greater than ours, we wait.
     /// Section 8.2.
     fn break_tie(&mut self, packet: &Packet<'_>, sent: u8, now: Instant) {
         if sent == 0 {
@@ -373,12 +377,12 @@ impl Link {
     }
 
     // -----------------------------------------------------------------------------------------------------------
-    // What others ask
+    // Questions of other hosts
 
-    /// Answers what somebody asks, or remembers to.
+    /// Answers the questions of a packet, now or later.
     fn asked(&mut self, packet: &Packet<'_>, from: SocketAddr, now: Instant, dice: &mut Dice) {
         if packet.questions.is_empty() {
-            self.know(packet, from, now, dice);
+            self.add_known_answers(packet, from, now, dice);
             return;
         }
         let mut records: Vec<usize> = Vec::new();
@@ -402,12 +406,12 @@ impl Link {
             return;
         }
         let is_recent = |at: &usize| {
-            // Others have heard it within a quarter of the time that they remember it. Section 5.4.
+            // It was multicast within the last quarter of its time to live. Section 5.4.
             let quarter = |own: &Own| Duration::from_secs(u64::from(own.record.ttl) / 4);
             self.own.get(*at).is_some_and(|own| own.sent.is_some_and(|sent| now < sent + quarter(own)))
         };
         if is_unicast && !is_defence && self.is_on_link(from.ip()) && records.iter().all(is_recent) {
-            self.answer_one(from, &records, now);
+            self.answer_unicast(from, &records, now);
             return;
         }
         let is_shared = records.iter().any(|at| self.own.get(*at).is_some_and(|own| !own.record.cache_flush));
@@ -421,8 +425,8 @@ impl Link {
         self.wait(Waiting { from: Some(from), asked: now, due, is_defence, records });
     }
 
-    /// The places of the records that answer a question. Where there is none of a name that is ours, the answer is that
-    /// there is none: section 6.1.
+    /// Returns the indices of the records that answer a question. If the name is ours and has no such record, that is
+    /// the NSEC record, which says so (section 6.1).
     fn answers_to(&self, question: &Question<'_>) -> Vec<usize> {
         if !matches!(question.qclass, QCLASS::CLASS(CLASS::IN) | QCLASS::ANY) {
             return Vec::new();
@@ -434,14 +438,14 @@ impl Link {
         if asked.is_empty() { of_name().filter(|(_, own)| is_nsec(own)).map(|(at, _)| at).collect() } else { asked }
     }
 
-    /// Whether who asks says that it knows this answer, and for long enough. Section 7.1.
+    /// Whether the querier knows this answer, and will know it for long enough. Section 7.1.
     fn is_known(&self, at: usize, packet: &Packet<'_>) -> bool {
         let Some(own) = self.own.get(at) else { return true };
         packet.answers.iter().any(|known| is_same(&own.record, known) && known.ttl >= own.record.ttl / 2)
     }
 
-    /// Somebody who has asked says what more it knows. Section 7.2.
-    fn know(&mut self, packet: &Packet<'_>, from: SocketAddr, now: Instant, dice: &mut Dice) {
+    /// Takes in a packet with more known answers of a host that has asked. Section 7.2.
+    fn add_known_answers(&mut self, packet: &Packet<'_>, from: SocketAddr, now: Instant, dice: &mut Dice) {
         let mut waiting = std::mem::take(&mut self.waiting);
         for waiting in waiting.iter_mut().filter(|waiting| waiting.from == Some(from) && !waiting.is_defence) {
             waiting.records.retain(|at| !self.is_known(*at, packet));
@@ -452,7 +456,7 @@ impl Link {
         self.waiting = waiting;
     }
 
-    /// Remembers to answer.
+    /// Keeps an answer until it is due.
     fn wait(&mut self, waiting: Waiting) {
         if self.waiting.len() < WAITING {
             self.waiting.push(waiting);
@@ -463,8 +467,8 @@ impl Link {
         }
     }
 
-    /// Multicasts answers that are due: those that were not said since they were asked for, and no record too soon
-    /// after it was said before. These go on waiting. Section 6.
+    /// Multicasts an answer that is due. Leaves out records that were multicast since they were asked for. Records that
+    /// were multicast too recently go on waiting. Section 6.
     fn answer(&mut self, mut waiting: Waiting, now: Instant) {
         let apart = if waiting.is_defence { APART_FOR_A_PROBE } else { APART };
         let (mut say, mut later) = (Vec::new(), None);
@@ -499,8 +503,8 @@ impl Link {
         self.outbox.push((To::Everybody, packet));
     }
 
-    /// What goes with these answers because it will be asked for next: RFC 6763, section 12. Of what is multicast,
-    /// nothing too soon after the last time.
+    /// Returns the indices of the additional records of an answer, which would be asked for next (RFC 6763, section
+    /// 12). With `multicast`, it leaves out those that were multicast too recently.
     fn additional(&self, answers: &[usize], multicast: Option<Instant>) -> Vec<usize> {
         let mut wanted: Vec<&Name<'static>> = Vec::new();
         for at in answers {
@@ -519,8 +523,8 @@ impl Link {
         self.own.iter().enumerate().filter(is_wanted).map(|(at, _)| at).collect()
     }
 
-    /// Answers somebody who wants an answer alone. Section 5.4.
-    fn answer_one(&mut self, to: SocketAddr, records: &[usize], now: Instant) {
+    /// Sends a unicast answer. Section 5.4.
+    fn answer_unicast(&mut self, to: SocketAddr, records: &[usize], now: Instant) {
         if !self.may_unicast(now) {
             return;
         }
@@ -531,8 +535,8 @@ impl Link {
         self.outbox.push((To::One(to), packet));
     }
 
-    /// Answers somebody who knows no multicast DNS, as DNS does: to them alone, with their number and their questions,
-    /// and with nothing that is not for them. Section 6.7.
+    /// Answers a host that speaks plain DNS: unicast, with the id and the questions of its query, and without the flags
+    /// of multicast DNS. Section 6.7.
     fn answer_legacy(&mut self, asked: &Packet<'_>, from: SocketAddr, records: &[usize], now: Instant) {
         if records.is_empty() || !self.is_on_link(from.ip()) || !self.may_unicast(now) {
             return;
@@ -552,7 +556,7 @@ impl Link {
         self.outbox.push((To::One(from), packet));
     }
 
-    /// Whether an answer may be sent to one host alone now. If so, it counts.
+    /// Returns whether a unicast answer may be sent now, and counts it if so.
     fn may_unicast(&mut self, now: Instant) -> bool {
         let next = self.unicast.max(now) + UNICAST_EACH;
         let may = next <= now + UNICAST_AT_ONCE * UNICAST_EACH;
@@ -562,18 +566,18 @@ impl Link {
         may
     }
 
-    /// Whether that address is on this link, according to the networks of the interface. Section 11.
+    /// Whether that address is in a network of this link's interface. Section 11.
     fn is_on_link(&self, ip: IpAddr) -> bool {
         is_link_local(ip) || self.nets.iter().any(|net| net.contains(ip))
     }
 }
 
-/// Whether somebody else's record says the same as ours, whatever its time to live.
+/// Whether another host's record is the same as ours, apart from its time to live.
 fn is_same(ours: &ResourceRecord<'_>, theirs: &ResourceRecord<'_>) -> bool {
     ours.name == theirs.name && ours.class == theirs.class && ours.rdata == theirs.rdata
 }
 
-/// An answer without anything in it yet. Its flags are those of section 18.
+/// Returns an empty answer with the flags of section 18.
 fn reply(id: u16) -> Packet<'static> {
     let mut packet = Packet::new_reply(id);
     packet.set_flags(PacketFlag::AUTHORITATIVE_ANSWER);

@@ -6,7 +6,8 @@
 //!   └──────── packet ────┘
 //! ```
 //!
-//! The client's side is [`find`].
+//! A packet from a socket is decoded, and given to the responder, which gives it to the link that it came by. A link
+//! decides what is answered, and the responder what the server is called. `find` is the client's side.
 //!
 //! Knows nothing of the room or of how anybody gets into it.
 

@@ -1,5 +1,5 @@
-//! What the server is called on the network, and what it is called next when that name is somebody's. Knows nothing of
-//! who decides that.
+//! The server's name on the network, and the next name to try when that one is taken. Knows nothing of who decides
+//! that.
 
 /// The most that a label of DNS may have, in bytes.
 const MAX_LABEL: usize = 63;
@@ -15,7 +15,7 @@ pub(crate) struct Numbered {
 }
 
 impl Numbered {
-    /// Begins without a number. What is longer than fits is cut.
+    /// Begins without a number. A name that is too long is cut.
     pub(crate) fn new(base: &str) -> Numbered {
         let mut end = base.len().min(MAX_NAME);
         while !base.is_char_boundary(end) {
@@ -32,7 +32,7 @@ impl Numbered {
         }
     }
 
-    /// Takes the next one.
+    /// Goes on to the next name.
     pub(crate) fn advance(&mut self) {
         self.number = self.number.saturating_add(1);
     }

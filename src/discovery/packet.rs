@@ -1,29 +1,28 @@
 //! Packets of multicast DNS: from bytes to records and back, within limits.
 //!
-//! Knows the format (by `simple-dns`), and which packets are no business of multicast DNS at all. Knows nothing of what
-//! the records mean.
+//! Knows the format (by `simple-dns`), and which packets are to be ignored. Knows nothing of what the records mean.
 
 use simple_dns::{CLASS, OPCODE, Packet, QCLASS, QTYPE, RCODE, ResourceRecord, TYPE};
 
-/// The most that a packet may have, of headers and all: RFC 6762, section 17.
+/// The largest packet, in bytes, headers included: RFC 6762, section 17.
 pub const MAX_PACKET: usize = 9000;
 
-/// The most questions that are taken from a packet. Whoever browses for services asks for a few dozen at once.
+/// The most questions that a packet may have. A program that browses for services asks a few dozen at once.
 const MAX_QUESTIONS: u16 = 128;
 
-/// The most records that are taken from a packet: more than fit into one, if each says something. Space is set aside
-/// for as many as the head of a packet promises, so a head that lies is found out first.
+/// The most records that a packet may have: more than fit into one, if each has some data. The parser allocates as many
+/// as the head of a packet announces, so the head is checked before that.
 const MAX_RECORDS: u16 = 640;
 
-/// The head: a number, flags, and four counts.
+/// The size of the head: an id, flags, and four counts.
 const HEAD: usize = 12;
 
-/// The least that a question and a record take.
+/// The smallest size of a question, and of a record.
 const LEAST_QUESTION: usize = 5;
 const LEAST_RECORD: usize = 11;
 
-/// Reads a packet. Returns none if it is malformed, too large, or of a kind that is to be ignored. Its flags that mean
-/// nothing here are cleared first.
+/// Reads a packet. Returns None if it is malformed, too large, or of a kind that is to be ignored. Clears the flags
+/// that have no meaning in multicast DNS.
 pub fn decode(bytes: &mut [u8]) -> Option<Packet<'_>> {
     if bytes.len() > MAX_PACKET {
         return None;
@@ -46,11 +45,12 @@ pub fn decode(bytes: &mut [u8]) -> Option<Packet<'_>> {
     (packet.opcode() == OPCODE::StandardQuery && packet.rcode() == RCODE::NoError).then_some(packet)
 }
 
-/// `simple-dns` refuses a packet with one question of a type or a class that it does not know, and whatever is asked for
-/// beside that would go without an answer. So those are made some that it knows and that nothing here has: the type
-/// NULL, the class NONE. Returns which questions had other types, and these; of another class nobody is told anything.
+/// Replaces types and classes of questions that `simple-dns` does not know by some that it knows and that no record
+/// here has: the type NULL, the class NONE. Otherwise it would refuse the whole packet, and the other questions would
+/// not be answered. Returns which questions had other types, and what they were. A question of another class is never
+/// answered, so its class is not returned.
 fn mask_unknown(bytes: &mut [u8], questions: u16) -> Option<Vec<(usize, u16)>> {
-    /// The bit of a question's class that asks for an answer to one alone. RFC 6762, section 5.4.
+    /// The bit of a question's class that asks for a unicast answer. RFC 6762, section 5.4.
     const UNICAST: u16 = 0x8000;
     let mut masked = Vec::new();
     let mut at = HEAD;
@@ -72,7 +72,7 @@ fn mask_unknown(bytes: &mut [u8], questions: u16) -> Option<Vec<(usize, u16)>> {
     Some(masked)
 }
 
-/// Returns where a name ends that begins there: after its last label, or after the first pointer.
+/// Returns where the name ends that begins at `at`: after its last label, or after its first pointer.
 fn end_of_name(bytes: &[u8], mut at: usize) -> Option<usize> {
     loop {
         match *bytes.get(at)? {
@@ -84,15 +84,16 @@ fn end_of_name(bytes: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// Returns the bytes of a packet. There are none if a name in it is too long, which none of ours is.
+/// Returns the bytes of a packet. They are empty if a name in it is too long, and none of our names is.
 pub(crate) fn encode(packet: &Packet<'_>) -> Vec<u8> {
     packet.build_bytes_vec_compressed().unwrap_or_default()
 }
 
-/// What decides between two who probe for one name: class, type and data, as RFC 6762, section 8.2, compares them.
+/// Returns what decides between two hosts that probe for one name: class, type and data, which RFC 6762, section 8.2,
+/// compares in this order.
 pub(crate) fn order(record: &ResourceRecord<'_>) -> (u16, u16, Vec<u8>) {
-    // The data has names in full, so it is taken from a packet without compression, whose only record has the root's
-    // name.
+    // Names in the data must be uncompressed. So the data is cut out of an uncompressed packet, whose only record has
+    // the shortest name, that of the root.
     const DATA: usize = HEAD + LEAST_RECORD;
     let mut packet = Packet::new_reply(0);
     let mut alone = record.clone();

@@ -1,4 +1,4 @@
-//! What a server tells of itself on one link: which addresses, which services, and the records that say so.
+//! What a server tells of itself on one link: its addresses and services, and the records for them.
 //!
 //! Knows the names and the times to live of RFC 6762 and RFC 6763. Knows nothing of when they are sent.
 
@@ -7,14 +7,14 @@ use std::net::{IpAddr, SocketAddr};
 use simple_dns::rdata::{A, AAAA, NSEC, PTR, RData, SRV, TXT};
 use simple_dns::{CLASS, CharacterString, Label, Name, ResourceRecord, TYPE};
 
-/// Seconds that others may remember a record: those with a host's name in them, and the others. RFC 6762, section 10.
+/// Times to live in seconds: of records with a host's name in them, and of all others. RFC 6762, section 10.
 const HOST_TTL: u32 = 120;
 const OTHER_TTL: u32 = 4500;
 
 /// The domain of all names here.
 const LOCAL: &str = "local";
 
-/// The most addresses that are told on a link, so that all records fit into one packet of an Ethernet.
+/// The most addresses that are told on a link, so that all records fit into one Ethernet frame.
 const MAX_ADDRESSES: usize = 8;
 
 /// The service for `nc`, and that for browsers.
@@ -55,12 +55,12 @@ impl Net {
     }
 }
 
-/// Whether somebody who connects to this address of the machine reaches a listener of any of these.
+/// Whether a client that connects to this address of the machine reaches a listener of any of these services.
 fn is_reached(ip: IpAddr, services: &[Service]) -> bool {
     services.iter().flat_map(|service| &service.listening).any(|at| reaches(ip, *at))
 }
 
-/// Whether somebody who connects to this address of the machine reaches that listener.
+/// Whether a client that connects to this address of the machine reaches that listener.
 fn reaches(ip: IpAddr, listening: SocketAddr) -> bool {
     match listening.ip() {
         IpAddr::V4(bound) if bound.is_unspecified() => ip.is_ipv4(),
@@ -70,8 +70,8 @@ fn reaches(ip: IpAddr, listening: SocketAddr) -> bool {
     }
 }
 
-/// The families by which an interface with these addresses is spoken on: those by which a listener is reached there.
-/// Returns for each whether it is IPv6.
+/// Returns the families that are used on an interface with these addresses: those by which a listener is reached there.
+/// True is IPv6, false is IPv4.
 pub(crate) fn families(nets: &[Net], services: &[Service]) -> impl Iterator<Item = bool> {
     let reached = nets.iter().map(|net| net.ip).filter(|ip| is_reached(*ip, services));
     let reached: Vec<bool> = reached.map(|ip| ip.is_ipv6()).collect();
@@ -90,9 +90,8 @@ pub(crate) struct Told {
 }
 
 impl Told {
-    /// Chooses what of the services is told on a link with these addresses: none that listen elsewhere alone. A
-    /// link-local IPv6 address is told if there is no other, because not everybody who is told one knows on which link
-    /// it is.
+    /// Chooses what is told on a link with these addresses: only services that are reached by them. A link-local IPv6
+    /// address is told only if there is no other, because many programs do not know which link such an address is on.
     pub(crate) fn new(nets: &[Net], services: &[Service]) -> Told {
         let mut addresses: Vec<IpAddr> = nets.iter().map(|net| net.ip).filter(|ip| is_reached(*ip, services)).collect();
         if addresses.iter().any(|ip| !is_link_local(*ip)) {
@@ -109,7 +108,7 @@ impl Told {
         Told { addresses, services }
     }
 
-    /// Returns the records that say this. Those that nobody else may have (unique ones) have the cache-flush bit.
+    /// Returns the records for this. Unique ones, which no other host may have, have the cache-flush bit.
     pub(crate) fn records(&self, host: &str, instance: &str) -> Vec<ResourceRecord<'static>> {
         let host = name(&[host, LOCAL]);
         let unique = |name: &Name<'static>, ttl, rdata| {

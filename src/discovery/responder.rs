@@ -1,6 +1,7 @@
-//! The responder: what the server is called, on all links together. From packets and time to packets and the next time.
+//! The responder: all links together, and what the server is called on them. It has no socket and no clock: packets and
+//! the time go in, packets and the time of the next call come out.
 //!
-//! Knows all links, and decides what happens when a name turns out to be somebody's. Knows no socket and no clock.
+//! If a name is taken on any link, the responder chooses the next one, and probes for it on every link.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -13,24 +14,24 @@ use super::names::Numbered;
 use super::packet::{decode, encode};
 use super::records::{Net, Service, Told};
 
-/// So many names are tried one right after another until one is found that is nobody's: a network with more servers has
-/// an owner who names them. It is also where RFC 6762, section 8.1, wants slower tries.
+/// How many names are tried right after another until one is free. On a network with more servers their owner gives
+/// them names. After so many, RFC 6762, section 8.1, wants slower tries.
 const QUICK_RENAMES: u32 = 15;
 
-/// After that, or once a name was won, the next name is asked for no sooner after the last time that one was lost:
-/// whoever takes every name can make the server say a new one once a minute.
+/// After that, or once a name was ours, the next name is probed for no sooner than this after the last loss of a name.
+/// So a host that takes every name away makes the server say a new one once a minute at most.
 const BETWEEN_RENAMES: Duration = Duration::from_secs(60);
 
-/// How many packets of our own are remembered, to know them when they come back: what is sent on every link within a
-/// few seconds.
+/// How many packets of our own are remembered, so that they are ignored when they come back: those that are sent on all
+/// links within a few seconds.
 const ECHOES: usize = 64;
 
-/// An interface's number, and whether it is seen by IPv6.
+/// What tells links apart: an interface, and a family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
     /// The number of the interface.
     pub index: u32,
-    /// By IPv6, or by IPv4.
+    /// Whether the family is IPv6; if not, it is IPv4.
     pub v6: bool,
 }
 
@@ -53,20 +54,20 @@ pub struct Responder {
     services: Vec<Service>,
     links: BTreeMap<Key, Link>,
     dice: Dice,
-    /// How many names may still be tried right away.
+    /// How many names may still be tried without a wait.
     quick: u32,
-    /// From when on the present name may be asked for, unless it is the first one.
+    /// When probing for the present name may begin. None for the first name.
     start: Option<Instant>,
-    /// Digests of the packets that were sent the last.
+    /// Digests of the packets that were sent last.
     echoes: VecDeque<u64>,
-    /// The name that was said to be ours the last.
+    /// The name that [`Responder::news`] returned last.
     known_as: Option<String>,
     dropped: u64,
 }
 
 impl Responder {
-    /// A responder without any links. `host` is what it wants to be called, one label; `instance` what its services are
-    /// called.
+    /// Makes a responder without any links. `host` is the name that it tries first, one label. `instance` is the name
+    /// of its services.
     #[must_use]
     pub fn new(host: &str, instance: &str, services: Vec<Service>, seed: u64) -> Responder {
         Responder {
@@ -83,7 +84,7 @@ impl Responder {
         }
     }
 
-    /// These are the links from now on, with the addresses of their interfaces.
+    /// Sets the links, with the addresses of their interfaces. Links that are not among them are dropped.
     pub fn set_links(&mut self, found: BTreeMap<Key, Vec<Net>>, now: Instant) {
         self.links.retain(|key, _| found.contains_key(key));
         let (host, instance) = (self.host.label(), self.instance.label());
@@ -117,7 +118,7 @@ impl Responder {
         }
     }
 
-    /// A name is somebody's: takes the next one, and asks for it on every link.
+    /// A name is taken: goes on to the next one, and probes for it on every link.
     fn rename(&mut self, conflict: Conflict, now: Instant) {
         if conflict.host {
             self.host.advance();
@@ -135,7 +136,7 @@ impl Responder {
         }
     }
 
-    /// When there is something to do, if no packet comes before.
+    /// Returns when `tick` is to be called, if no packet comes before.
     #[must_use]
     pub fn due(&self) -> Option<Instant> {
         self.links.values().filter_map(Link::due).min()
@@ -145,13 +146,13 @@ impl Responder {
     pub fn tick(&mut self, now: Instant) -> Vec<Outgoing> {
         self.links.values_mut().for_each(|link| link.tick(now));
         if self.is_ours() {
-            // Whoever takes the name away from now on can do so once a minute.
+            // From now on the name can be taken away once a minute at most.
             self.quick = 0;
         }
         self.outbox()
     }
 
-    /// Takes everything back that was said, and returns what is to be sent. Nothing is to be done after that.
+    /// Takes back everything that was announced, and returns what is to be sent. It is the last call.
     pub fn goodbye(&mut self) -> Vec<Outgoing> {
         self.links.values_mut().for_each(Link::goodbye);
         self.outbox()
@@ -165,7 +166,7 @@ impl Responder {
                 sends.push(Outgoing { link: *key, to, bytes });
             }
         }
-        // What goes to one host does not come back, and as much of it is sent as others ask for.
+        // Only multicast packets come back. Unicast ones would fill the list, as many as other hosts ask for.
         let to_everybody = sends.iter().filter(|send| send.to == To::Everybody);
         self.echoes.extend(to_everybody.map(|send| digest(&send.bytes)));
         while self.echoes.len() > ECHOES {
@@ -188,15 +189,15 @@ impl Responder {
         (self.known_as.as_ref() != Some(&name)).then(|| self.known_as.insert(name).clone())
     }
 
-    /// How many packets were malformed or too large.
+    /// Returns how many packets were dropped: malformed, too large, or of a kind that is to be ignored.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.dropped
     }
 }
 
-/// By this a packet of our own is known when it comes back: from the machine itself, or by another interface that is on
-/// the same network. Whoever makes one that looks so is not heard.
+/// A packet of our own may come back: from the machine itself, or by another interface on the same network. It is known
+/// by this digest. A stranger's packet with the same digest is ignored, too, which harms only the stranger.
 fn digest(bytes: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     bytes.hash(&mut hasher);

@@ -1,14 +1,14 @@
 //! Sockets for multicast DNS: one for each link. Knows how they are opened, and nothing of what is said on them.
 //!
-//! One for each interface and family, and not one for all: which interface a packet came by is otherwise told by
-//! IP_PKTINFO alone, which neither std nor rustix reads without unsafe code. Such a socket is bound to the multicast
-//! group and not to all addresses, so that it takes no unicast packet that is for another responder of this host: of
-//! several sockets with one port only one gets it. What comes to the group is from the link itself, because no router
-//! passes it on (RFC 6762, section 11).
+//! There is one socket for each interface and family, because only IP_PKTINFO says by which interface a packet came to
+//! a common socket, and neither std nor rustix reads that without unsafe code. Each socket is bound to the multicast
+//! group and not to all addresses. So it takes no unicast packet from another responder of this host: of several
+//! sockets at one port, only one gets a unicast packet. What comes to the group is from the link itself, because no
+//! router passes it on (RFC 6762, section 11).
 //!
-//! So who sends a query to the address of this machine and not to the group is not answered, though RFC 6762, section
-//! 5.5, would have it: an Avahi here would lose its own queries of that kind, and a port that answers strangers is what
-//! attacks on others are amplified with.
+//! So a query that is sent to the address of this machine, and not to the group, is not answered, though RFC 6762,
+//! section 5.5, asks for that. An Avahi on this machine would lose such queries, and a port that answers strangers can
+//! be used to amplify attacks on others.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
@@ -28,7 +28,7 @@ const GROUP_V6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0xfb);
 /// The time to live of every packet. RFC 6762, section 11.
 const TTL: u32 = 255;
 
-/// Where everybody on a link is reached.
+/// Returns the address of the multicast group on a link.
 pub(crate) fn everybody(link: Key) -> SocketAddr {
     if link.v6 {
         SocketAddrV6::new(GROUP_V6, PORT, 0, link.index).into()
@@ -37,11 +37,11 @@ pub(crate) fn everybody(link: Key) -> SocketAddr {
     }
 }
 
-/// Opens a socket that hears what everybody on the link hears, and speaks there from the port of multicast DNS, beside
-/// other programs that do.
+/// Opens a socket that receives what is sent to the group on this link, and sends from the port of multicast DNS. Other
+/// programs of the machine may have the same port.
 ///
 /// # Errors
-/// When the port is somebody's who does not share it, or the interface has gone.
+/// When a program has the port and does not share it, or the interface is gone.
 pub(crate) fn join(link: Key) -> io::Result<Async<UdpSocket>> {
     let socket = open(link)?;
     // SO_REUSEPORT alone would fail beside the socket of another user.
@@ -51,17 +51,17 @@ pub(crate) fn join(link: Key) -> io::Result<Async<UdpSocket>> {
         SockRef::from(&socket).set_multicast_all_v6(false)?;
         sockopt::set_ipv6_add_membership(&socket, &GROUP_V6, link.index)?;
     } else {
-        // Otherwise it would hear the group on each interface that any program has joined it on.
+        // Otherwise it would receive from each interface on which any program of the machine has joined the group.
         SockRef::from(&socket).set_multicast_all_v4(false)?;
         sockopt::set_ip_add_membership_with_ifindex(&socket, &GROUP_V4, &Ipv4Addr::UNSPECIFIED, link.index)?;
     }
     Async::new_nonblocking(socket)
 }
 
-/// Opens a socket that asks everybody on the link, and takes the answers that are for it alone.
+/// Opens a socket that sends questions to the group on this link, and receives unicast answers.
 ///
 /// # Errors
-/// When the system gives no socket, or the interface has gone.
+/// When the system gives no socket, or the interface is gone.
 pub(crate) fn ask(link: Key) -> io::Result<Async<UdpSocket>> {
     let socket = open(link)?;
     let any: SocketAddr = if link.v6 { (Ipv6Addr::UNSPECIFIED, 0).into() } else { (Ipv4Addr::UNSPECIFIED, 0).into() };
@@ -69,7 +69,7 @@ pub(crate) fn ask(link: Key) -> io::Result<Async<UdpSocket>> {
     Async::new_nonblocking(socket)
 }
 
-/// Opens a socket that speaks to everybody on the link, and is not bound yet.
+/// Opens a socket that sends to the group on this link. It is not bound yet.
 fn open(link: Key) -> io::Result<UdpSocket> {
     let family = if link.v6 { AddressFamily::INET6 } else { AddressFamily::INET };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;

@@ -21,26 +21,26 @@ use super::records::{Net, Service, families};
 use super::responder::{Key, Outgoing, Responder};
 use super::socket::{everybody, join};
 
-/// The most links that are spoken on. A machine with more is a router, or a host of containers, whose own interfaces come
+/// The most links that are used. A machine with more is a router or a host of containers, and its own interfaces come
 /// first.
 const MAX_LINKS: usize = 32;
 
-/// How long after a change the interfaces are looked at: several addresses come one after another.
+/// How long after a change the interfaces are looked at, because several addresses change one after another.
 const SETTLING: Duration = Duration::from_millis(300);
 
-/// So many packets are taken from a link at once, and none after so long: there are packets that take a hundred times as
-/// long to read as others.
+/// How many packets are taken from a link at once, and for how long at most: some packets take a hundred times as long
+/// to read as others.
 const AT_ONCE: usize = 16;
 const LONG: Duration = Duration::from_millis(1);
 
-/// If there may be more, nothing is taken for so many times as long as that took, so that a flood of packets takes a
-/// tenth of a core at most, which the room does not feel; the system drops what is too much. Between these times,
-/// because others are to be answered within them, and a machine with other work takes long for anything.
+/// If there may be more packets, the task pauses for this many times as long as the last ones took. So a flood of
+/// packets takes a tenth of a core at most, and the system drops what is too much. The pause is never shorter or longer
+/// than these: other hosts are still answered in time, even if the machine is busy and the measured time is long.
 const REST: u32 = 9;
 const MIN_REST: Duration = Duration::from_millis(5);
 const MAX_REST: Duration = Duration::from_millis(100);
 
-/// What the server is to be called, and what it tells.
+/// The server's names and services.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The first label of the host's name: `dynasti` for `dynasti.local`.
@@ -49,36 +49,36 @@ pub struct Options {
     pub instance: String,
     /// The services, and where they listen.
     pub services: Vec<Service>,
-    /// Counts the packets that are dropped because they are malformed.
+    /// Counts the packets that are dropped: see [`Responder::dropped`].
     pub dropped: Arc<AtomicU64>,
 }
 
 impl Options {
-    /// Whether there is nobody to tell: the services listen on loopback alone.
+    /// Whether nothing is told, because the services listen on loopback alone.
     fn is_silent(&self) -> bool {
         let mut listening = self.services.iter().flat_map(|service| &service.listening);
         listening.all(|at| at.ip().to_canonical().is_loopback())
     }
 
-    /// The most descriptors that are held at once: one for each link, one that tells of changes, and one that asks what
-    /// has changed.
+    /// The most descriptors that are open at once: one for each link, one that is told of changes, and one that lists
+    /// the interfaces.
     #[must_use]
     pub fn descriptors(&self) -> usize {
         if self.is_silent() { 0 } else { MAX_LINKS + 2 }
     }
 }
 
-/// What there is to be said to whoever runs the server.
+/// What the operator is told.
 #[derive(Debug)]
 pub enum News {
-    /// This host's name is ours, from now on.
+    /// The server has this name from now on.
     Named(String),
-    /// Something does not work, and the server is found there by its address alone.
+    /// Something does not work on a link, and there the server is found by its address alone.
     Failed(io::Error),
 }
 
-/// Tells the network of the server until `shutdown` resolves, and then takes it back. Where the services listen on
-/// loopback alone, it opens no socket and says nothing. Nobody has to take the news.
+/// Announces the server on the network until `shutdown` resolves, and then takes that back. If the services listen on
+/// loopback alone, it opens no socket and says nothing. The receiver of `tell` may be dropped.
 pub async fn run(options: Options, tell: Sender<News>, shutdown: impl Future<Output = ()>) {
     if options.is_silent() {
         shutdown.await;
@@ -95,7 +95,7 @@ struct Task {
     options: Options,
     responder: Responder,
     sockets: BTreeMap<Key, Async<UdpSocket>>,
-    /// Whether a failure was told: once is enough.
+    /// Whether a failure was told. Later ones are not.
     has_failed: bool,
 }
 
@@ -107,7 +107,7 @@ enum Event {
 }
 
 impl Task {
-    /// Serves for ever.
+    /// Answers for ever.
     async fn serve(&mut self, tell: &Sender<News>) {
         let mut watch = match Watch::new() {
             Ok(watch) => Some(watch),
@@ -171,8 +171,10 @@ impl Task {
         }
     }
 
-    /// Looks at the interfaces: opens sockets where there are new links, and closes those of links that have gone. All
-    /// that can be opened are, and the error is the first one of the others.
+    /// Looks at the interfaces: opens sockets for new links, and closes those of links that are gone.
+    ///
+    /// # Errors
+    /// The first error, if some socket cannot be opened. All others are opened.
     fn look(&mut self) -> io::Result<()> {
         let mut links: BTreeMap<Key, Vec<Net>> = BTreeMap::new();
         for (index, interface) in interfaces()?.into_iter().filter(|(_, interface)| interface.is_running) {
@@ -203,7 +205,7 @@ impl Task {
         for (key, socket) in &self.sockets {
             let begun = Instant::now();
             for taken in 1..=AT_ONCE {
-                // A link that has gone is noticed by the watch.
+                // If the link is gone, the watch notices it.
                 let Ok((length, from)) = socket.get_ref().recv_from(buffer) else { break };
                 if let Some(bytes) = buffer.get_mut(..length) {
                     self.responder.receive(*key, from, bytes, Instant::now());
@@ -235,7 +237,7 @@ impl Task {
 /// Waits until something can be read from one of these.
 pub(crate) async fn readable<K>(sockets: &BTreeMap<K, Async<UdpSocket>>) {
     poll_fn(|cx| {
-        // Each is asked, so that each wakes the task.
+        // All are polled, so that each of them wakes the task.
         let ready = sockets.values().filter(|socket| socket.poll_readable(cx).is_ready()).count();
         if ready > 0 { Poll::Ready(()) } else { Poll::Pending }
     })

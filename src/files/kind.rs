@@ -1,6 +1,6 @@
-//! What is in a file, told by its first bytes and never by its name; and how large a picture is.
+//! What kind of file it is, by its first bytes and never by its name; and how large a picture is.
 //!
-//! Pure. Whatever the bytes are, nothing here goes beyond them.
+//! Pure. No bytes make it panic or read beyond their end.
 
 /// What a browser may show. Everything else is bytes to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,14 +19,14 @@ pub enum Kind {
     Other,
 }
 
-/// The brands of files that browsers play as MP4. HEIC and AVIF begin alike, and are none.
+/// The brands of files that browsers play as MP4. HEIC and AVIF files begin like MP4 and have other brands.
 const MP4_BRANDS: [&[u8; 4]; 14] = [
     b"isom", b"iso2", b"iso3", b"iso4", b"iso5", b"iso6", b"iso8", b"mp41", b"mp42", b"avc1", b"M4V ", b"MSNV",
     b"dash", b"3gp4",
 ];
 
 impl Kind {
-    /// Returns what these bytes are the beginning of.
+    /// Returns the kind of a file that begins with these bytes.
     pub fn of(bytes: &[u8]) -> Kind {
         let at = |from: usize, expected: &[u8]| bytes.get(from..).is_some_and(|rest| rest.starts_with(expected));
         if at(0, b"\x89PNG\r\n\x1a\n") {
@@ -56,7 +56,7 @@ impl Kind {
         }
     }
 
-    /// Returns the width and the height that a picture is shown with, in pixels, where its bytes tell.
+    /// Returns the width and the height at which a picture is shown, in pixels, if its bytes say so.
     pub fn dimensions(self, bytes: &[u8]) -> Option<(u32, u32)> {
         let (width, height) = match self {
             Kind::Png if bytes.get(12..16)? == b"IHDR" => (number(bytes.get(16..20)?), number(bytes.get(20..24)?)),
@@ -95,7 +95,8 @@ fn jpeg(bytes: &[u8]) -> Option<(u32, u32)> {
         }
         let length = number(bytes.get(at + 2..at + 4)?) as usize;
         let rest = bytes.get(at + 4..)?;
-        // What a segment says ends with it: whoever makes a file of many of them cannot have each read as the whole file.
+        // Nothing is read beyond the segment's end, so a file of many segments cannot have the whole file read for
+        // each.
         let segment = &rest[..rest.len().min(length.checked_sub(2)?)];
         match marker {
             0xc0..=0xcf if !matches!(marker, 0xc4 | 0xc8 | 0xcc) => {

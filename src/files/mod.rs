@@ -1,4 +1,4 @@
-//! What members share: files in memory, bounded in all, and who may add one.
+//! What members share: files in memory, with a limit for all of them together, and who may add one.
 //!
 //! ```text
 //! /send → a code ─┐
@@ -6,8 +6,9 @@
 //! a session ──────┘
 //! ```
 //!
-//! No sockets, and no clock: the time is passed in. There is a lock, because uploads run beside each other, and random
-//! numbers are the system's. Knows nothing of how a file is sent and fetched, and nothing of who hears of it.
+//! It has no sockets and no clock: the time is passed in. It has a lock, because uploads run at the same time, and
+//! takes random numbers from the system. Knows nothing of how a file is sent and fetched, and nothing of who hears of
+//! it.
 
 pub mod kind;
 pub mod range;
@@ -36,39 +37,40 @@ const STAYS: Duration = Duration::from_secs(60 * 60);
 /// How long a code is good for: the contract's ten minutes.
 const CODE_FOR: Duration = Duration::from_secs(10 * 60);
 
-/// How many codes one member may have, and how many there are in all. When there are more, the oldest is forgotten.
+/// How many codes one member may have, and how many there are in all. For a further one, the oldest is forgotten.
 const MAX_CODES_OF_ONE: usize = 4;
 const MAX_CODES: usize = 4096;
 
 /// How many uploads of one member may be under way. A page sends one after the other.
 const MAX_UPLOADS_OF_ONE: usize = 4;
 
-/// How many files there are at most, however small. What is known of each besides its bytes takes some 500 bytes.
+/// The most files, however small they are. Each takes some 500 bytes besides its own.
 const MAX_FILES: usize = 1000;
 
-/// How many of them one member may have shared. When there are more, the oldest of that member is forgotten.
+/// How many of them one member may have shared. For a further one, that member's oldest is forgotten.
 const MAX_FILES_OF_ONE: usize = 100;
 
-/// How many files something is known of, forgotten ones included: as many as a reader may be behind, and more.
+/// Of how many files the kind and size are known, forgotten ones included: of more than the lines that a reader may
+/// lag, so that each line of a file can still be shown.
 const MAX_KNOWN: usize = 4096;
 
-/// Where the files are to be had.
+/// The address at which files are fetched.
 #[derive(Clone, Copy, Debug)]
 pub struct Origin {
-    /// The address that browsers are served at.
+    /// The address on which the listener for browsers is bound.
     pub listener: SocketAddr,
-    /// The address that is shown to people for it.
+    /// The address that the server shows for it.
     pub shown: SocketAddr,
 }
 
 impl Origin {
-    /// Returns the address for whoever has reached this machine at `local`: where browsers are served at every address,
-    /// that one is sure to work.
+    /// Returns the address for a client that has connected to this machine at `local`: if browsers are served at all
+    /// addresses, the client can reach that one.
     pub fn for_whoever_reached(&self, local: SocketAddr) -> SocketAddr {
         let ip = local.ip().to_canonical();
-        // An address that needs its interface is of no use to others, nor is loopback.
+        // Other machines cannot use a link-local address without its interface, nor loopback.
         let is_local = matches!(ip, std::net::IpAddr::V6(v6) if v6.is_unicast_link_local()) || ip.is_loopback();
-        // At [::] IPv4 is served, too, but not the other way round.
+        // A listener at [::] serves IPv4, too, but one at 0.0.0.0 does not serve IPv6.
         let everywhere = self.listener.ip().is_unspecified() && (self.listener.is_ipv6() || ip.is_ipv4());
         if everywhere && !is_local { SocketAddr::new(ip, self.listener.port()) } else { self.shown }
     }
@@ -77,11 +79,11 @@ impl Origin {
 /// See the module's head.
 #[derive(Debug)]
 pub struct Files {
-    /// How much memory there is for them, in bytes.
+    /// How many bytes all files together may take: `--files`.
     max: usize,
     origin: Origin,
     shelf: Arc<Mutex<Shelf>>,
-    /// Holds something when a file has come since the last look for those whose time is over.
+    /// Holds something if a file was added since the task that forgets old files went to sleep.
     came: (Sender<()>, Receiver<()>),
 }
 
@@ -95,7 +97,7 @@ struct Shelf {
     uploads: Vec<UnderWay>,
     /// The number of the next upload.
     next: u64,
-    /// What all bytes take, those of forgotten files that are still being fetched included.
+    /// How many bytes all files take, with uploads under way and with forgotten files that are still being fetched.
     memory: Arc<AtomicUsize>,
 }
 
@@ -114,7 +116,7 @@ struct Code {
 struct UnderWay {
     number: u64,
     by: Id,
-    /// How large it is said to be, and how much has come.
+    /// How many bytes it is said to have, and how many have come.
     length: usize,
     come: usize,
 }
@@ -122,13 +124,13 @@ struct UnderWay {
 /// A file that is shared.
 #[derive(Clone, Debug)]
 pub struct Shared {
-    /// Its number, which is also what allows to fetch it.
+    /// Its number. Whoever knows it may fetch the file.
     pub id: Token,
     /// What it is called.
     pub name: FileName,
-    /// Who shares it.
+    /// The name of the member who shares it, at that time.
     pub by: Name,
-    /// Their number, whatever they are called later.
+    /// That member.
     author: Id,
     /// Until when it stays.
     pub until: Instant,
@@ -138,18 +140,18 @@ pub struct Shared {
     pub bytes: Arc<Bytes>,
 }
 
-/// What is known of a file but its name and its bytes.
+/// What is known of a file besides its name and its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct About {
     /// What it is.
     pub kind: Kind,
     /// How many bytes it has.
     pub size: u64,
-    /// Of a picture, how wide and how high it is, in pixels.
+    /// The width and the height of a picture, in pixels.
     pub dimensions: Option<(u32, u32)>,
 }
 
-/// The bytes of a file, which count for as long as somebody holds them.
+/// The bytes of a file. They count against the limit until nobody holds them.
 #[derive(Debug)]
 pub struct Bytes {
     bytes: Vec<u8>,
@@ -173,11 +175,11 @@ impl Drop for Bytes {
 /// Why a file is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// It is larger than all files together may be, which is so many bytes.
+    /// It is larger than this many bytes, which is the limit of all files together.
     TooLarge(usize),
     /// There is no room while other uploads are under way, or while files are being fetched.
     NoRoom,
-    /// The code is not good, or not any more.
+    /// There is no such code, or not any more.
     BadCode,
     /// An upload with this code is under way.
     InUse,
@@ -185,7 +187,7 @@ pub enum Refused {
     NoRandom,
 }
 
-/// A file that is on its way here. What has come is forgotten if this is dropped before [`Files::finish`].
+/// A file that is being received. If this is dropped before [`Files::finish`], what has come is forgotten.
 #[derive(Debug)]
 pub struct Upload {
     number: u64,
@@ -210,12 +212,12 @@ pub enum Forgotten {
 }
 
 impl Files {
-    /// No files yet, and room for so many bytes.
+    /// Makes it without files, and with room for `max` bytes.
     pub fn new(max: usize, origin: Origin) -> Files {
         Files { max, origin, shelf: Arc::default(), came: async_channel::bounded(1) }
     }
 
-    /// Returns where they are to be had.
+    /// Returns where files are fetched.
     pub fn origin(&self) -> Origin {
         self.origin
     }
@@ -241,7 +243,7 @@ impl Files {
     /// Begins an upload of so many bytes with a code.
     ///
     /// # Errors
-    /// When the file is not taken. The code stays good.
+    /// When the file is refused. The code stays good.
     pub fn begin_with(&self, code: Token, length: u64, now: Instant) -> Result<Upload, Refused> {
         let mut shelf = lock(&self.shelf);
         let found = shelf.codes.iter().position(|known| known.code == code && (known.used || known.until > now));
@@ -258,7 +260,7 @@ impl Files {
     /// Begins an upload of so many bytes by a member.
     ///
     /// # Errors
-    /// When the file is not taken.
+    /// When the file is refused.
     pub fn begin(&self, by: Id, length: u64) -> Result<Upload, Refused> {
         self.begin_in(&mut lock(&self.shelf), by, length, None)
     }
@@ -267,7 +269,7 @@ impl Files {
         let length = usize::try_from(length).ok().filter(|length| *length <= self.max);
         let length = length.ok_or(Refused::TooLarge(self.max))?;
         let of_one = shelf.uploads.iter().filter(|upload| upload.by == by).count();
-        // What is being fetched cannot make room. All uploads fit, however large they are said to be.
+        // All uploads must fit together at their full length. A file that is being fetched cannot make room for them.
         let promised: usize = shelf.uploads.iter().map(|upload| upload.length).sum();
         let taken = promised.saturating_add(length).saturating_add(shelf.being_fetched());
         if of_one >= MAX_UPLOADS_OF_ONE || taken > self.max {
@@ -299,7 +301,7 @@ impl Files {
         shelf.files.iter().cloned().collect()
     }
 
-    /// Forgets the file whose number begins so.
+    /// Forgets the file whose number begins with `typed`, if there is only one.
     pub fn forget(&self, typed: &str) -> Forgotten {
         let mut shelf = lock(&self.shelf);
         let mut found = (0..).zip(&shelf.files).filter(|(_, file)| file.id.to_string().starts_with(typed));
@@ -315,19 +317,19 @@ impl Files {
         }
     }
 
-    /// Waits until a file has come.
+    /// Waits until a file is added.
     pub async fn came(&self) {
         let _ = self.came.1.recv().await;
     }
 
-    /// Forgets files whose time is over. Returns when the next one's is, if any are left.
+    /// Forgets files whose time is over. Returns when the next one is to be forgotten, if there is one.
     pub fn forget_old(&self, now: Instant) -> Option<Instant> {
         let mut shelf = lock(&self.shelf);
         shelf.forget_old(now);
         shelf.files.front().map(|file| file.until)
     }
 
-    /// Puts a file that has come whole on the shelf.
+    /// Adds a file whose upload is whole.
     ///
     /// # Errors
     /// When it is not whole, or the system has no random numbers.
@@ -362,10 +364,11 @@ impl Files {
 }
 
 impl Upload {
-    /// Adds what has come.
+    /// Adds a piece that has come.
     ///
     /// # Errors
-    /// When it is more than was said, or there is no room for it after all: what could make room is being fetched.
+    /// When the upload is longer than was said, or when there is no room after all, because files that could make room
+    /// are being fetched.
     pub fn add(&mut self, piece: &[u8]) -> Result<(), Refused> {
         if self.bytes.len() + piece.len() > self.length {
             return Err(Refused::TooLarge(self.length));
@@ -375,11 +378,11 @@ impl Upload {
         Ok(())
     }
 
-    /// Adds what a source gives, so many bytes at most, and none that are not of this file. They are written where they
-    /// stay. Returns how many there were.
+    /// Reads from a source, `most` bytes at most, and never beyond the end of this file. The bytes are not copied.
+    /// Returns how many were read.
     ///
     /// # Errors
-    /// When there is no room for so many: nothing is read then. The inner error is the source's, which gave nothing.
+    /// When there is no room for so many; then nothing is read. The inner error is the source's, if nothing was read.
     pub fn add_from(&mut self, source: impl Read, most: usize) -> Result<io::Result<usize>, Refused> {
         let before = self.bytes.len();
         let most = most.min(self.length - before);
@@ -387,17 +390,17 @@ impl Upload {
         let end = source.take(most as u64).read_to_end(&mut self.bytes.bytes);
         let read = self.bytes.len() - before;
         self.give_back(most - read);
-        // An error after something came comes again.
+        // If something was read before an error, the next read returns the error again.
         Ok(if read > 0 { Ok(read) } else { end })
     }
 
-    /// Makes room for so many bytes more, and counts them as if they had come.
+    /// Makes room for `bytes` more, and counts them as if they had come.
     fn reserve(&mut self, bytes: usize) -> Result<(), Refused> {
         let mut shelf = lock(&self.shelf);
         shelf.make_room(bytes, self.max)?;
         if self.bytes.bytes.capacity() == 0 {
-            // The system gives memory as it is written to, and may have less than there is to be for files. Growing would
-            // need twice as much.
+            // All at once, because growing needs twice as much for a moment. The system gives the memory only as it is
+            // written to. It may have less than `--files` says.
             self.bytes.bytes.try_reserve_exact(self.length).map_err(|_| Refused::NoRoom)?;
         }
         self.bytes.memory.fetch_add(bytes, Relaxed);
@@ -405,7 +408,7 @@ impl Upload {
         Ok(())
     }
 
-    /// Counts no longer so many bytes that did not come.
+    /// Gives back what was reserved for bytes that did not come.
     fn give_back(&mut self, bytes: usize) {
         let mut shelf = lock(&self.shelf);
         self.bytes.memory.fetch_sub(bytes, Relaxed);
@@ -427,7 +430,7 @@ impl Drop for Upload {
 }
 
 impl Shelf {
-    /// How much memory is taken by what cannot be forgotten now, uploads aside.
+    /// Returns how many bytes belong to files that are being fetched, and so cannot be forgotten now.
     fn being_fetched(&self) -> usize {
         let free: usize = self.files.iter().filter(|file| !is_fetched(file)).map(|file| file.bytes.len()).sum();
         let come: usize = self.uploads.iter().map(|upload| upload.come).sum();
@@ -437,7 +440,7 @@ impl Shelf {
     /// Forgets the oldest files until there is room for so many bytes more.
     fn make_room(&mut self, bytes: usize, max: usize) -> Result<(), Refused> {
         while self.memory.load(Relaxed) + bytes > max {
-            // To forget what is being fetched would not make room.
+            // A file that is being fetched stays in memory, so to forget it would make no room.
             let oldest = self.files.iter().position(|file| !is_fetched(file)).ok_or(Refused::NoRoom)?;
             self.files.remove(oldest);
         }
@@ -451,12 +454,12 @@ impl Shelf {
     }
 }
 
-/// Returns whether somebody is fetching a file, who is not cut off.
+/// Returns whether somebody is fetching a file.
 fn is_fetched(file: &Shared) -> bool {
     Arc::strong_count(&file.bytes) > 1
 }
 
 fn lock(shelf: &Mutex<Shelf>) -> MutexGuard<'_, Shelf> {
-    // Each change is whole, whatever has panicked.
+    // A panic under the lock leaves no change half done.
     shelf.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -13,8 +13,8 @@ pub enum Wanted {
     Beyond,
 }
 
-/// Reads the field of a request that asks for a part of a file of so many bytes. What is no single range of bytes asks for
-/// the whole, as the RFC allows.
+/// Reads the `Range` field of a request for a file of `length` bytes. If it is not one range of bytes, the whole is
+/// asked for, as the RFC allows.
 pub fn wanted(field: Option<&str>, length: usize) -> Wanted {
     field.and_then(|field| part(field, length)).unwrap_or(Wanted::Whole)
 }
@@ -29,7 +29,7 @@ fn part(field: &str, length: usize) -> Option<Wanted> {
     let part = match (first, last) {
         (Some(first), Some(last)) if last < first => return None,
         (Some(first), last) => first..last.map_or(length, |last| last.saturating_add(1).min(length)),
-        // So many from the end.
+        // The last bytes of the file.
         (None, Some(last)) => length.saturating_sub(last)..length,
         (None, None) => return None,
     };

@@ -12,13 +12,13 @@ const PORT: u16 = 4222;
 /// The room that is joined when none is named.
 const ROOM: &str = "dynasti";
 
-/// The longest name of a room, in bytes: it is part of a subject, and shown.
+/// The longest name of a room, in bytes: it is a part of a subject, and is shown.
 const MAX_ROOM: usize = 64;
 
 /// The longest host name, in bytes (RFC 1035, 2.3.4).
 const MAX_HOST: usize = 253;
 
-/// What `--link` takes.
+/// The form that `--link` takes, for errors.
 const TAKES: &str = "it takes nats://[USER:PASSWORD@]HOST[:PORT][/ROOM]";
 
 /// See the module's head. Displayed, it is an address without the user and the password.
@@ -34,17 +34,17 @@ pub struct Broker {
 impl FromStr for Broker {
     type Err = String;
 
-    /// Reads an address. What `%` encodes in the user and the password is decoded.
+    /// Reads an address. The user and the password may be percent-encoded.
     ///
     /// # Errors
-    /// When it is none. The error says what is wrong, and does not repeat the password.
+    /// When it is no such address. The error says what is wrong, and does not repeat the password.
     fn from_str(url: &str) -> Result<Broker, String> {
         let rest = match url.split_once("://") {
             Some(("nats", rest)) => rest,
             Some(("tls", _)) => return Err(format!("{TAKES}; TLS is for what stands between, such as stunnel")),
             _ => return Err(TAKES.into()),
         };
-        // A password may hold what the rest of an address may not.
+        // The last @ counts, because a password may hold others.
         let (login, rest) = rest.rsplit_once('@').map_or((None, rest), |(login, rest)| (Some(login), rest));
         let (at, room) = rest.split_once('/').map_or((rest, ""), |(at, room)| (at, room));
         let (host, port) = match at.strip_prefix('[').and_then(|v6| v6.split_once(']')) {
@@ -77,10 +77,10 @@ impl FromStr for Broker {
 }
 
 impl Broker {
-    /// Returns the same broker with this password, which is not in the address.
+    /// Returns the same broker with this password, which comes from a file.
     ///
     /// # Errors
-    /// When there is one in the address, too.
+    /// When there is a password in the address, too.
     pub fn with_password(mut self, password: String) -> Result<Broker, String> {
         if self.password.replace(password).is_some() {
             return Err("--link has a password, and --link-password-file another; give one of them".into());
@@ -88,7 +88,7 @@ impl Broker {
         Ok(self)
     }
 
-    /// How the broker is to know us. One word alone, in the address or in the file, is a token.
+    /// Returns how to log in. A user without a password, or a password without a user, is a token.
     pub(super) fn login(&self) -> Login<'_> {
         match (&self.user, &self.password) {
             (None, None) => Login::Nobody,

@@ -1,4 +1,4 @@
-//! Why a link does not work, in words that say what to do about it.
+//! Why the link is down, in words that say what to do about it.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -11,9 +11,9 @@ use crate::text::server::Server;
 /// See the module's head. Displayed, it can stand between `is down: ` and a full stop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Down {
-    /// The broker's name is not known.
-    NoAddress,
-    /// The system's word on the connection.
+    /// The broker's host name cannot be looked up, for this reason.
+    NoAddress(String),
+    /// The system's error on the connection.
     Io(ErrorKind, String),
     /// The broker has closed the connection.
     Closed,
@@ -44,12 +44,12 @@ pub(super) enum Down {
 }
 
 impl Down {
-    /// What a broker says is wrong, in its own words.
+    /// The reason in a broker's error message.
     pub(super) fn said(error: &str) -> Down {
         match trouble(error) {
             Trouble::Credentials => Down::Credentials,
             Trouble::Permission | Trouble::Other => {
-                /// The longest word of a broker that is repeated, in characters: a line on a terminal.
+                /// The longest error message of a broker that is repeated, in characters: a line on a terminal.
                 const LONGEST: usize = 160;
                 Down::Error(clean(error).chars().take(LONGEST).collect())
             }
@@ -60,13 +60,13 @@ impl Down {
 impl fmt::Display for Down {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Down::NoAddress => f.write_str("its name is not known"),
+            Down::NoAddress(why) => write!(f, "its name is not found ({why})"),
             Down::Io(ErrorKind::ConnectionRefused, _) => f.write_str("connection refused"),
             Down::Io(ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof, _)
             | Down::Closed => f.write_str("connection lost"),
             Down::Io(ErrorKind::HostUnreachable, _) => f.write_str("no such host on the network"),
             Down::Io(ErrorKind::NetworkUnreachable, _) => f.write_str("network unreachable"),
-            Down::Io(ErrorKind::TimedOut, _) => f.write_str("connecting takes too long"),
+            Down::Io(ErrorKind::TimedOut, _) => f.write_str("connection timed out"),
             Down::Io(_, words) => f.write_str(words),
             Down::Slow(step) => write!(f, "{step} takes too long"),
             Down::Silent(seconds) => write!(f, "nothing has come for {seconds} s"),
@@ -80,7 +80,9 @@ impl fmt::Display for Down {
             ),
             Down::Credentials => f.write_str("it refuses the user or the password; see --link-password-file"),
             Down::Error(words) => f.write_str(words),
-            Down::Refused(Refused::NoJetStream) => f.write_str("it has no JetStream; start it with: nats-server -js"),
+            Down::Refused(Refused::NoJetStream) => f.write_str(
+                "it has no JetStream; start it with: nats-server -js (in a cluster: the server that keeps the stream)",
+            ),
             Down::Refused(why) => write!(f, "{why}"),
             Down::OtherStream => {
                 f.write_str("its stream with this room's name keeps something else; choose another room, as in /ROOM")
@@ -120,7 +122,16 @@ mod tests {
             (Down::from(io::Error::from(ErrorKind::ConnectionRefused)), "connection refused"),
             (Down::said("Authorization Violation"), "it refuses the user or the password; see --link-password-file"),
             (Down::said("Slow\u{1b}[2J Consumer"), "Slow Consumer"),
-            (Down::Refused(Refused::NoJetStream), "it has no JetStream; start it with: nats-server -js"),
+            (
+                Down::Refused(Refused::NoJetStream),
+                "it has no JetStream; start it with: nats-server -js (in a cluster: the server that keeps the stream)",
+            ),
+            (Down::from(io::Error::from(ErrorKind::TimedOut)), "connection timed out"),
+            (Down::NoAddress("no".into()), "its name is not found (no)"),
+            (
+                Down::Refused(Refused::Overlap),
+                "another of its streams keeps this room's subject; choose another room, as in /ROOM",
+            ),
             (
                 Down::NameTaken(Server::parse("pi1").unwrap()),
                 "another server there is called pi1; choose another name with --link-name",

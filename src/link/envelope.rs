@@ -1,7 +1,8 @@
 //! What servers send each other: lines, each with who says it and its number, and who is in their rooms.
 //!
-//! A line is sent as members hear it where it was said: `Ann: hello`. Whoever receives it reads it, as a client would, and
-//! makes a line of its own of it. So nothing is heard that this server could not have said, whatever was sent.
+//! A line is sent as the members of its own server hear it: `Ann: hello`. The server that receives it parses it like a
+//! client, and makes a new line from the parts. So whatever is sent, the members hear nothing that this server could
+//! not have said.
 //!
 //! Pure. Knows nothing of how it is sent.
 
@@ -17,21 +18,22 @@ use crate::text::server::Server;
 use crate::text::spoken::Spoken;
 use crate::token::Token;
 
-/// What one message takes at most, in bytes: the longest line and its name fit, and a screen of usual ones.
+/// The largest message, in bytes: the contract's 16 KiB. The longest line with its name fits.
 pub(super) const MAX_MESSAGE: usize = 16 * 1024;
 
-/// No number is larger: what no server ever says. Numbers can be added without thought.
+/// The largest number that is accepted: no server ever says so many lines, and sums of such numbers never overflow.
 const MAX_NUMBER: u64 = 1 << 53;
 
-/// Into how many messages the names of a server's members are divided at most.
+/// The most messages that the list of a server's members may be divided into.
 const MAX_PARTS: usize = 256;
 
-/// One run of a server: what it says is numbered from one. Of two, the smaller began earlier, if the clocks are right.
+/// One run of a server, from its start to its end. Its lines are numbered from one. Of two epochs the smaller began
+/// earlier, if the clocks are right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Epoch(u128);
 
 impl Epoch {
-    /// A new one: the time in milliseconds, and 32 bits that nobody else has.
+    /// Makes a new one: the time in milliseconds, and 32 random bits.
     pub(super) fn new(now: SystemTime, random: Token) -> Epoch {
         let time = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_millis();
         Epoch((time & 0xffff_ffff_ffff) << 32 | random.bits() & 0xffff_ffff)
@@ -78,8 +80,9 @@ fn number(text: &str) -> Option<u64> {
     text.parse().ok().filter(|n| plain && *n <= MAX_NUMBER)
 }
 
-/// Returns the line that is sent of one that the room has said, which reads as `spoken`, if it is one for other servers.
-/// `actor` is how many bytes the name has of whoever did something, because the line alone does not tell.
+/// Returns what is sent for a line of this room, or None if the line is not for other servers. `spoken` is the line,
+/// parsed. `actor` is the length in bytes of the name in an action, because names have spaces and the line alone does
+/// not tell where the name ends.
 pub(super) fn sent(line: &str, spoken: Spoken<'_>, actor: u8) -> Option<String> {
     match spoken {
         Spoken::Emote(action) => (actor > 0).then(|| format!("*{actor} {action}")),
@@ -94,9 +97,9 @@ pub(super) fn sent(line: &str, spoken: Spoken<'_>, actor: u8) -> Option<String> 
     }
 }
 
-/// Reads a line that another server has sent. Returns nothing where it is not for this one, or is none.
+/// Reads a line that another server has sent. Returns None if it is not for this server, or is no valid line.
 pub(super) fn received<'a>(sent: &'a str, from: &Server, me: &Server) -> Option<Elsewhere<'a>> {
-    // A member of that server, who has a name there that could be one here.
+    // A member of that server, whose name is valid by this server's rules, too.
     let member = |written: &str| {
         let name = Name::parse(written).ok().filter(|name| name.as_str() == written)?;
         Some(name.at(from))
@@ -112,7 +115,7 @@ pub(super) fn received<'a>(sent: &'a str, from: &Server, me: &Server) -> Option<
             said.say(&name, &Line::relayed(words)?);
             Some(Elsewhere::Said(name, said))
         }
-        // Its own operator's alone: those of others say it themselves.
+        // Only a line of that server's own operator: a third server sends its operator's lines itself.
         Spoken::Server(words) if sent.starts_with("[SERVER]") => {
             Some(Elsewhere::Operator(from.clone(), Line::relayed(words)?))
         }
@@ -136,16 +139,16 @@ pub(super) fn received<'a>(sent: &'a str, from: &Server, me: &Server) -> Option<
     }
 }
 
-/// What a server says of itself. This is not kept by the broker: who does not hear it asks again, or hears the next one.
+/// What a server says of itself. The broker does not keep this. A server that misses it asks again, or hears the next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Presence<'a> {
-    /// It has come, and wants to know who is there.
+    /// It has started, and asks who is there.
     Hello,
-    /// It is there, and so are the members in one part of a list.
+    /// It is linked, and this is one part of the list of its members.
     Here(Here<'a>),
-    /// It goes.
+    /// It stops.
     Bye,
-    /// It has this name, which another server wants.
+    /// It has the name that another server claims.
     Mine,
 }
 
@@ -158,7 +161,7 @@ pub(super) struct Here<'a> {
     pub(super) part: usize,
     /// How many parts it has.
     pub(super) parts: usize,
-    /// The number of the last line that the broker has of it: the next one that is not heard is missed.
+    /// The number of its last line that the broker has. If a later line is not received, it is missed.
     pub(super) stored: u64,
     names: &'a str,
 }
@@ -170,7 +173,7 @@ impl Here<'_> {
     }
 }
 
-/// Reads what a server says of itself, and which server it is.
+/// Reads a server's presence message, and which server and epoch it is from.
 pub(super) fn presence(payload: &str) -> Option<(Server, Epoch, Presence<'_>)> {
     let (head, names) = payload.split_once('\n')?;
     let words: Vec<&str> = head.split(' ').collect();
@@ -190,24 +193,24 @@ pub(super) fn presence(payload: &str) -> Option<(Server, Epoch, Presence<'_>)> {
     Some((Server::parse(server)?, Epoch::read(epoch)?, presence))
 }
 
-/// Says that a server has come.
+/// Returns the message that a server has started.
 pub(super) fn hello(server: &Server, epoch: Epoch) -> String {
     format!("hello {server} {epoch}\n")
 }
 
-/// Says that a server goes.
+/// Returns the message that a server stops.
 pub(super) fn bye(server: &Server, epoch: Epoch) -> String {
     format!("bye {server} {epoch}\n")
 }
 
-/// Says that a server has this name, which another one wants.
+/// Returns the message that a server has the name that another one claims.
 pub(super) fn mine(server: &Server, epoch: Epoch) -> String {
     format!("mine {server} {epoch}\n")
 }
 
-/// Says that a server is there, and who is in its room, in as many messages as that takes.
+/// Returns the messages that a server is linked, and who is in its room. Long lists take several.
 pub(super) fn here(server: &Server, epoch: Epoch, revision: u64, stored: u64, names: &[Name]) -> Vec<String> {
-    /// What stands before the names: three words of known length, and four numbers.
+    /// The most bytes before the names: three words and four numbers.
     const HEAD: usize = 128;
     let mut parts = vec![String::new()];
     for name in names {

@@ -12,49 +12,49 @@ use tinyjson::JsonValue;
 use super::json::{self, quoted};
 use super::nats::{Msg, Subject, Word, number};
 
-/// What a stream keeps at most, in bytes: some 60,000 lines.
+/// What a stream keeps at most, in bytes: some 100,000 lines, if each is a message of its own.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
-/// How long a stream keeps a message, in seconds: whoever was away for longer has missed what was said.
+/// How long a stream keeps a message, in seconds. A server that was away for longer misses lines.
 const MAX_AGE: u64 = 60 * 60;
 
-/// The most that a message in a stream may have, in bytes. JetStream counts headers and payload, so this is the 16 KiB
-/// of a message, and room for its header: a link's name, an epoch and a number.
+/// The largest message that a stream takes, in bytes. JetStream counts headers and payload: these are the 16 KiB of a
+/// message, and room for its header, which names a server, an epoch and a number.
 pub(super) const MAX_MSG_SIZE: u64 = 17 * 1024;
 
-/// For how long a stream knows the numbers of what it has, in seconds: what is sent again later than that comes from
-/// whoever was away for longer than a broker takes to start.
+/// For how long a stream drops a message that it has already, in seconds: longer than a broker takes to start again.
+/// What is sent twice later than that is dropped by the servers that receive it.
 const DUPLICATES: u64 = 2 * 60;
 
-/// How often a consumer shows that it is there when nothing is said, in seconds.
+/// How often a consumer sends a heartbeat when nothing is said, in seconds.
 pub(super) const HEARTBEAT: u64 = 5;
 
-/// How long a consumer is kept when nobody is subscribed to its subject, in seconds: the broker's own default. Whoever
-/// comes back makes a new one.
+/// How long the broker keeps a consumer when nobody is subscribed to its subject, in seconds: the broker's own default.
+/// A server that reconnects makes a new one.
 const INACTIVE: u64 = 5;
 
-/// What a second is in the unit of JetStream's times.
+/// JetStream's times are in nanoseconds.
 const NANOSECONDS: u64 = 1_000_000_000;
 
 /// The longest description of an error that is kept, in characters: a line on a terminal.
 const MAX_DESCRIPTION: usize = 160;
 
-/// Where to ask for a stream to be made. The same stream again is as good.
+/// The subject at which a stream is made. To make the same stream again does nothing.
 pub(super) fn stream_create(stream: &Word) -> Subject {
     Subject::join("$JS.API.STREAM.CREATE", &[stream])
 }
 
-/// Where to ask how a stream is; the request is empty.
+/// The subject at which the state of a stream is asked for. The request is empty.
 pub(super) fn stream_info(stream: &Word) -> Subject {
     Subject::join("$JS.API.STREAM.INFO", &[stream])
 }
 
-/// Where to ask for a consumer.
+/// The subject at which a consumer is made.
 pub(super) fn consumer_create(stream: &Word) -> Subject {
     Subject::join("$JS.API.CONSUMER.CREATE", &[stream])
 }
 
-/// The stream of a room, in which everything is that is published on this subject.
+/// The configuration of a room's stream, which keeps everything that is published on this subject.
 pub(super) fn stream_config(stream: &Word, subject: &Subject) -> String {
     let (stream, subject) = (quoted(stream.as_str()), quoted(subject.as_str()));
     let (age, window) = (MAX_AGE * NANOSECONDS, DUPLICATES * NANOSECONDS);
@@ -65,8 +65,8 @@ pub(super) fn stream_config(stream: &Word, subject: &Subject) -> String {
     )
 }
 
-/// A consumer that sends what a stream keeps of one subject to another, in order, each message once, from this number
-/// on. Zero is no number there, and counts as one.
+/// The configuration of a consumer. It sends what the stream keeps of `subject` to `deliver`, in order, each message
+/// once, beginning with the message of number `start`. JetStream's numbers begin at one, so zero counts as one.
 pub(super) fn consumer_config(stream: &Word, subject: &Subject, deliver: &Subject, start: u64) -> String {
     let (stream, subject, deliver) = (quoted(stream.as_str()), quoted(subject.as_str()), quoted(deliver.as_str()));
     let start = start.max(1);
@@ -79,25 +79,24 @@ pub(super) fn consumer_config(stream: &Word, subject: &Subject, deliver: &Subjec
     )
 }
 
-/// Why something was not done.
+/// Why JetStream did not do what it was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Refused {
     /// The broker keeps no messages, or not for this user.
     NoJetStream,
-    /// There is a stream with this name, and it was made otherwise. It may do all the same.
+    /// There is a stream with this name and another configuration. It may be usable all the same.
     OtherConfiguration,
     /// Another stream keeps what is published on these subjects.
     Overlap,
-    /// The broker has not as much space as the stream may take.
+    /// The broker has less space than the stream may take.
     NoSpace,
     /// There is no such stream, or no such consumer.
     NotFound,
     /// The message is larger than the stream takes.
     TooLarge,
-    /// Anything else: its number, and the broker's own words, of which nothing is known but that they have no control
-    /// characters.
+    /// Anything else: the error's number, and the broker's own words without control characters.
     Other(u64, String),
-    /// The answer is none that is known here.
+    /// The answer is not in a form that is known here.
     Unreadable,
 }
 
@@ -106,8 +105,8 @@ impl Display for Refused {
         f.write_str(match self {
             Refused::NoJetStream => "it has no JetStream",
             Refused::OtherConfiguration => "its stream has another configuration",
-            Refused::Overlap => "another stream has the subject",
-            Refused::NoSpace => "it has no space for the stream",
+            Refused::Overlap => "another of its streams keeps this room's subject; choose another room, as in /ROOM",
+            Refused::NoSpace => "it has less than 16 MiB for the stream; see max_file_store in its configuration",
             Refused::NotFound => "the stream is gone",
             Refused::TooLarge => "the message is too large for the stream",
             Refused::Other(code, description) => return write!(f, "{description} ({code})"),
@@ -116,21 +115,21 @@ impl Display for Refused {
     }
 }
 
-/// Reads an answer of JetStream, whatever it is to.
+/// Reads any answer of JetStream.
 fn answer(msg: &Msg) -> Result<JsonValue, Refused> {
-    // Nobody has subscribed to the subject of the request.
+    // 503: nobody is subscribed to the request's subject, so no JetStream is there.
     if msg.headers.as_ref().is_some_and(|headers| headers.status() == Some(503)) {
         return Err(Refused::NoJetStream);
     }
     let answer = json::read(&msg.payload).ok_or(Refused::Unreadable)?;
     let Some(error) = json::get(&answer, "error") else { return Ok(answer) };
-    // The numbers are those of nats-server's errors.json.
+    // These numbers are from nats-server's errors.json.
     Err(match json::whole(error, "err_code").or_else(|| json::whole(error, "code")).unwrap_or_default() {
-        // Not for this account, no such account, not at all.
+        // Not for this account; no such account; not at all.
         10039 | 10035 | 10076 => Refused::NoJetStream,
         10058 => Refused::OtherConfiguration,
         10065 => Refused::Overlap,
-        // Of the account, of the server, of memory, of storage.
+        // The limit of the account; of the server; of memory; of storage.
         10002 | 10023 | 10028 | 10047 => Refused::NoSpace,
         // A consumer, a stream.
         10014 | 10059 => Refused::NotFound,
@@ -142,12 +141,12 @@ fn answer(msg: &Msg) -> Result<JsonValue, Refused> {
     })
 }
 
-/// A stream, as it is.
+/// The state of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Stream {
-    /// When it was made, in the broker's words. Another time is another stream, whose numbers begin at one.
+    /// When it was made, in the broker's words. If this has changed, it is another stream, whose numbers begin at one.
     pub(super) created: String,
-    /// The number of the last message that it has had.
+    /// The number of the last message that was put into it.
     pub(super) last_seq: u64,
     /// What it keeps: subjects, perhaps with wildcards.
     pub(super) subjects: Vec<String>,
@@ -192,16 +191,17 @@ pub(super) fn ack(msg: &Msg) -> Result<u64, Refused> {
 pub(super) enum Sent {
     /// A message.
     Message(Place),
-    /// It is there, and has nothing to send.
+    /// The consumer works, and has nothing to send.
     Heartbeat {
-        /// The consumer's number for what it has sent last. Who has heard another has missed something.
+        /// The consumer's number of the last message that it has sent. If another was received last, something was
+        /// lost.
         consumer_seq: u64,
-        /// It waits for an empty message there.
+        /// It has stopped sending until an empty message is published here.
         stalled: Option<Subject>,
     },
-    /// It wants an empty message there when everything before this has been read.
+    /// It waits for an empty message here, which says that everything before this has been read.
     FlowControl(Subject),
-    /// A status that says something else, as a number. None if it is nothing of a consumer.
+    /// Any other status. None if this is not a consumer's message at all.
     Other(Option<u16>),
 }
 
@@ -210,18 +210,18 @@ pub(super) enum Sent {
 pub(super) struct Place {
     /// The stream's number for it.
     pub(super) stream_seq: u64,
-    /// The consumer's number for it: one more than for the last, if nothing is lost.
+    /// The consumer's number for it: one more than for the message before, if nothing is lost.
     pub(super) consumer_seq: u64,
 }
 
 /// Reads what came on a consumer's subject.
 pub(super) fn sent(msg: &Msg) -> Sent {
-    // First of all, because whoever publishes a message may give it any headers, a status too.
+    // This comes first, because the publisher of a message can give it any headers, even a status.
     if let Some(place) = msg.reply.as_deref().and_then(place) {
         return Sent::Message(place);
     }
     let Some(headers) = &msg.headers else { return Sent::Other(None) };
-    // Nowhere else is anything published because somebody asks for it.
+    // Only to such a subject is an empty message published: a sender must not choose any other.
     let flow = |subject: &str| Some(subject).filter(|subject| subject.starts_with("$JS.FC.")).and_then(Subject::new);
     let status = headers.status();
     if status != Some(100) {
@@ -239,8 +239,8 @@ pub(super) fn sent(msg: &Msg) -> Sent {
     }
 }
 
-/// Reads the place of a message from where its answer would go: `$JS.ACK`, perhaps a domain and an account, then a
-/// stream, a consumer, how often it was sent, both numbers, the time, how many are to come, and perhaps more.
+/// Reads the place of a message from its reply subject: `$JS.ACK`, perhaps a domain and an account, then the stream,
+/// the consumer, how often it was sent, both numbers, the time, how many are to come, and perhaps more.
 fn place(reply: &str) -> Option<Place> {
     let parts: Vec<&str> = reply.strip_prefix("$JS.ACK.")?.split('.').collect();
     match parts[..] {
@@ -251,7 +251,7 @@ fn place(reply: &str) -> Option<Place> {
     }
 }
 
-/// What a broker says of itself.
+/// What a broker says of itself when a client connects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Info {
     /// Its version.
@@ -260,11 +260,11 @@ pub(super) struct Info {
     pub(super) max_payload: u64,
     /// Whether it takes headers.
     pub(super) headers: bool,
-    /// Whether it speaks with nobody but over TLS.
+    /// Whether it accepts clients over TLS only.
     pub(super) tls_required: bool,
 }
 
-/// Reads what a [`Frame::Info`](super::nats::Frame::Info) says. Returns none if it is not to be read.
+/// Reads what a [`Frame::Info`](super::nats::Frame::Info) says. Returns None if it cannot be read.
 pub(super) fn info(text: &str) -> Option<Info> {
     let info = json::read(text.as_bytes())?;
     Some(Info {

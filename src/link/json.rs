@@ -1,20 +1,20 @@
-//! JSON (RFC 8259) of others, read within limits; and our own strings in it.
+//! JSON (RFC 8259): values of others are read within limits, and our own strings are quoted.
 //!
-//! Pure. Knows nothing of what is said in it.
+//! Pure. Knows nothing of what the values mean.
 
 use tinyjson::JsonValue;
 
 /// The most that is read, in bytes: as much as the largest message that is taken from the broker.
 const MAX_TEXT: usize = 64 * 1024;
 
-/// How deep objects and arrays may stand in each other. The parser calls itself for each level, so without a limit
-/// whoever writes brackets decides how much stack it takes. What a broker sends has five levels.
+/// How deep objects and arrays may be nested. The parser calls itself for each level, so without a limit a sender of
+/// many brackets could overflow the stack. What a broker sends has five levels.
 const MAX_DEPTH: usize = 32;
 
-/// The largest whole number up to which a double, which is what the parser makes of each number, has them all.
+/// The parser makes a double of each number. Up to this one a double holds every whole number.
 const MAX_WHOLE: f64 = 9_007_199_254_740_992.0;
 
-/// Reads a value. Returns none if it is no JSON, or exceeds a limit.
+/// Reads a value. Returns None if it is no JSON, or exceeds a limit.
 pub(super) fn read(bytes: &[u8]) -> Option<JsonValue> {
     if bytes.len() > MAX_TEXT || depth(bytes) > MAX_DEPTH {
         return None;
@@ -22,7 +22,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<JsonValue> {
     std::str::from_utf8(bytes).ok()?.parse().ok()
 }
 
-/// How many objects and arrays are open at once, where most are. Brackets in strings do not count.
+/// Returns how deep objects and arrays are nested at most. Brackets in strings do not count.
 fn depth(bytes: &[u8]) -> usize {
     let (mut open, mut most) = (0_usize, 0);
     let (mut in_string, mut escaped) = (false, false);
@@ -85,7 +85,7 @@ pub(super) fn texts<'a>(object: &'a JsonValue, key: &str) -> impl Iterator<Item 
     })
 }
 
-/// Returns a text as a string of JSON, with its quotes. It has no control character, so it is within one line.
+/// Returns a text as a string of JSON, with its quotes. Control characters are escaped, so it is within one line.
 pub(super) fn quoted(text: &str) -> String {
     let mut quoted = String::from('"');
     for char in text.chars() {

@@ -1,5 +1,5 @@
 //! What the link keeps from one connection to the next: what was sent and read, which other servers there are, and what
-//! the room was told of how the link does.
+//! the room was told of the state of the link.
 
 use super::Options;
 use super::down::Down;
@@ -16,18 +16,19 @@ pub(super) struct Kept {
     pub(super) peers: Peers,
     /// Counts the lists of who is here.
     pub(super) revision: u64,
-    /// The last message that was read.
+    /// The last message that was read from the stream.
     pub(super) read: Option<Mark>,
-    /// The last message that was acknowledged.
+    /// The last message of this server that was acknowledged.
     pub(super) stored: Option<Mark>,
-    /// Whether the link has worked since it was last down, and ever.
+    /// Whether the link works now.
     pub(super) works: bool,
+    /// Whether it has ever worked.
     has_worked: bool,
     /// Why it is down, if the room was told so.
     told: Option<Down>,
 }
 
-/// A message in a stream.
+/// The place of a message in a stream.
 #[derive(Debug)]
 pub(super) struct Mark {
     /// When the stream was made.
@@ -37,15 +38,15 @@ pub(super) struct Mark {
 }
 
 impl Mark {
-    /// Returns whether the stream does not have the message any more, nor those after it: it is another one, or some of
-    /// it was lost in a power cut.
+    /// Returns whether the stream has lost this message and those after it: it is a new stream, or the broker lost some
+    /// of it in a power cut.
     pub(super) fn is_lost(&self, stream: &Stream) -> bool {
         self.created != stream.created || self.seq > stream.last_seq
     }
 }
 
 impl Kept {
-    /// What there is before the first connection.
+    /// The state before the first connection.
     pub(super) fn new(epoch: Epoch) -> Kept {
         Kept {
             epoch,
@@ -59,7 +60,7 @@ impl Kept {
         }
     }
 
-    /// The link works, which the room is told if it had heard otherwise.
+    /// Notes that the link works. The room is told if it was told before that the link is down.
     pub(super) async fn up(&mut self, options: &Options, room: &Room) {
         let Options { broker, server } = options;
         self.works = true;
@@ -72,7 +73,7 @@ impl Kept {
         }
     }
 
-    /// The link does not work, which the room is told once, and the operator whenever the reason is another.
+    /// Notes that the link is down. The room is told once; standard error is told again whenever the reason changes.
     pub(super) async fn down(&mut self, why: Down, options: &Options, room: &Room) {
         let broker = &options.broker;
         self.works = false;

@@ -1,16 +1,16 @@
-//! How this server comes to a broker: whether that is one, and who comes. Knows nothing of what is done there.
+//! The first exchange with a broker: this server checks that it is usable, and logs in. Knows nothing of what comes
+//! after.
 
 use super::broker::Broker;
+use super::connection::Connection;
 use super::down::Down;
 use super::jetstream::{self, MAX_MSG_SIZE};
 use super::nats::{self, Frame, Wrong};
-use super::wire::Wire;
 use crate::text::server::Server;
 
-/// Hears what the broker is, says who comes, and waits until it has let this server in. This takes as long as the broker
-/// likes.
-pub(super) async fn log_in(wire: &mut Wire, broker: &Broker, server: &Server) -> Result<(), Down> {
-    let info = match wire.next().await {
+/// Reads the broker's `INFO`, logs in, and waits until the broker has accepted that. It has no timeout of its own.
+pub(super) async fn log_in(connection: &mut Connection, broker: &Broker, server: &Server) -> Result<(), Down> {
+    let info = match connection.next().await {
         Ok(Frame::Info(info)) => jetstream::info(&info),
         Ok(Frame::Error(error)) => return Err(Down::said(&error)),
         Ok(_) | Err(Down::Wrong(_)) => None,
@@ -26,19 +26,19 @@ pub(super) async fn log_in(wire: &mut Wire, broker: &Broker, server: &Server) ->
     if info.max_payload < MAX_MSG_SIZE {
         return Err(Down::Small(info.max_payload));
     }
-    nats::connect(&mut wire.out, &format!("dynasti {server}"), broker.login());
-    nats::ping(&mut wire.out);
+    nats::connect(&mut connection.out, &format!("dynasti {server}"), broker.login());
+    nats::ping(&mut connection.out);
     loop {
-        wire.flush().await?;
-        match wire.next().await? {
+        connection.flush().await?;
+        match connection.next().await? {
             Frame::Pong => return Ok(()),
             Frame::Error(error) => return Err(Down::said(&error)),
-            frame => _ = wire.answer(frame),
+            frame => _ = connection.answer(frame),
         }
     }
 }
 
-/// Returns whether a version is older than 2.9, which has all that is asked for here.
+/// Returns whether a version is older than 2.9, the first that has all that is used here.
 fn is_old(version: &str) -> bool {
     let mut numbers = version.split('.').map_while(|number| number.parse::<u32>().ok());
     numbers.next().zip(numbers.next()).is_some_and(|version| version < (2, 9))

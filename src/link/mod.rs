@@ -1,18 +1,21 @@
-//! How one room is on several servers: through a broker, which speaks NATS and keeps what is said in a stream.
+//! How one room is on several servers: they send each other lines through a NATS broker, which keeps the lines in a
+//! stream.
 //!
 //! ```text
 //! room's log → reader → outbox → envelope → jetstream → nats → bytes → broker
 //! room ← peers (once, in order) ← envelope (checked) ← jetstream ← nats ← bytes ← broker
 //! ```
 //!
-//! The link is one more reader of the log, and one more speaker. One task reads the log into the outbox, whether there is
-//! a connection or not; so the room waits for nothing here. Another task keeps a connection (`session`), and another one
-//! after it is lost. What comes is as little trusted as what a client sends.
+//! The link is one more reader of the log, and one more speaker. `read` reads the log into the outbox, with or without
+//! a connection, so the room never waits for the broker. `keep` has a connection (`session`), and opens the next one
+//! when it is lost. What comes from the broker is trusted no more than what a client sends.
 //!
-//! Knows nothing of how anybody gets into the room.
+//! Standard error says when the link is down, and why: the reasons are in `down`. Knows nothing of how anybody gets
+//! into the room.
 #![doc = include_str!("scale.md")]
 
 mod broker;
+mod connection;
 mod down;
 mod envelope;
 mod jetstream;
@@ -23,7 +26,6 @@ mod nats;
 mod outbox;
 mod peers;
 mod session;
-mod wire;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -44,36 +46,36 @@ use crate::text::spoken::Spoken;
 use crate::token::Token;
 use crate::within::within;
 
-/// How long to wait before the broker is tried again: twice as long each time, from the first to the last.
+/// How long to wait before the broker is tried again: first this long, then twice as long each time, up to the last.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LAST_WAIT: Duration = Duration::from_secs(30);
 
-/// How long the last lines and the goodbye have, when the server stops.
+/// How long it may take to send the last lines and the goodbye when the server stops.
 const STOPPING: Duration = Duration::from_millis(700);
 
-/// What is linked.
+/// What the room is linked with.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Through which broker, and in which room there.
+    /// The broker, and the room there.
     pub broker: Broker,
     /// What this server is called there.
     pub server: Server,
 }
 
-/// What the two tasks share.
+/// What reading the log and keeping a connection share.
 #[derive(Debug)]
 struct Shared {
     said: Mutex<Said>,
-    /// Holds something when something was said, or the room has ended.
+    /// The channel holds something if something was said, or if the room has ended, since `woken` was last called.
     wake: Sender<()>,
     woken: Receiver<()>,
 }
 
-/// What the room has said.
+/// What this room has said, and what the other servers have not been told yet.
 #[derive(Debug, Default)]
 struct Said {
     outbox: Outbox,
-    /// Whether somebody has come, gone, or changed the name since the last look.
+    /// Whether somebody has come, left, or changed the name since the other servers were told who is here.
     moved: bool,
     /// Whether the room has ended: nothing more will be said.
     ended: bool,
@@ -86,13 +88,13 @@ impl Shared {
 
     /// Waits until something was said, or the room has ended.
     async fn woken(&self) {
-        // This struct has both ends, so the channel stays open.
+        // This struct has both ends of the channel, so it stays open.
         let _ = self.woken.recv().await;
     }
 }
 
-/// Links the room with those of other servers, until the room ends what reads it. Then returns when the last lines are on
-/// their way, or after a moment.
+/// Links the room with those of other servers, until the room ends this reader. Then returns when the last lines are
+/// sent, or after 0.7 s.
 pub async fn run(options: Options, room: &Room, reader: Reader) {
     let (wake, woken) = async_channel::bounded(1);
     let shared = Shared { said: Mutex::default(), wake, woken };
@@ -103,10 +105,10 @@ pub async fn run(options: Options, room: &Room, reader: Reader) {
     reading.or(keep(&options, room, &shared)).await;
 }
 
-/// Reads the log into the outbox, until the room ends that.
+/// Reads the log into the outbox, until the room ends this reader.
 async fn read(shared: &Shared, mut reader: Reader) {
     loop {
-        // An error means that the reader is to end, which is learned by reading.
+        // An error means that the reader is to end: the next read says so.
         let _ = reader.notified().await;
         let written = {
             let mut said = shared.said();
@@ -125,7 +127,7 @@ async fn read(shared: &Shared, mut reader: Reader) {
         };
         let ended = matches!(written, Written::End(_));
         shared.said().ended |= ended;
-        // If the channel is full, the other task is about to look.
+        // If the channel is full, the other side will look anyway.
         let _ = shared.wake.try_send(());
         if ended {
             return;
@@ -133,7 +135,7 @@ async fn read(shared: &Shared, mut reader: Reader) {
     }
 }
 
-/// Keeps a connection, and another one after it is lost, until the room has ended.
+/// Has a connection, and opens the next one when it is lost, until the room has ended.
 async fn keep(options: &Options, room: &Room, shared: &Shared) {
     let mut kept = Kept::new(epoch().await);
     let mut wait = FIRST_WAIT;
@@ -144,7 +146,8 @@ async fn keep(options: &Options, room: &Room, shared: &Shared) {
             Err(why) => Err(why),
         };
         let Err(why) = done else { return };
-        // One that ends at once whenever it works is tried less and less often, too: the room hears of each time.
+        // A link that works and soon breaks, again and again, is tried less and less often, too: the room is told each
+        // time.
         if kept.works && begun.elapsed() > wait {
             wait = FIRST_WAIT;
         }
@@ -156,8 +159,8 @@ async fn keep(options: &Options, room: &Room, shared: &Shared) {
     }
 }
 
-/// Waits before the next attempt. Other servers that have been silent for too long are not linked any more. Returns
-/// whether the room has ended.
+/// Waits before the next attempt. Unlinks other servers that have been silent for too long. Returns whether the room
+/// has ended.
 async fn pause(wait: Duration, room: &Room, shared: &Shared, peers: &mut Peers) -> bool {
     let until = Instant::now() + wait;
     loop {
@@ -176,7 +179,7 @@ async fn pause(wait: Duration, room: &Room, shared: &Shared, peers: &mut Peers) 
     }
 }
 
-/// A new epoch, as soon as the system has random numbers.
+/// Returns a new epoch, as soon as the system has random numbers.
 async fn epoch() -> Epoch {
     /// Early in a system's start there are none for some seconds.
     const AGAIN: Duration = Duration::from_millis(100);

@@ -1,4 +1,4 @@
-//! The client's side of NATS: a line of text for each operation, and what some of them carry behind it.
+//! The client's side of the NATS protocol: each operation is a line of text, and some have a payload after it.
 //!
 //! Pure: bytes go in, and frames come out; what is to be sent is appended to a buffer. Knows nothing of sockets, of
 //! JetStream, and of what is said.
@@ -15,14 +15,15 @@ pub(super) const MAX_LINE: usize = 8 * 1024;
 /// The longest `INFO`, which names every member of a cluster by its addresses.
 pub(super) const MAX_INFO: usize = 32 * 1024;
 
-/// The most that a message may carry, headers and all: four times what a line of a room takes at most. Of what is
-/// larger nothing is kept.
+/// The most bytes that a message may carry, headers included: four times the largest message of a server. Of a larger
+/// message nothing is kept.
 pub(super) const MAX_PAYLOAD: usize = 64 * 1024;
 
-/// The most that is skipped of a message that is larger than that: as much as a broker keeps for a client at all.
+/// The largest message that is skipped, in bytes. A broker keeps no more than this for a client, so a larger one is
+/// wrong.
 const MAX_SKIPPED: u64 = 64 * 1024 * 1024;
 
-/// The longest word, in bytes: the longest name that a broker gives a stream.
+/// The longest word, in bytes: the longest name that a stream may have.
 const MAX_WORD: usize = 255;
 
 /// The longest subject, in bytes: two of them fit into a line.
@@ -100,35 +101,34 @@ pub(super) enum Frame {
     Info(String),
     /// A message for a subscription.
     Msg(Msg),
-    /// A message of so many bytes, which is more than [`MAX_PAYLOAD`]: without its headers and its payload.
+    /// A message that is larger than [`MAX_PAYLOAD`], without its headers and its payload; and how many bytes it had.
     TooLarge(Msg, u64),
     /// To be answered by a [`pong`].
     Ping,
     /// The answer to a [`ping`].
     Pong,
-    /// Not sent to whoever does not ask for it.
+    /// An acknowledgement, which brokers send only to clients that are `verbose`.
     Ok,
     /// What is wrong, in the broker's words, without their quotes; see [`trouble`].
     Error(String),
 }
 
-/// A message. What of its line is no UTF-8 has become U+FFFD.
+/// A message. Invalid UTF-8 in its line has become U+FFFD.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Msg {
     /// Where it was published.
     pub(super) subject: String,
-    /// The subscription that it is for.
+    /// The number of the subscription that it is for.
     pub(super) sid: u64,
     /// Where an answer is expected.
     pub(super) reply: Option<String>,
-    /// What is said of it.
+    /// Its headers, if it has any.
     pub(super) headers: Option<Headers>,
-    /// What it says.
+    /// Its payload.
     pub(super) payload: Vec<u8>,
 }
 
-/// The headers of a message. Whoever publishes them may write anything there, so what cannot be read in them is not
-/// there, and breaks nothing.
+/// The headers of a message. Their publisher may write anything there. What cannot be read is ignored.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Headers(Vec<u8>);
 
@@ -139,7 +139,7 @@ impl fmt::Debug for Headers {
 }
 
 impl Headers {
-    /// The broker's own word on something: 503 if nobody is there to answer a request, 100 for heartbeats.
+    /// Returns the broker's status code: 503 if nobody answers a request, 100 for heartbeats.
     pub(super) fn status(&self) -> Option<u16> {
         let digits = self.inline()?.split([' ', '\t']).next()?;
         let plain = digits.len() == 3 && digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -152,13 +152,13 @@ impl Headers {
         fields.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
     }
 
-    /// What stands behind the version.
+    /// Returns the rest of the first line, after the version.
     fn inline(&self) -> Option<&str> {
         let rest = self.lines().next()??.strip_prefix("NATS/1.0")?;
         (rest.is_empty() || rest.starts_with([' ', '\t'])).then_some(rest.trim())
     }
 
-    /// The lines; none in place of one that is no text.
+    /// Returns the lines, with None in place of a line that is no text.
     fn lines(&self) -> impl Iterator<Item = Option<&str>> {
         self.0
             .split(|byte| *byte == b'\n')
@@ -177,13 +177,13 @@ pub(super) enum Wrong {
     Operation,
     /// A message's line has too few parts, or too many.
     Arguments,
-    /// What should be a number is none, or is too large to be one.
+    /// What should be a number is no number, or too large.
     Number,
-    /// The headers are longer than the whole.
+    /// The headers are longer than the whole message.
     HeaderLength,
-    /// The message is larger than any.
+    /// The message is larger than any broker sends.
     MessageTooLarge,
-    /// There is no CR LF behind a message.
+    /// There is no CR LF after a message.
     MessageEnd,
 }
 
@@ -193,8 +193,8 @@ impl Display for Wrong {
             Wrong::LineTooLong => "it sent a line that is too long",
             Wrong::LineEnd => "it sent a line that does not end in CR LF",
             Wrong::Operation => "it does not speak NATS",
-            Wrong::Arguments => "it sent a message without what must be said of it",
-            Wrong::Number => "it sent a message with a number that is none",
+            Wrong::Arguments => "it sent a message whose line has too few words, or too many",
+            Wrong::Number => "it sent a message with a word where a number belongs",
             Wrong::HeaderLength => "it sent a message whose headers are longer than the message",
             Wrong::MessageTooLarge => "it sent a message that is too large",
             Wrong::MessageEnd => "it sent a message that is not as long as it says",
@@ -204,8 +204,8 @@ impl Display for Wrong {
 
 /// Cuts what a broker sends into frames.
 ///
-/// Others publish what a broker sends, and what it keeps comes again after each new connection. So whatever a broker
-/// lets them publish is a frame here; wrong is only what the broker itself has to see to.
+/// What a broker sends was published by others, and what it keeps comes again on each new connection. So anything that
+/// a broker lets them publish is a frame here. Only what the broker itself does wrong is an error.
 ///
 /// It holds one unfinished frame: at most twice [`MAX_INFO`] of a line, or [`MAX_PAYLOAD`] of a message and its line.
 /// While it looks at one input, it may hold as much as that besides.
@@ -222,20 +222,20 @@ enum State {
     Wrong(Wrong),
 }
 
-/// A message's line has come; this is what follows.
+/// What follows a message's line, as far as it has come.
 #[derive(Debug)]
 struct Body {
-    /// Of it, headers and payload are to come.
+    /// The message, still without its headers and payload.
     msg: Msg,
     /// How long the headers are; None where there are none.
     headers: Option<usize>,
-    /// How long it is, headers and all.
+    /// How many bytes it has, headers included.
     length: u64,
-    /// How much more of it is to come, if it is too large and nothing of it is kept.
+    /// How many more bytes are to be skipped, if it is too large to be kept.
     skipped: u64,
-    /// What is kept of it, and of the CR LF at its end.
+    /// The bytes that are kept, with the CR LF at the end.
     bytes: Vec<u8>,
-    /// How much is to be kept.
+    /// How many bytes are to be kept.
     whole: usize,
 }
 
@@ -249,7 +249,7 @@ impl Decoder {
     /// Reads bytes off the front of `input` until there is a frame. Returns None when `input` is used up.
     ///
     /// # Errors
-    /// When what came is wrong. Then it is so for ever.
+    /// When what came is wrong. Every later call returns the same error.
     pub(super) fn next(&mut self, input: &mut &[u8]) -> Result<Option<Frame>, Wrong> {
         let found = self.find(input);
         if let Err(wrong) = found {
@@ -346,7 +346,7 @@ pub(super) fn number(text: &str) -> Option<u64> {
 }
 
 impl Body {
-    /// What a message's line announces.
+    /// Reads a message's line, without the operation.
     fn announced(parts: &[&str], has_headers: bool) -> Result<Body, Wrong> {
         let lengths = if has_headers { 2 } else { 1 };
         let (names, lengths) = parts.len().checked_sub(lengths).map(|at| parts.split_at(at)).ok_or(Wrong::Arguments)?;
@@ -378,7 +378,7 @@ impl Body {
         let whole = kept.unwrap_or(0) + 2;
         Ok(Body {
             msg,
-            // Not kept, it is not looked at.
+            // If it does not fit, the message is not kept, and this is not used.
             headers: headers.map(|headers| usize::try_from(headers).unwrap_or(usize::MAX)),
             length,
             skipped: if kept.is_some() { 0 } else { length },
@@ -419,10 +419,10 @@ impl Body {
     }
 }
 
-/// How a broker is to know who comes.
+/// How to log in at a broker.
 #[derive(Clone, Copy)]
 pub(super) enum Login<'a> {
-    /// It does not ask.
+    /// The broker does not ask.
     Nobody,
     /// By a user and a password.
     User(&'a str, &'a str),
@@ -430,8 +430,8 @@ pub(super) enum Login<'a> {
     Token(&'a str),
 }
 
-/// Says who comes, and what is understood: the first that is sent. Brokers take a line of [`MAX_LINE`], so a login of
-/// some thousand bytes is refused by them.
+/// Logs in, and says what this client understands. It is the first that is sent. Brokers take a line of 4 KiB, and
+/// refuse a longer user or password.
 pub(super) fn connect(to: &mut Vec<u8>, name: &str, login: Login<'_>) {
     let login = match login {
         Login::Nobody => String::new(),
@@ -459,7 +459,7 @@ pub(super) fn pong(to: &mut Vec<u8>) {
     to.extend_from_slice(b"PONG\r\n");
 }
 
-/// Subscribes to a subject, by a number of ours.
+/// Subscribes to a subject. We choose the number of the subscription.
 pub(super) fn subscribe(to: &mut Vec<u8>, subject: &Subject, sid: u64) {
     append(to, format_args!("SUB {subject} {sid}\r\n"));
 }
@@ -485,7 +485,7 @@ pub(super) fn publish(to: &mut Vec<u8>, subject: &Subject, reply: Option<&Subjec
     to.extend_from_slice(b"\r\n");
 }
 
-/// Publishes a message to a stream, which takes it once, however often it comes with this number.
+/// Publishes a message to a stream, which keeps it once, however often it comes with this `id`.
 pub(super) fn publish_with_id(to: &mut Vec<u8>, subject: &Subject, reply: &Subject, id: &Word, payload: &[u8]) {
     let headers = format!("NATS/1.0\r\nNats-Msg-Id: {id}\r\n\r\n");
     let (length, whole) = (headers.len(), headers.len() + payload.len());
@@ -513,7 +513,7 @@ pub(super) enum Trouble {
 /// Returns which kind of trouble a [`Frame::Error`] tells of.
 pub(super) fn trouble(error: &str) -> Trouble {
     let error = error.to_ascii_lowercase();
-    // As nats-server words them; a timeout of the login is not the operator's.
+    // In nats-server's words. A login that times out is none of these: the operator cannot mend it by another password.
     let refused = ["authorization violation", "authentication expired", "authentication revoked"];
     if error.starts_with("permissions violation") {
         Trouble::Permission

@@ -1,34 +1,34 @@
-//! What this room has said, and other servers are to hear: the newest lines, each with its number, until the broker has
-//! them, and for some time after that.
+//! The newest lines of this room that are for other servers, each with its number. They are kept until the broker has
+//! them, and longer while there is space, in case the broker loses them.
 //!
-//! Pure. Knows nothing of connections: it is asked for what to send, and told what has arrived.
+//! Pure. Knows nothing of connections: it is asked what to send, and told what has arrived.
 
 use std::collections::VecDeque;
 
 use super::envelope::MAX_MESSAGE;
 
-/// What is kept at most: what a room says while a broker starts again, or a wire is mended. Older lines are dropped, and
-/// who receives the next one sees by its number how many are missing.
+/// What is kept at most: the contract's 1024 lines or 128 KiB, which is what a room says while a broker starts again.
+/// Older lines are dropped. A server that receives the next line sees by its number how many are missing.
 const MAX_LINES: usize = 1024;
 const MAX_BYTES: usize = 128 * 1024;
 
 /// See the module's head.
 #[derive(Debug)]
 pub(super) struct Outbox {
-    lines: VecDeque<Kept>,
+    lines: VecDeque<KeptLine>,
     bytes: usize,
     /// The number of the next line.
     next: u64,
-    /// The number of the first line that is not known to have arrived.
+    /// The number of the first line that is not known to have arrived at the broker.
     waits: u64,
 }
 
 #[derive(Debug)]
-struct Kept {
+struct KeptLine {
     number: u64,
     text: String,
-    /// The last of the lines with which it was sent. They stay together: the broker drops a message whose first line it
-    /// knows, and would drop with it what was not in there before.
+    /// The number of the last line of the message in which it was sent. These lines stay together: the broker drops a
+    /// message whose first line it has already, so a line that was added to the message would be lost with it.
     sent_with: Option<u64>,
 }
 
@@ -47,13 +47,13 @@ impl Default for Outbox {
 }
 
 impl Outbox {
-    /// Puts a line, without its end, which is shorter than a message may be.
+    /// Puts a line, without its line end. One that does not fit into a message is only counted.
     pub(super) fn put(&mut self, text: String) {
         if text.len() >= MAX_MESSAGE {
             return self.skip(1);
         }
         self.bytes += text.len();
-        self.lines.push_back(Kept { number: self.next, text, sent_with: None });
+        self.lines.push_back(KeptLine { number: self.next, text, sent_with: None });
         self.next += 1;
         while self.lines.len() > MAX_LINES || self.bytes > MAX_BYTES {
             let Some(oldest) = self.lines.pop_front() else { break };
@@ -61,17 +61,18 @@ impl Outbox {
         }
     }
 
-    /// Counts lines that nobody will get.
+    /// Counts lines that are not sent, so that the other servers see that they are missing.
     pub(super) fn skip(&mut self, lines: u64) {
         self.next += lines;
     }
 
-    /// Returns whether something is not known to have arrived.
+    /// Returns whether there is a line that is not known to have arrived.
     pub(super) fn waits(&self) -> bool {
         self.lines.back().is_some_and(|line| line.number >= self.waits)
     }
 
-    /// The next lines to be sent, as many as one message takes. They come again until they have arrived.
+    /// Returns the next lines to be sent, as many as fit into one message. It returns the same lines until they have
+    /// arrived.
     pub(super) fn batch(&mut self) -> Option<Batch> {
         let from = self.lines.partition_point(|line| line.number < self.waits);
         let first = self.lines.get(from)?;
@@ -93,7 +94,7 @@ impl Outbox {
         Some(batch)
     }
 
-    /// All lines up to this number have arrived.
+    /// Notes that all lines up to this number have arrived.
     pub(super) fn arrived(&mut self, last: u64) {
         self.waits = self.waits.max(last + 1);
     }
@@ -103,7 +104,7 @@ impl Outbox {
         self.waits - 1
     }
 
-    /// The broker has perhaps lost what had arrived: all that is kept is sent again.
+    /// Begins again with the oldest line that is kept, because the broker may have lost lines that had arrived.
     pub(super) fn again(&mut self) {
         self.waits = 1;
     }

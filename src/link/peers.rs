@@ -1,7 +1,7 @@
-//! The other servers: what has been heard of each, and who is there.
+//! The other servers: which lines of each were heard, and who its members are.
 //!
-//! Each line has a server, an epoch and a number. A line with a number that was heard is dropped, and numbers that are
-//! missing are counted. Who is in a server's room comes in lists, in parts.
+//! Each line has a server, an epoch and a number. A line that was heard before is dropped, and missing numbers are
+//! counted. The members of a server come as a list, which may be in several parts.
 //!
 //! Pure: the time is passed in. Knows nothing of connections.
 
@@ -13,17 +13,17 @@ use crate::room::MAX_ELSEWHERE;
 use crate::text::name::Name;
 use crate::text::server::Server;
 
-/// A server that is not heard of for so long is not linked any more: three of its lists have not come.
+/// A server that is silent for this long is not linked any more: three of its lists have not come.
 pub(super) const SILENT_AFTER: Duration = Duration::from_secs(30);
 
-/// How many servers are known. With more, those that come last are not heard.
+/// How many servers are known. If there are more, the last to come are ignored.
 const MAX_SERVERS: usize = 256;
 
-/// How many members of one server are known: those of a room sixteen times as large as a large one. They become known
-/// at once, and nobody in this room is heard meanwhile.
+/// How many members of one server are known: sixteen times the default of `--max-clients`. A list is taken in under the
+/// room's lock, so its length is also how long this room stands still.
 const MAX_NAMES: usize = 16 * 1024;
 
-/// How many epochs of a server are known: a message that comes again comes soon, and not after so many starts.
+/// How many epochs of a server are known. A message that comes twice does so soon, and not after this many restarts.
 const MAX_EPOCHS: usize = 4;
 
 /// See the module's head.
@@ -36,11 +36,11 @@ pub(super) struct Peers {
 struct Peer {
     /// When it was last heard of.
     heard: Instant,
-    /// Whether it is one of those that are linked, and in which epoch.
+    /// The epoch in which it is linked, if it is.
     linked: Option<Epoch>,
     /// Its latest epochs.
     epochs: Vec<Lines>,
-    /// The list that counts, if nobody has come or gone since.
+    /// The last list that was taken in, if no line since then has changed who is there.
     list: Option<(Epoch, u64)>,
     gathering: Option<Gathering>,
 }
@@ -51,7 +51,7 @@ struct Lines {
     epoch: Epoch,
     /// The number of the last line that was heard.
     heard: Option<u64>,
-    /// Lines up to this number were said before the server was known here.
+    /// Lines up to this number were said before the server was known here, so they are not missing.
     before: u64,
 }
 
@@ -63,26 +63,27 @@ struct Gathering {
     names: Vec<Name>,
 }
 
-/// What is new in lines that have come.
+/// What is new in lines that have come: all but the first `old`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Fresh {
     /// How many were missing before them.
     pub(super) missed: u64,
-    /// How many of them were heard before: the first ones.
+    /// How many of them were heard before. These are the first ones.
     pub(super) old: u64,
 }
 
-/// What came of a server's word.
+/// What a part of a list has changed.
 #[derive(Debug)]
 pub(super) struct Heard {
-    /// Who is there now, if that is known now.
+    /// The server's members, if the list is whole now and has changed.
     pub(super) members: Option<Vec<Name>>,
-    /// Whether it was not linked before.
+    /// Whether the server was not linked before.
     pub(super) is_new: bool,
 }
 
 impl Peer {
-    /// The lines of an epoch. One that follows another began after that was heard, and so with its first line.
+    /// Returns what is known of an epoch's lines. If an earlier epoch is known, this one is heard from its first line
+    /// on, and `before` is ignored.
     fn lines(&mut self, epoch: Epoch, before: u64) -> &mut Lines {
         let known = self.epochs.iter().position(|lines| lines.epoch == epoch);
         let at = known.unwrap_or_else(|| {
@@ -108,7 +109,8 @@ impl Peers {
         Some(peer)
     }
 
-    /// So many lines of a server have come. Returns what is new in them; nothing if there are too many servers.
+    /// Notes that so many lines of a server have come. Returns what is new in them, or None if too many servers are
+    /// known.
     pub(super) fn lines(&mut self, origin: &Origin, count: u64, now: Instant) -> Option<Fresh> {
         let peer = self.peer(&origin.server, now)?;
         let lines = peer.lines(origin.epoch, origin.first - 1);
@@ -117,14 +119,14 @@ impl Peers {
         Some(Fresh { missed: origin.first.saturating_sub(next), old: next.saturating_sub(origin.first).min(count) })
     }
 
-    /// A server's members have changed by what it said: the next list counts, even if it is one that has come before.
+    /// Notes that a line has changed who is at a server. The next list is taken in then, even if it came before.
     pub(super) fn changed(&mut self, server: &Server) {
         if let Some(peer) = self.servers.get_mut(server) {
             peer.list = None;
         }
     }
 
-    /// A server says who is there. Returns nothing if there are too many servers.
+    /// Takes in a part of a server's list. Returns None if too many servers are known.
     pub(super) fn here(&mut self, server: &Server, epoch: Epoch, here: &Here<'_>, now: Instant) -> Option<Heard> {
         let gathering = self.servers.values().filter_map(|peer| peer.gathering.as_ref());
         let spare = MAX_ELSEWHERE.saturating_sub(gathering.map(|gathering| gathering.names.len()).sum());
@@ -139,7 +141,7 @@ impl Peers {
         let gathering = peer.gathering.take_if(|gathering| gathering.list == list && gathering.next == here.part);
         let mut gathering = match gathering {
             Some(gathering) => gathering,
-            // The parts come in their order, or the list is not whole.
+            // A part is missing, so the list will not be whole.
             None if here.part == 0 => Gathering { list, next: 0, names: Vec::new() },
             None => return Some(heard),
         };
@@ -154,14 +156,14 @@ impl Peers {
         Some(heard)
     }
 
-    /// A server says that it goes. Returns whether it was linked.
+    /// Notes that a server stops. Returns whether it was linked.
     pub(super) fn bye(&mut self, server: &Server, epoch: Epoch) -> bool {
         let Some(peer) = self.servers.get_mut(server) else { return false };
         (peer.list, peer.gathering) = (None, None);
         peer.linked.take_if(|linked| *linked == epoch).is_some()
     }
 
-    /// Returns a server that has not been heard of for too long, and is not linked any more.
+    /// Unlinks a server that has been silent for too long. Returns it, or None if there is no such server.
     pub(super) fn expire(&mut self, now: Instant) -> Option<Server> {
         let (server, peer) =
             self.servers.iter_mut().find(|(_, peer)| peer.linked.is_some() && peer.heard + SILENT_AFTER <= now)?;
@@ -169,7 +171,7 @@ impl Peers {
         Some(server.clone())
     }
 
-    /// When [`Peers::expire`] is to be asked again.
+    /// Returns when [`Peers::expire`] is to be called again.
     pub(super) fn next(&self) -> Option<Instant> {
         let linked = self.servers.values().filter(|peer| peer.linked.is_some());
         linked.map(|peer| peer.heard + SILENT_AFTER).min()

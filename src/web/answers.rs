@@ -1,5 +1,9 @@
 //! What is done about each request, and what is answered.
+//!
+//! Knows the room and its members. Knows of the connection only how a body is read from it; requests about files are in
+//! `files`.
 
+use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -7,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use smol::Timer;
 
-use super::connection::{Held, NoBody, Wire};
+use super::connection::{Connection, Held, NoBody};
 use super::http::{Answer, Body, Head, Status, Wrong, in_query};
 use super::route::{File, NoRoute, Route, route};
 use super::sessions::Session;
@@ -24,17 +28,18 @@ use crate::text::message::Message;
 use crate::text::name::{Name, Refusal};
 use crate::token::Token;
 
-/// How large the body of a request may be that says something: the contract's 64 KiB, as for a line without an end.
+/// The largest body of a request that says lines, in bytes: the contract's 64 KiB, as for a line without an end.
 const MAX_LINES: usize = 64 * 1024;
 
-/// How large a name may be that is given, in bytes: as a line.
+/// The largest body of a request that gives a name, in bytes: that of a line.
 const MAX_NAME: usize = 4096;
 
-/// How much of one request is heard as one block: the contract's burst of 200 lines, as long as they and one line of the
-/// largest size are less than half of a reader's allowance. More could put a reader who reads well too far behind.
+/// How much of one request is published as one block: the contract's burst of 200 lines. The bytes, and one more line
+/// of the largest size, are less than half of what a reader may lag: a larger block could put a good reader too far
+/// behind.
 const BLOCK: Size = Size { lines: 200, bytes: 48 * 1024 };
 
-/// The longest key of a request, in bytes.
+/// The longest `Idempotency-Key`, in bytes.
 const MAX_KEY: usize = 128;
 
 pub(super) const BAD_REQUEST: Status = (400, "Bad Request");
@@ -46,21 +51,21 @@ pub(super) const TOO_LARGE: Status = (413, "Content Too Large");
 pub(super) const TOO_MANY: Status = (429, "Too Many Requests");
 pub(super) const UNAVAILABLE: Status = (503, "Service Unavailable");
 
-/// What comes of a request.
+/// How a request is to be answered.
 pub(super) enum Outcome {
     Answer(Answer),
-    /// This session's events are to be streamed, after this one.
+    /// This session's events are to be streamed, beginning after the event with this number.
     Stream(Arc<Session>, Option<u64>),
-    /// The answer has this part of a file for its body.
+    /// The body of the answer is this part of a file.
     File(Answer, Arc<Bytes>, Range<usize>),
 }
 
-/// Answers with a sentence that clients by other ways hear, too.
+/// Answers with a sentence that clients of `nc` hear, too.
 pub(super) fn says(status: Status, message: &Message) -> Answer {
     Answer::text(status, message.bytes())
 }
 
-/// The answer to what is no request.
+/// The answer to a request that cannot be read.
 pub(super) fn wrong(wrong: Wrong) -> Answer {
     let status = match wrong {
         Wrong::Malformed => BAD_REQUEST,
@@ -85,31 +90,39 @@ pub(super) fn refused(why: &Refused) -> Answer {
 }
 
 /// Does what a request asks for.
-pub(super) async fn answer(wire: &mut Wire, head: &Head, body: &mut Body, context: &Context) -> Outcome {
-    match outcome(wire, head, body, context).await {
+pub(super) async fn answer(connection: &mut Connection, head: &Head, body: &mut Body, context: &Context) -> Outcome {
+    match outcome(connection, head, body, context).await {
         Ok(outcome) => outcome,
         Err(answer) => Outcome::Answer(answer),
     }
 }
 
-async fn outcome(wire: &mut Wire, head: &Head, body: &mut Body, context: &Context) -> Result<Outcome, Answer> {
+async fn outcome(
+    connection: &mut Connection,
+    head: &Head,
+    body: &mut Body,
+    context: &Context,
+) -> Result<Outcome, Answer> {
     let host = head.host.as_deref();
     if host.is_some_and(|host| !origin::is_ours(host)) {
-        let words = "This server answers to addresses and local names alone.\n";
+        let words = "This server answers only to IP addresses and local names (.local, .lan, .home.arpa, .internal), and \
+                     not to the Host of this request. Use the address that it shows at its start.\n";
         return Err(Answer::text((421, "Misdirected Request"), words));
     }
     if let Some(from) = &head.origin {
         if !host.is_some_and(|host| origin::is_own(from, host)) {
-            return Err(Answer::text(FORBIDDEN, "Requests come from this server's own page, or from none.\n"));
+            let words =
+                "The Origin of this request is not this server's own page. A proxy must pass on the browser's Host.\n";
+            return Err(Answer::text(FORBIDDEN, words));
         }
     }
     let route = route(&head.method, &head.path).map_err(|why| match why {
         NoRoute::Path => Answer::text(NOT_FOUND, "There is nothing here.\n"),
         NoRoute::Method(allowed) => {
-            Answer::text((405, "Method Not Allowed"), format!("Here one can {allowed}.\n")).with("Allow", allowed)
+            Answer::text((405, "Method Not Allowed"), format!("This path takes {allowed}.\n")).with("Allow", allowed)
         }
     })?;
-    let asked = Asked { wire, head, body, context };
+    let asked = Asked { connection, head, body, context };
     let answer = match route {
         Route::File(file) => page::file(match file {
             File::Page => &page::PAGE,
@@ -127,7 +140,7 @@ async fn outcome(wire: &mut Wire, head: &Head, body: &mut Body, context: &Contex
         Route::Lines(token) => asked.lines(token).await?,
         Route::Leave(token) => asked.leave(token).await?,
         Route::Share(token) => asked.share(token).await?,
-        Route::Send(code, name) => asked.send(code, name).await?,
+        Route::Send(code, name) => asked.share_by_code(code, name).await?,
         Route::Fetch(id) => return asked.fetch(id),
         Route::Events(token) => {
             let session = asked.session(token)?;
@@ -142,27 +155,30 @@ async fn outcome(wire: &mut Wire, head: &Head, body: &mut Body, context: &Contex
 
 /// A request, and what it is answered with.
 pub(super) struct Asked<'a> {
-    pub(super) wire: &'a mut Wire,
+    pub(super) connection: &'a mut Connection,
     pub(super) head: &'a Head,
     pub(super) body: &'a mut Body,
     pub(super) context: &'a Context,
 }
 
 impl Asked<'_> {
-    /// Reads the body, of so many bytes at most.
+    /// Reads the body, `most` bytes at most.
     async fn body(&mut self, most: usize) -> Result<Held, Answer> {
-        let read = self.wire.body(self.head, self.body, most, &self.context.held).await;
+        let read = self.connection.body(self.head, self.body, most, &self.context.held).await;
         read.map_err(|why| match why {
             NoBody::TooLarge => Answer::text(TOO_LARGE, format!("{most} bytes at most.\n")),
-            NoBody::TooMany => Answer::text(UNAVAILABLE, "Too much is said at once.\n").with("Retry-After", "5"),
+            NoBody::TooMany => {
+                Answer::text(UNAVAILABLE, "Other requests hold all the memory that there is for requests. Try again.\n")
+                    .with("Retry-After", "5")
+            }
             NoBody::Wrong(why) => wrong(why),
             NoBody::Lost => lost(),
         })
     }
 
-    /// Checks that nobody is refused at this address, and that the password is given where there is one.
+    /// Checks that this address is not refused, and that the password is right where there is one.
     fn admitted(&self) -> Result<(), Answer> {
-        let (admission, from) = (&self.context.admission, self.wire.from.ip());
+        let (admission, from) = (&self.context.admission, self.connection.from.ip());
         admission.refused(from).map_or(Ok(()), |why| Err(refused(&why)))?;
         if !admission.has_password() {
             return Ok(());
@@ -177,13 +193,11 @@ impl Asked<'_> {
         }
     }
 
+    /// Finds a session, and checks that the address is not banned.
     pub(super) fn session(&self, token: Token) -> Result<Arc<Session>, Answer> {
         let session = self.context.sessions.get(token).ok_or_else(gone)?;
-        let banned = self.context.admission.refused(self.wire.from.ip());
-        match banned.filter(|why| matches!(why, Refused::Banned(_))) {
-            Some(why) => Err(refused(&why)),
-            None => Ok(session),
-        }
+        check_not_banned(self.context, self.connection.from.ip())?;
+        Ok(session)
     }
 
     /// The event that the client says it has.
@@ -221,7 +235,7 @@ impl Asked<'_> {
         let name = line(&name);
         let name = Name::parse(&name).map_err(|why| not_named(&name, &why))?;
         let text = self.body(MAX_LINES).await?;
-        match speakers::say(self.context, self.wire, &name, &text).await {
+        match speakers::say(self.context, self.connection, &name, &text).await {
             Said::All => Ok(Answer::nothing()),
             Said::AllButLongLines => Err(says(TOO_LARGE, &Message::line_too_long())),
             Said::Taken => Err(says(CONFLICT, &Message::name_taken(&name))),
@@ -242,10 +256,10 @@ impl Asked<'_> {
             Err(Refusal::Empty) if self.context.options.guests => None,
             Err(why) => return Err(not_named(&typed, &why)),
         };
-        let place = self.context.admission.place(self.wire.from, Place::Session);
+        let place = self.context.admission.place(self.connection.from, Place::Session);
         let permit = place.map_err(|why| refused(&why))?;
-        let random = |_| Answer::text(UNAVAILABLE, "The system has no random numbers yet.\n");
-        let token = Token::random().map_err(random)?;
+        let no_random = |_| says(UNAVAILABLE, &Message::no_random_numbers());
+        let token = Token::random().map_err(no_random)?;
         let (reader, name) = self.enter(&permit, named).await?;
         let mut conversation = Conversation::new(conversation::Beginning::default());
         conversation.named(name);
@@ -255,15 +269,15 @@ impl Asked<'_> {
         Ok(created.with("Cache-Control", "no-store"))
     }
 
-    /// Makes a member of whoever asks, under this name or as a guest.
+    /// Makes the client a member, under this name or as a guest.
     async fn enter(&self, permit: &Permit, named: Option<Name>) -> Result<(Reader, Name), Answer> {
         let room = &self.context.room;
-        let stops = |_| says(UNAVAILABLE, &Message::shutdown());
-        let reader = room.enter(self.wire.from, Message::default()).await.map_err(stops)?;
+        let closing = |_| says(UNAVAILABLE, &Message::shutdown());
+        let reader = room.enter(self.connection.from, Message::default()).await.map_err(closing)?;
         let joined = match permit.banned() {
             // The ban came after the request was let in, and before the member was on the list.
             Some(left) => Err(refused(&Refused::Banned(left))),
-            None => self.give(reader.id(), named).await,
+            None => self.name(reader.id(), named).await,
         };
         match joined {
             Ok(name) => Ok((reader, name)),
@@ -274,24 +288,25 @@ impl Asked<'_> {
         }
     }
 
-    async fn give(&self, id: Id, named: Option<Name>) -> Result<Name, Answer> {
+    /// Gives the member this name, or a guest's.
+    async fn name(&self, id: Id, named: Option<Name>) -> Result<Name, Answer> {
         let room = &self.context.room;
-        let gone = || says(UNAVAILABLE, &Message::shutdown());
-        let Some(name) = named else { return room.join_as_guest(id).await.ok_or_else(gone) };
+        let closing = || says(UNAVAILABLE, &Message::shutdown());
+        let Some(name) = named else { return room.join_as_guest(id).await.ok_or_else(closing) };
         loop {
             match room.join(id, &name).await {
                 Ok(()) => return Ok(name),
-                Err(NotJoined::Gone) => return Err(gone()),
-                // The next time somebody else has it, or nobody.
+                Err(NotJoined::Gone) => return Err(closing()),
+                // That holder is gone, so the next try finds another holder, or none.
                 Err(NotJoined::Taken(holder)) if self.ask_for_name(holder).await => {}
                 Err(NotJoined::Taken(_)) => return Err(says(CONFLICT, &Message::name_taken(&name))),
             }
         }
     }
 
-    /// Somebody else has the name that this client wants. Returns whether they were given up at once.
+    /// Has the holder of a wanted name probed. Returns whether the holder was given up at once.
     async fn ask_for_name(&self, holder: Id) -> bool {
-        self.context.holders.ask(&self.context.room, holder, self.wire.from.ip()).await
+        self.context.holders.ask(&self.context.room, holder, self.connection.from.ip()).await
     }
 
     async fn lines(mut self, token: Token) -> Result<Answer, Answer> {
@@ -301,16 +316,16 @@ impl Asked<'_> {
             return Err(Answer::text(BAD_REQUEST, format!("An Idempotency-Key has {MAX_KEY} bytes at most.\n")));
         }
         let text = self.body(MAX_LINES).await?;
-        // The same request may come again while the first one waits here for the pace.
+        // Under this lock a repeated request waits until the first one, which waits for the pace, is done.
         let mut saying = session.saying.lock().await;
-        // As text, in which telnet's bytes are none; and the last line ends with the request.
+        // Decoded as UTF-8 here, so that no byte of it is taken for telnet's. The last line ends with the request.
         let text = [String::from_utf8_lossy(&text).as_bytes(), b"\n"].concat();
         let Some(mut rest) = text.get(saying.done_of(key.as_deref())..) else { return Ok(Answer::nothing()) };
         saying.talk.begin_anew();
         while !rest.is_empty() {
             while let Some(wait) = saying.talk.pace.wait(Instant::now()) {
                 Timer::after(wait).await;
-                if self.wire.is_broken() {
+                if self.connection.is_broken() {
                     // The rest is said when the request comes again.
                     saying.done(key, text.len() - rest.len());
                     return Err(lost());
@@ -321,7 +336,7 @@ impl Asked<'_> {
             }
             let (turn, after) = saying.talk.turn(rest, BLOCK);
             if after.len() == rest.len() {
-                // It was a line without an end, after which nothing is read.
+                // It was a line without an end. Nothing after it is read.
                 break;
             }
             rest = after;
@@ -340,7 +355,7 @@ impl Asked<'_> {
         Ok(Answer::nothing())
     }
 
-    /// Does what a line asks for that is more than said. Returns whether the session goes on.
+    /// Does what a line asks for besides being said. Returns whether the session goes on.
     async fn act(&self, session: &Session, talk: &mut Talk, act: Act) -> bool {
         let (room, manner) = (&self.context.room, talk.sending.manner());
         match act {
@@ -355,7 +370,7 @@ impl Asked<'_> {
                         self.ask_for_name(holder).await;
                     }
                     Acted::Files(about) => {
-                        if let Ok(local) = self.wire.stream.get_ref().local_addr() {
+                        if let Ok(local) = self.connection.stream.get_ref().local_addr() {
                             let answer = self.context.options.sharing.answer(about, session.id, local);
                             talk.sending.waited(room.answer(session.id, answer, manner).await);
                         }
@@ -366,9 +381,9 @@ impl Asked<'_> {
                     }
                 }
             }
-            // A line that has no end is one that is too long: the next request is another.
+            // A line without an end is answered like one that is too long: the next request can still be read.
             Act::End(..) => talk.sending.waited(room.answer(session.id, Message::line_too_long(), manner).await),
-            // These come before somebody has a name, and a session has one from the beginning.
+            // These come only from a client without a name, and a session always has one.
             Act::Password(_) | Act::Join(_) | Act::JoinAsGuest | Act::Who => {}
         }
         true
@@ -380,26 +395,32 @@ impl Asked<'_> {
         Ok(Answer::nothing())
     }
 
-    /// Ends a session. Its stream, if it has one, still writes the last words.
+    /// Ends a session. Its stream, if it has one, still writes `words`.
     async fn end(&self, session: &Session, words: Message) {
         self.context.sessions.remove(session);
         self.context.room.leave(session.id, None, words).await;
     }
 }
 
-/// A session has ended, or never was.
+/// The answer to a request for a session that has ended, or never was.
 pub(super) fn gone() -> Answer {
     Answer::text(NOT_FOUND, "There is no such session any more.\n")
 }
 
-/// The client is gone, or as good as gone. It will hardly read this.
+/// The answer to a client whose connection is broken, or was silent for too long. Few read it.
 pub(super) fn lost() -> Answer {
     Answer::text((408, "Request Timeout"), "The rest of the request did not come.\n")
 }
 
 fn wants_password(message: &Message) -> Answer {
-    // A scheme that no browser knows, so that none opens a dialog: the page asks.
+    // No browser knows this scheme, so none opens a dialog of its own: the page asks for the password.
     says(UNAUTHORIZED, message).with("WWW-Authenticate", "Dynasti")
+}
+
+/// Checks that the operator has not banned this address.
+pub(super) fn check_not_banned(context: &Context, from: IpAddr) -> Result<(), Answer> {
+    let banned = context.admission.refused(from).filter(|why| matches!(why, Refused::Banned(_)));
+    banned.map_or(Ok(()), |why| Err(refused(&why)))
 }
 
 fn not_named(typed: &Line<'_>, why: &Refusal) -> Answer {
@@ -409,7 +430,7 @@ fn not_named(typed: &Line<'_>, why: &Refusal) -> Answer {
     }
 }
 
-/// The first line of a text, as if typed. One that is too long is no line, and so it is empty.
+/// Returns the first line of a text, decoded as if typed. It is empty if that line is too long.
 fn line(text: &str) -> Line<'static> {
     let first = text.lines().next().unwrap_or_default();
     match Decoder::default().next(&mut format!("{first}\n").as_bytes()) {

@@ -1,7 +1,7 @@
-//! One HTTP connection: request after request is read, answered, and followed by the next, until either side has
-//! enough.
+//! One HTTP connection: it reads a request, has it answered, and reads the next, until either side ends that.
 //!
-//! Knows sockets and time; what a request says is `http`'s, and what is answered is `answers`'.
+//! Knows sockets and time. `http` knows what a request says, `answers` what is answered, and `transfer` how files go
+//! over.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -19,9 +19,7 @@ use super::http::{Answer, Body, Framing, Head, Wrong};
 use super::sessions::Session;
 use super::{Context, stream};
 use crate::access::goodbye::{self, Goodbye};
-use crate::access::listener::{BUFFERS, Buffers, set_buffers};
 use crate::access::ready::{readable, uninterrupted, writable};
-use crate::files::{Refused, Upload};
 use crate::within::within;
 
 /// How long a head may take to arrive: the contract's 10 s.
@@ -37,98 +35,22 @@ const STUCK: Duration = Duration::from_secs(30);
 /// How long a whole body may take: 64 KiB over the slowest modem.
 const BODY_WITHIN: Duration = Duration::from_secs(120);
 
-/// What all requests may hold of their bodies, until they are said: sixty of the largest. A body that has grown by
-/// doubling takes up to twice as much memory.
+/// How many bytes of bodies all requests may hold until they are said: 64 of the largest. A body grows by doubling, and
+/// so may take twice as much memory.
 const MAX_HELD: usize = 4 * 1024 * 1024;
 
-/// A body up to this long is taken whatever the others hold, so that a name and a line get through while somebody
-/// sends in bulk from many addresses. There are as many at once as connections.
+/// A body up to this long is read however much the others hold. So a name and a line get through while somebody sends
+/// in bulk from many addresses. The number of connections limits how many such bodies there are.
 const SMALL: usize = READ;
 
 /// How much is read at once.
 const READ: usize = 8 * 1024;
 
-/// How long a file that is sent or fetched may make no progress: the contract's 60 s.
-const SILENT: Duration = Duration::from_secs(60);
-
-/// How much of a file is read or written in one turn.
-const TRANSFER: usize = 128 * 1024;
-
-/// What the system may hold of a file that is fetched, and of one that is sent; it doubles the buffers.
-const FETCHING: Buffers = Buffers { unsent: 256 * 1024, send: 256 * 1024, ..BUFFERS };
-const SENDING: Buffers = Buffers { receive: 256 * 1024, ..BUFFERS };
-
-/// How many files at once have such buffers: 16 MiB of the contract's 64. All others have those of any connection, which
-/// carry some megabytes a second, too.
-const MAX_FAST: usize = 32;
-
-/// How many bytes a second a file makes after the first `SILENT`, or else it ends: who takes less, or sends less, would
-/// hold memory for hours. It is what a reader of the room has to take to be waited for.
-const SLOWEST: usize = 16 * 1024;
-
-/// How far a file is on its way.
-struct Progress {
-    begun: Instant,
-    last: Instant,
-    bytes: usize,
-}
-
-impl Progress {
-    fn begin(now: Instant) -> Progress {
-        Progress { begun: now, last: now, bytes: 0 }
-    }
-
-    fn add(&mut self, bytes: usize, now: Instant) {
-        (self.last, self.bytes) = (now, self.bytes + bytes);
-    }
-
-    /// Returns when there must be more.
-    fn deadline(&self) -> Instant {
-        (self.last + SILENT).min(self.begun + SILENT + Duration::from_secs((self.bytes / SLOWEST) as u64))
-    }
-}
-
-/// The system may hold much of a file until this is dropped.
-struct Fast {
-    stream: Arc<Async<TcpStream>>,
-    _one: Arc<()>,
-}
-
-impl Fast {
-    /// `fast` is cloned by each that is under way, and its count is their number.
-    fn begin(stream: &Arc<Async<TcpStream>>, buffers: Buffers, fast: &Arc<()>) -> Option<Fast> {
-        let one = Arc::clone(fast);
-        // If this fails, it takes longer. The context holds one of these itself, in place of this one.
-        (Arc::strong_count(fast) - 1 <= MAX_FAST && set_buffers(stream.get_ref(), buffers).is_ok())
-            .then(|| Fast { stream: Arc::clone(stream), _one: one })
-    }
-
-    /// Lets the system hold little again: what comes next on this connection may be an event stream.
-    fn slow_down(&self) {
-        // If this fails, the connection is broken.
-        let _ = set_buffers(self.stream.get_ref(), BUFFERS);
-    }
-}
-
-impl Drop for Fast {
-    fn drop(&mut self) {
-        self.slow_down();
-    }
-}
-
-/// Why a file did not come.
-pub(super) enum NotReceived {
-    /// It is not taken any more.
-    Refused(Refused),
-    /// The connection is lost, or too little came.
-    Lost,
-}
-
 /// An HTTP connection, and what was read from it and not used yet.
-pub(super) struct Wire {
+pub(super) struct Connection {
     pub(super) stream: Arc<Async<TcpStream>>,
     pub(super) from: SocketAddr,
-    input: Vec<u8>,
+    pub(super) input: Vec<u8>,
 }
 
 /// Why a body did not come.
@@ -143,7 +65,7 @@ pub(super) enum NoBody {
     Lost,
 }
 
-/// A body, which counts as long as it is held.
+/// A body. Its bytes count against `MAX_HELD` until it is dropped.
 pub(super) struct Held {
     bytes: Vec<u8>,
     total: Arc<AtomicUsize>,
@@ -174,8 +96,8 @@ impl Drop for Held {
 
 /// Serves one connection until it ends.
 pub(super) async fn serve(stream: Arc<Async<TcpStream>>, from: SocketAddr, context: &Context) {
-    // Each part is boxed, so that an idle stream holds nothing of what is done before it and after it.
-    let requests = requests(Wire { stream: Arc::clone(&stream), from, input: Vec::new() }, context);
+    // Each part is boxed, so that an idle event stream does not also hold the memory for requests and for the goodbye.
+    let requests = requests(Connection { stream: Arc::clone(&stream), from, input: Vec::new() }, context);
     let stopped = async {
         // The channel carries nothing: it closes.
         let _ = context.stopping.recv().await;
@@ -201,32 +123,32 @@ enum End {
 }
 
 /// Answers request after request.
-async fn requests(mut wire: Wire, context: &Context) -> End {
+async fn requests(mut connection: Connection, context: &Context) -> End {
     let mut wait = HEAD_WITHIN;
     loop {
-        let head = match wire.head(wait).await {
+        let head = match connection.head(wait).await {
             Ok(Ok(head)) => head,
             Ok(Err(wrong)) => {
-                wire.answer(&answers::wrong(wrong), false, false).await;
+                connection.answer(&answers::wrong(wrong), false, false).await;
                 return End::Answered(Goodbye::HalfClose);
             }
             Err(_) => return End::Gone,
         };
         let mut body = Body::new(head.framing);
-        match Box::pin(answers::answer(&mut wire, &head, &mut body, context)).await {
+        match Box::pin(answers::answer(&mut connection, &head, &mut body, context)).await {
             Outcome::Stream(session, after) => return End::Stream(session, after),
             Outcome::File(answer, bytes, part) => {
                 let keeps_alive = head.keeps_alive && body.is_done();
-                let sent = wire.send(&answer, &bytes[part], keeps_alive, &context.fast).await;
+                let sent = connection.send_file(&answer, &bytes[part], keeps_alive, &context.large_buffers).await;
                 if !sent || !keeps_alive {
-                    // Not as after other answers, with a reset a moment later: whoever reads slowly has the rest unread.
+                    // No goodbye: it resets the connection a moment later, and a slow reader has not read the rest yet.
                     return End::Gone;
                 }
             }
             Outcome::Answer(answer) => {
-                // What of the body was not read would be taken for the next request.
+                // The unread rest of a body would be taken for the next request.
                 let keeps_alive = head.keeps_alive && body.is_done();
-                let answered = wire.answer(&answer, head.method == "HEAD", keeps_alive).await;
+                let answered = connection.answer(&answer, head.method == "HEAD", keeps_alive).await;
                 if !answered || !keeps_alive {
                     return End::Answered(if body.is_done() { Goodbye::HalfClose } else { Goodbye::HalfCloseUpload });
                 }
@@ -236,7 +158,7 @@ async fn requests(mut wire: Wire, context: &Context) -> End {
     }
 }
 
-impl Wire {
+impl Connection {
     /// Reads a request's head. What follows it stays in `input`.
     ///
     /// # Errors
@@ -262,7 +184,15 @@ impl Wire {
         }
     }
 
-    /// Reads a request's body, of so many bytes at most. `total` counts what all requests hold.
+    /// Sends `100 Continue` to a client that waits for it before it sends the body.
+    pub(super) async fn allow_body(&mut self, head: &Head, body: &Body) -> io::Result<()> {
+        if head.expects_continue && self.input.is_empty() && !body.is_done() {
+            self.write(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
+        }
+        Ok(())
+    }
+
+    /// Reads a request's body, `most` bytes at most. `total` counts what all requests hold.
     pub(super) async fn body(
         &mut self,
         head: &Head,
@@ -275,9 +205,7 @@ impl Wire {
                 return Err(NoBody::TooLarge);
             }
         }
-        if head.expects_continue && self.input.is_empty() && !body.is_done() {
-            self.write(b"HTTP/1.1 100 Continue\r\n\r\n").await.map_err(|_| NoBody::Lost)?;
-        }
+        self.allow_body(head, body).await.map_err(|_| NoBody::Lost)?;
         let end = Instant::now() + BODY_WITHIN;
         let mut held = Held { bytes: Vec::new(), total: Arc::clone(total) };
         loop {
@@ -297,91 +225,15 @@ impl Wire {
         }
     }
 
-    /// Reads an upload's bytes as they come.
-    pub(super) async fn receive(
-        &mut self,
-        head: &Head,
-        body: &mut Body,
-        upload: &mut Upload,
-        fast: &Arc<()>,
-    ) -> Result<(), NotReceived> {
-        if head.expects_continue && self.input.is_empty() && !body.is_done() {
-            self.write(b"HTTP/1.1 100 Continue\r\n\r\n").await.map_err(|_| NotReceived::Lost)?;
-        }
-        let _fast = Fast::begin(&self.stream, SENDING, fast);
-        let mut progress = Progress::begin(Instant::now());
-        // What came with the head.
-        let mut input = &self.input[..];
-        while let Some(piece) = body.next(&mut input).map_err(|_| NotReceived::Lost)? {
-            upload.add(piece).map_err(NotReceived::Refused)?;
-        }
-        let used = self.input.len() - input.len();
-        self.input.drain(..used);
-        while !body.is_done() {
-            if Instant::now() >= progress.deadline() {
-                return Err(NotReceived::Lost);
-            }
-            match upload.add_from(self.stream.get_ref(), TRANSFER).map_err(NotReceived::Refused)? {
-                Ok(0) => return Err(NotReceived::Lost),
-                Ok(read) => {
-                    body.came(read);
-                    progress.add(read, Instant::now());
-                    // Who sends without a pause is always ready to be read. The others have their turn, too.
-                    future::yield_now().await;
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.readable(progress.deadline()).await.map_err(|_| NotReceived::Lost)?;
-                }
-                Err(_) => return Err(NotReceived::Lost),
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes an answer with a part of a file for its body. Returns whether that was done.
-    async fn send(&mut self, answer: &Answer, bytes: &[u8], keeps_alive: bool, fast: &Arc<()>) -> bool {
-        let fast = Fast::begin(&self.stream, FETCHING, fast);
-        let mut progress = Progress::begin(Instant::now());
-        let mut written = self.write(&answer.head(keeps_alive)).await;
-        for piece in bytes.chunks(TRANSFER) {
-            let left = progress.deadline().saturating_duration_since(Instant::now());
-            let writing = async {
-                written?;
-                within(left, self.write_within(piece, SILENT)).await.ok_or(io::ErrorKind::TimedOut)?
-            };
-            written = writing.await;
-            if written.is_err() {
-                break;
-            }
-            progress.add(piece.len(), Instant::now());
-            // Who takes all at once is always ready. The others have their turn, too.
-            future::yield_now().await;
-        }
-        // The system holds much still, which counts until it has gone out: a socket that is closed keeps it, too.
-        if let (Some(fast), Ok(())) = (&fast, &written) {
-            fast.slow_down();
-            written = match within(SILENT, writable(&self.stream)).await {
-                Some(writable) => writable,
-                None => Err(io::ErrorKind::TimedOut.into()),
-            };
-        }
-        if written.is_err() {
-            // With a linger time of zero, close(2) resets, and what is unsent is gone. This fails on no socket that is
-            // open.
-            let _ = sockopt::set_socket_linger(self.stream.get_ref(), Some(Duration::ZERO));
-        }
-        written.is_ok()
-    }
-
-    /// Returns whether the client has broken the connection off. That it has no more to send is no sign of that.
+    /// Returns whether the client has broken the connection off. A half-close is no sign of that.
     pub(super) fn is_broken(&self) -> bool {
         matches!(sockopt::socket_error(self.stream.get_ref()), Ok(Err(_)) | Err(_))
     }
 
-    /// Reads more.
+    /// Reads more of the input.
     ///
     /// # Errors
-    /// When the connection is lost or at its end, or nothing comes until this moment.
+    /// When the connection is lost or at its end, or nothing comes before the deadline.
     async fn read(&mut self, deadline: Instant) -> io::Result<()> {
         loop {
             if Instant::now() >= deadline {
@@ -390,7 +242,7 @@ impl Wire {
             match self.read_some() {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(_) => {
-                    // Who sends without a pause is always ready to be read. The others have their turn, too.
+                    // A client that sends without a pause can always be read. The other tasks must have their turn.
                     future::yield_now().await;
                     return Ok(());
                 }
@@ -402,8 +254,11 @@ impl Wire {
         }
     }
 
-    /// Waits until there is something to read, up to this moment.
-    async fn readable(&self, deadline: Instant) -> io::Result<()> {
+    /// Waits until there is something to read.
+    ///
+    /// # Errors
+    /// When the connection is lost, or nothing comes before the deadline.
+    pub(super) async fn readable(&self, deadline: Instant) -> io::Result<()> {
         let left = deadline.saturating_duration_since(Instant::now());
         within(left, readable(&self.stream)).await.ok_or(io::ErrorKind::TimedOut)?
     }
@@ -416,7 +271,7 @@ impl Wire {
         Ok(read)
     }
 
-    /// Writes an answer. Returns whether that was done.
+    /// Writes an answer. Returns whether all of it was written.
     async fn answer(&mut self, answer: &Answer, head_only: bool, keeps_alive: bool) -> bool {
         // The body is not copied: the page's files are in the program.
         let head = answer.head(keeps_alive);
@@ -427,16 +282,16 @@ impl Wire {
     /// Writes bytes.
     ///
     /// # Errors
-    /// When the connection is lost, or takes nothing for too long.
-    async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+    /// When the connection is lost, or takes nothing for `STUCK`.
+    pub(super) async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.write_within(bytes, STUCK).await
     }
 
     /// Writes bytes.
     ///
     /// # Errors
-    /// When the connection is lost, or takes nothing for so long.
-    async fn write_within(&mut self, mut bytes: &[u8], silent: Duration) -> io::Result<()> {
+    /// When the connection is lost, or takes nothing for as long as `silent`.
+    pub(super) async fn write_within(&mut self, mut bytes: &[u8], silent: Duration) -> io::Result<()> {
         while !bytes.is_empty() {
             match uninterrupted(|| self.stream.get_ref().write(bytes)) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),

@@ -11,8 +11,8 @@ use crate::text::spoken::Spoken;
 use crate::text::time::Utc;
 use crate::token::Token;
 
-/// What is written every 15 s while nothing else is: a page that hears nothing for longer takes the connection for
-/// lost. It has no number, because nothing is missed without it.
+/// The event that is written when nothing else was for 15 s: a page takes a connection for lost that is silent for 35
+/// s. It has no number, because whoever misses it misses nothing.
 pub(super) const PING: &[u8] = b"event: ping\ndata: {}\n\n";
 
 /// One line that a member hears.
@@ -29,7 +29,7 @@ pub struct Heard<'a> {
     pub last: bool,
 }
 
-/// Returns the event with this number that tells of a line. `about` returns what is known of a file.
+/// Returns the event with this number for a line. `about` returns what is known of a file.
 pub fn event(number: u64, heard: Heard<'_>, about: impl Fn(Token) -> Option<About>) -> Vec<u8> {
     let mut event = Vec::new();
     self::number(&mut event, number);
@@ -39,7 +39,7 @@ pub fn event(number: u64, heard: Heard<'_>, about: impl Fn(Token) -> Option<Abou
 
 /// Appends an event's number, with which it begins.
 pub(super) fn number(to: &mut Vec<u8>, mut number: u64) {
-    // By hand, because this is all that is made anew for each who hears a line.
+    // By hand, which is faster: only the number is made anew for each session, the rest is shared.
     let mut digits = [0; 20];
     let mut first = digits.len();
     loop {
@@ -55,13 +55,14 @@ pub(super) fn number(to: &mut Vec<u8>, mut number: u64) {
     to.push(b'\n');
 }
 
-/// Returns what follows the number in an event that tells of a line: the same for all who hear it.
+/// Returns the rest of a line's event, after the number. It is the same for all who hear the line.
 pub(super) fn telling(heard: Heard<'_>, about: impl Fn(Token) -> Option<About>) -> Vec<u8> {
     let line = heard.line;
     let spoken = Spoken::read(line);
     let (kind, from, words) = match spoken {
         _ if heard.last => ("bye", None, None),
-        // Of what is typed, the author is not known here: only what the room has let somebody share has one.
+        // The author is known only of a file that the room has let somebody share. A typed line that reads alike has
+        // none.
         Spoken::Shared(from, ..) if heard.author == Some(from) => ("file", Some(from), None),
         Spoken::Goodbye | Spoken::SentAway => ("bye", None, None),
         Spoken::Welcome(name) => ("welcome", Some(name), None),
@@ -90,7 +91,7 @@ pub(super) fn telling(heard: Heard<'_>, about: impl Fn(Token) -> Option<About>) 
     event
 }
 
-/// Appends what is known of a file that is to be had at this address.
+/// Appends what is known of the file at this address.
 fn file(event: &mut Vec<u8>, name: &str, link: &str, about: impl Fn(Token) -> Option<About>) {
     let Some(at) = link.find("/files/") else { return };
     let path = &link[at..];

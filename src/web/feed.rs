@@ -1,7 +1,8 @@
-//! What a session hears, as numbered events; and how it goes back, because written is not received.
+//! What a session hears, as numbered events, and how it goes back to earlier ones: what was written to a connection may
+//! not have been received.
 //!
-//! Nothing that was said in public is kept here: to go back, it is read from the log again, which keeps what some
-//! cursor stands before. What is for this session alone is in no log, so that is kept.
+//! Public lines are not kept here. A bookmark keeps their place in the log, where they are read again. Lines for this
+//! session alone are in no log, so they are kept here.
 
 use std::collections::VecDeque;
 use std::io::BufRead;
@@ -17,13 +18,14 @@ use crate::room::{Bookmark, End, MAX_WRITE, Piece, Reader, Room, Size, Written};
 /// How far a session can go back behind what was written to it: the contract's 256 lines or 32 KiB.
 const BACK: Size = Size { lines: 256, bytes: 32 * 1024 };
 
-/// How much of the log one bookmark stands for, at the least. Few bookmarks take little memory.
+/// How many lines or bytes of the log one bookmark covers at least, so that there are few bookmarks.
 const APART: Size = Size { lines: 32, bytes: 4 * 1024 };
 
 /// How much of the log a bookmark may keep in memory, in bytes: twice `BACK`, for what is not heard.
 const FAR: u64 = 2 * BACK.bytes;
 
-/// What all sessions together keep of what is for one alone, in bytes. Past it, a session keeps nothing that is sent.
+/// How many bytes all sessions together keep of lines that are for one session alone. Past this, no session keeps such
+/// a line once it is sent.
 const MAX_KEPT: usize = 8 * 1024 * 1024;
 
 /// When the events of one write are enough, in bytes. Beside them is room for one more line as people type them, so that
@@ -36,7 +38,7 @@ const FIRST: usize = 512;
 /// What all feeds share.
 #[derive(Debug, Default)]
 pub(super) struct Common {
-    /// What all sessions keep of what is for one alone, in bytes.
+    /// How many bytes all sessions keep of lines that are for one session alone.
     kept: AtomicUsize,
     told: Mutex<Told>,
     /// The files that lines tell of.

@@ -1,20 +1,19 @@
-//! Files by HTTP: how one is sent here, and how it is fetched.
+//! Requests about files: who may send one and who may fetch one, and what is answered.
 //!
-//! What is kept, and for how long, is [`crate::files`]'s.
+//! [`crate::files`] knows which files there are and how long they stay. `transfer` moves their bytes.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_lite::FutureExt;
 use smol::Timer;
 
-use super::Context;
-use super::answers::{self, Asked, FORBIDDEN, NOT_FOUND, Outcome, TOO_LARGE, TOO_MANY, UNAVAILABLE, gone, lost, says};
-use super::connection::NotReceived;
+use super::answers::{
+    Asked, FORBIDDEN, NOT_FOUND, Outcome, TOO_LARGE, TOO_MANY, UNAVAILABLE, check_not_banned, gone, lost, says,
+};
 use super::http::{Answer, Framing, Status, in_query};
 use super::sessions::Session;
-use crate::access::admission;
+use super::transfer::NotReceived;
 use crate::files::kind::Kind;
 use crate::files::range::{Wanted, wanted};
 use crate::files::{Files, Refused, Upload};
@@ -23,19 +22,20 @@ use crate::text::file::{FileLink, FileName, decoded, encoded};
 use crate::text::message::Message;
 use crate::token::Token;
 
-/// How often it is looked whether the member who sends a file is still heard.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often it is checked, during an upload, that its member may still share a file.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
 
 const CREATED: Status = (201, "Created");
 
-/// How many wrong numbers of files, and codes, an address may try in a second, after a burst.
+/// How many files and codes that never were there an address may ask for in a second, after a burst. Nobody finds one
+/// of 128 random bits at this rate.
 const GUESSES: u32 = 1;
 
-/// Soon enough for a small upload to be over.
+/// When an upload that found no room is to be tried again, in seconds: a small one under way is over by then.
 const TRY_AGAIN: &str = "10";
 
 impl Asked<'_> {
-    /// A session shares a file.
+    /// Receives a file from a session, and shares it.
     pub(super) async fn share(self, token: Token) -> Result<Answer, Answer> {
         let session = self.session(token)?;
         let files = self.files()?;
@@ -44,23 +44,22 @@ impl Asked<'_> {
         self.take(&files, upload, &FileName::of(&name), Some(&session)).await
     }
 
-    /// Whoever has a code shares a file.
-    pub(super) async fn send(self, code: Token, name: &str) -> Result<Answer, Answer> {
-        check_not_banned(self.context, self.wire.from.ip())?;
+    /// Receives a file from somebody who has a member's code, and shares it as that member's.
+    pub(super) async fn share_by_code(self, code: Token, name: &str) -> Result<Answer, Answer> {
+        check_not_banned(self.context, self.connection.from.ip())?;
         let files = self.files()?;
         let upload = match files.begin_with(code, self.length()?, Instant::now()) {
             Err(Refused::BadCode) => {
-                self.may_guess()?;
-                self.guessed(true);
+                self.count_guess()?;
                 return Err(refused(Refused::BadCode));
             }
             upload => upload.map_err(refused)?,
         };
-        // Its member's pace has counted the request for the code.
+        // No pace here: when the member asked for the code, that counted.
         self.take(&files, upload, &FileName::of(&decoded(name)), None).await
     }
 
-    /// Takes a file, and lets everybody hear of it.
+    /// Receives a file, and lets everybody hear of it. `session` is the one whose pace counts, if it is one's.
     async fn take(
         self,
         files: &Arc<Files>,
@@ -68,11 +67,11 @@ impl Asked<'_> {
         name: &FileName,
         session: Option<&Session>,
     ) -> Result<Answer, Answer> {
-        let Asked { wire, head, body, context } = self;
-        let (room, by, from) = (&context.room, upload.by, wire.from.ip());
+        let Asked { connection, head, body, context } = self;
+        let (room, by, from) = (&context.room, upload.by, connection.from.ip());
         room.name_if_heard(by).await.map_err(not_heard)?;
         let received = async {
-            let received = wire.receive(head, body, &mut upload, &context.fast).await;
+            let received = connection.receive_file(head, body, &mut upload, &context.large_buffers).await;
             received.map_err(|why| match why {
                 NotReceived::Refused(why) => refused(why),
                 NotReceived::Lost => lost(),
@@ -80,7 +79,7 @@ impl Asked<'_> {
         };
         let ended = async {
             loop {
-                Timer::after(LOOK_EVERY).await;
+                Timer::after(CHECK_EVERY).await;
                 room.name_if_heard(by).await.map_err(not_heard)?;
                 check_not_banned(context, from)?;
             }
@@ -90,10 +89,10 @@ impl Asked<'_> {
             Some(session) => paced(session).await,
             None => Manner::Typed,
         };
-        // Whoever has left meanwhile, or is not heard any more, shares nothing. And the name may be another.
+        // A member who has left or was muted meanwhile shares nothing, and one who has a new name shares under that.
         let by_name = room.name_if_heard(by).await.map_err(not_heard)?;
         let shared = files.finish(upload, name.clone(), by_name, Instant::now()).map_err(refused)?;
-        let local = wire.stream.get_ref().local_addr().map_err(|_| lost())?;
+        let local = connection.stream.get_ref().local_addr().map_err(|_| lost())?;
         let link = FileLink { origin: files.origin().for_whoever_reached(local), id: shared.id, name };
         let (heard, waited) = room.share(by, shared.about.size, &link, manner).await;
         if let Some(session) = session {
@@ -108,16 +107,19 @@ impl Asked<'_> {
 
     /// Answers with a file, or a part of it.
     pub(super) fn fetch(self, id: Token) -> Result<Outcome, Answer> {
-        check_not_banned(self.context, self.wire.from.ip())?;
+        check_not_banned(self.context, self.connection.from.ip())?;
         let files = self.files()?;
         let Some(file) = files.find(id, Instant::now()) else {
-            self.may_guess()?;
-            // Who asks for a file that was there does not guess.
-            self.guessed(files.about(id).is_none());
+            // To ask for a file that was there is no guess.
+            match files.about(id) {
+                Some(_) => self.check_guesses()?,
+                None => self.count_guess()?,
+            }
             return Err(Answer::text(NOT_FOUND, "There is no such file, or not any more.\n"));
         };
         let (tag, length) = (format!("\"{id}\""), file.bytes.len());
-        // RFC 9110, 14.2: only GET asks for parts. A part of another version is of no use, and there is one version alone.
+        // RFC 9110, 14.2: only GET asks for parts. A file has one version, so a part of another version cannot be
+        // given.
         let is_wanted = self.head.method == "GET" && self.head.if_range.as_ref().is_none_or(|known| *known == tag);
         let range = self.head.range.as_deref().filter(|_| is_wanted);
         let (status, part) = match wanted(range, length) {
@@ -131,7 +133,7 @@ impl Asked<'_> {
         let answer = Answer { status, kind: file.about.kind.media_type(), fields: String::new(), body: None }
             .with("Content-Length", &part.len().to_string())
             .with("Content-Disposition", &disposition(file.about.kind, &file.name))
-            // Whatever it is, nothing in it runs.
+            // A browser runs nothing in it.
             .with("Content-Security-Policy", "sandbox; default-src 'none'; style-src 'unsafe-inline'; media-src 'self'")
             .with("Cache-Control", "private, max-age=3600, immutable")
             .with("Accept-Ranges", "bytes")
@@ -146,27 +148,32 @@ impl Asked<'_> {
         }
     }
 
-    /// Checks that nobody at this address has guessed too often.
-    fn may_guess(&self) -> Result<(), Answer> {
-        match self.context.guesses.wait(self.wire.from.ip(), GUESSES) {
+    /// Checks that this address has not guessed too often.
+    fn check_guesses(&self) -> Result<(), Answer> {
+        match self.context.guesses.wait(self.connection.from.ip(), GUESSES) {
             None => Ok(()),
-            Some(_) => Err(Answer::text(TOO_MANY, "Too many wrong addresses.\n").with("Retry-After", "1")),
+            Some(_) => Err(Answer::text(
+                TOO_MANY,
+                "Too many files and codes that are not there were asked for. Try again in a second.\n",
+            )
+            .with("Retry-After", "1")),
         }
     }
 
-    /// Counts a guess that was wrong.
-    fn guessed(&self, wrong: bool) {
-        if wrong {
-            self.context.guesses.spend(self.wire.from.ip(), GUESSES);
-        }
+    /// Counts one more guess of this address, unless it has guessed too often.
+    fn count_guess(&self) -> Result<(), Answer> {
+        self.check_guesses()?;
+        self.context.guesses.spend(self.connection.from.ip(), GUESSES);
+        Ok(())
     }
 
+    /// The files of this server, if it keeps any.
     fn files(&self) -> Result<Arc<Files>, Answer> {
         let files = self.context.options.sharing.files();
         files.cloned().ok_or_else(|| says(NOT_FOUND, &Message::keeps_no_files()))
     }
 
-    /// How large the body is said to be.
+    /// How many bytes the body is said to have.
     fn length(&self) -> Result<u64, Answer> {
         match self.head.framing {
             Framing::Length(length) if self.head.has_length => Ok(length),
@@ -175,13 +182,7 @@ impl Asked<'_> {
     }
 }
 
-/// Checks that the operator lets this address do something.
-fn check_not_banned(context: &Context, from: IpAddr) -> Result<(), Answer> {
-    let banned = context.admission.refused(from).filter(|why| matches!(why, admission::Refused::Banned(_)));
-    banned.map_or(Ok(()), |why| Err(answers::refused(&why)))
-}
-
-/// Waits until a session may say one line more. Returns how it sends.
+/// Waits until a session's pace allows one more line. Returns how it sends.
 async fn paced(session: &Session) -> Manner {
     let mut saying = session.saying.lock().await;
     while let Some(wait) = saying.talk.pace.wait(Instant::now()) {
@@ -193,7 +194,7 @@ async fn paced(session: &Session) -> Manner {
     saying.talk.sending.manner()
 }
 
-/// A file is not taken.
+/// The answer to an upload that is refused.
 fn refused(why: Refused) -> Answer {
     match why {
         Refused::TooLarge(most) => Answer::text(TOO_LARGE, format!("{most} bytes at most.\n")),
@@ -208,7 +209,7 @@ fn refused(why: Refused) -> Answer {
     }
 }
 
-/// Nobody hears whoever shares a file.
+/// The answer to an upload of a member who is not heard.
 fn not_heard(why: NotHeard) -> Answer {
     match why {
         NotHeard::Gone => gone(),
@@ -216,7 +217,8 @@ fn not_heard(why: NotHeard) -> Answer {
     }
 }
 
-/// How a browser treats a file, and what it calls it (RFC 6266, with RFC 8187 for what is not ASCII).
+/// Returns how a browser treats a file, and the name that it saves it under (RFC 6266, and RFC 8187 for what is not
+/// ASCII).
 fn disposition(kind: Kind, name: &FileName) -> String {
     let manner = if kind == Kind::Other { "attachment" } else { "inline" };
     let plain = |char: char| char.is_ascii_graphic() && !matches!(char, '"' | '\\' | '%') || char == ' ';

@@ -1,8 +1,8 @@
 //! HTTP/1.1 (RFC 9110, RFC 9112) as far as this server speaks it: what a request's head says, where its body ends, and
 //! how an answer is written.
 //!
-//! Pure: bytes go in, and bytes come out. Knows nothing of sockets, of rooms, and of what is asked for. It is strict,
-//! because whatever two programs read differently lets one request hide in another.
+//! Pure: bytes go in, and bytes come out. Knows nothing of sockets, of rooms, and of what is asked for. It is strict:
+//! if this server and a proxy could read a request differently, one request could hide in another.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -19,7 +19,7 @@ const MAX_FIELDS: usize = 64;
 /// How many bytes of empty lines may stand before a request.
 const MAX_EMPTY: usize = 64;
 
-/// How many chunks, and what follows the last one, may take besides the body itself, in bytes.
+/// How many bytes the sizes of chunks, their line ends and the trailer may take, besides the body itself.
 const MAX_FRAMING: usize = 16 * 1024;
 
 /// What is wrong with a request. Each ends the connection.
@@ -67,9 +67,9 @@ pub struct Head {
     pub range: Option<String>,
     /// See `range`.
     pub if_range: Option<String>,
-    /// How its body ends.
+    /// How the end of its body is found.
     pub framing: Framing,
-    /// Whether it says how long its body is. Without a word, a request has none.
+    /// Whether it has a `Content-Length`. A request without one, and without chunks, has no body.
     pub has_length: bool,
     /// Whether the body is sent only after `100 Continue`.
     pub expects_continue: bool,
@@ -81,7 +81,7 @@ impl Head {
     /// Reads a head from the beginning of these bytes. Returns it, and its length; None if its end has not come yet.
     ///
     /// # Errors
-    /// When it is wrong. Then nothing more can be read from the connection.
+    /// When the head is wrong. Then nothing more can be read from the connection.
     pub fn read(bytes: &[u8]) -> Result<Option<(Head, usize)>, Wrong> {
         // RFC 9112, 2.2: empty lines before the request are ignored, but not without end.
         let skipped = 2 * bytes.chunks(2).take_while(|two| two == b"\r\n").count();
@@ -152,7 +152,7 @@ fn target(target: &str) -> Result<(Option<&str>, &str, &str), Wrong> {
     } else {
         (None, target)
     };
-    // Besides these there are CONNECT's and OPTIONS's, which are of no use here.
+    // Other forms of a target belong to CONNECT, which this server does not know.
     if !rest.starts_with('/') && rest != "*" || !rest.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(Wrong::Malformed);
     }
@@ -195,13 +195,13 @@ fn framing(fields: &Fields<'_>, is_1_1: bool) -> Result<Framing, Wrong> {
     let encodings = fields.list("transfer-encoding")?;
     match (length, &encodings[..]) {
         (None, []) => Ok(Framing::Length(0)),
-        // No sign, no space, no list: `parse` would take a sign.
+        // Digits alone: `parse` would take a sign, too.
         (Some(length), []) if !length.is_empty() && length.bytes().all(|byte| byte.is_ascii_digit()) => {
             length.parse().map(Framing::Length).map_err(|_| Wrong::Malformed)
         }
         (None, [encoding]) if is_1_1 && encoding.eq_ignore_ascii_case("chunked") => Ok(Framing::Chunked),
         (None, [..]) if is_1_1 => Err(Wrong::UnknownEncoding),
-        // RFC 9112, 6.3: both at once is how one request is smuggled in another.
+        // RFC 9112, 6.3: a request with both may hide another one (request smuggling).
         _ => Err(Wrong::Malformed),
     }
 }
@@ -210,7 +210,7 @@ fn framing(fields: &Fields<'_>, is_1_1: bool) -> Result<Framing, Wrong> {
 #[derive(Debug)]
 pub struct Body {
     state: State,
-    /// How much framing may still come.
+    /// How many bytes of framing may still come.
     framing: usize,
 }
 
@@ -282,7 +282,7 @@ impl Body {
         }
     }
 
-    /// So many bytes of a body with a length have come, and went elsewhere.
+    /// Counts bytes of a body with a length that the caller has read from the connection itself.
     pub fn came(&mut self, bytes: usize) {
         if let State::Data { left, chunked: false } = &mut self.state {
             *left = left.saturating_sub(bytes as u64);
@@ -292,7 +292,7 @@ impl Body {
         }
     }
 
-    /// A whole line of the framing has come.
+    /// Takes in a whole line of the framing.
     fn line(&mut self, line: &[u8]) -> Result<(), Wrong> {
         self.state = match &self.state {
             State::Size(_) => match chunk_size(line).ok_or(Wrong::Malformed)? {
@@ -308,7 +308,7 @@ impl Body {
     }
 }
 
-/// Reads the size of a chunk, in hexadecimal. What may follow a semicolon says nothing that is known here.
+/// Reads the size of a chunk, in hexadecimal. Extensions, which follow a semicolon, are ignored.
 fn chunk_size(line: &[u8]) -> Option<u64> {
     let line = std::str::from_utf8(line).ok()?;
     let digits = line.split(';').next()?.trim_end_matches([' ', '\t']);
@@ -325,7 +325,7 @@ pub struct Answer {
     pub kind: &'static str,
     /// Further header fields, each with its end.
     pub fields: String,
-    /// The body. None where there is none, or where its end is the connection's.
+    /// The body. None if there is none, or if it is written by somebody else.
     pub body: Option<Cow<'static, [u8]>>,
 }
 
@@ -373,8 +373,7 @@ impl Answer {
         if !keeps_alive {
             head.push_str("Connection: close\r\n");
         }
-        // What no browser may make of any of this: another kind of thing, a part of another page, or something to tell
-        // others.
+        // No browser is to guess another kind of content, or to tell other sites this address.
         head.push_str("X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n");
         head.push_str(&self.fields);
         head.push_str("\r\n");
@@ -382,7 +381,7 @@ impl Answer {
     }
 }
 
-/// Reads what a form has percent-encoded; a plus is a space. Invalid UTF-8 becomes U+FFFD.
+/// Decodes what a form has percent-encoded. A plus is a space, and invalid UTF-8 becomes U+FFFD.
 pub fn decoded(text: &str) -> String {
     file::decoded(&text.replace('+', " "))
 }

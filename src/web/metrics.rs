@@ -14,10 +14,15 @@ pub(super) fn answer(stats: &Stats, connections: usize, mdns_dropped: Option<u64
     figure("dynasti_members", "gauge", "Members in the room.", stats.here as u64);
     figure("dynasti_connections", "gauge", "Connections, named or not, by nc and by HTTP.", connections as u64);
     figure("dynasti_lines_total", "counter", "Lines said.", stats.lines);
-    figure("dynasti_deliveries_total", "counter", "Lines that somebody was to hear, once for each.", stats.deliveries);
+    figure(
+        "dynasti_deliveries_total",
+        "counter",
+        "Lines, counted once for each member who was to hear them.",
+        stats.deliveries,
+    );
     figure("dynasti_queued_bytes", "gauge", "Bytes that members have not read yet.", stats.queued);
     if let Some(dropped) = mdns_dropped {
-        let help = "Packets of multicast DNS that were malformed, or no business of multicast DNS.";
+        let help = "Multicast DNS packets that were malformed, too large or of another kind.";
         figure("dynasti_mdns_dropped_total", "counter", help, dropped);
     }
     if let Some(bytes) = resident() {
@@ -30,7 +35,7 @@ pub(super) fn answer(stats: &Stats, connections: usize, mdns_dropped: Option<u64
     Answer { kind: "text/plain; version=0.0.4; charset=utf-8", ..Answer::text((200, "OK"), text) }
 }
 
-/// What the process takes in memory, as Linux says it: proc_pid_status(5).
+/// Returns the process's resident memory in bytes, where Linux tells it: proc_pid_status(5).
 fn resident() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;

@@ -4,10 +4,10 @@
 //! ```text
 //! connection: head, body ← http          stream: events (told) ← feed ← room
 //!      └─ answers ← route, origin, password      (one for each session at a time)
-//!           └─ files: uploads and downloads
+//!           └─ files: who may send and fetch one → transfer: the bytes
 //! ```
 //!
-//! Whoever comes in here is a member like any other, and the room does not know how they came. Knows HTTP; knows
+//! A member who comes by HTTP is a member like any other, and the room does not know how they came. Knows HTTP; knows
 //! nothing of how `nc` gets here.
 
 mod answers;
@@ -25,6 +25,7 @@ mod sessions;
 mod speakers;
 mod stream;
 mod told;
+mod transfer;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -50,7 +51,7 @@ use crate::files::Files;
 use crate::room::Room;
 use crate::within::within;
 
-/// How often sessions are looked at whose time may be over.
+/// How often it is checked which sessions have been without a stream for too long. A session ends late by this much.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// How clients are served.
@@ -73,29 +74,29 @@ struct Context {
     holders: Arc<Holders>,
     sessions: Sessions,
     speakers: Speakers,
-    /// Who guesses where files are.
+    /// Counts for each address how often it has asked for a file, or used a code, that never was there.
     guesses: Speakers,
-    /// What all requests hold of their bodies, in bytes.
+    /// How many bytes of bodies all requests hold.
     held: Arc<AtomicUsize>,
     options: Options,
     /// Closed when the server stops.
     stopping: Receiver<Infallible>,
-    /// Held by every connection that is being refused.
+    /// Cloned by every connection that is being refused.
     refusing: Arc<()>,
-    /// Held by every file that is on its way fast.
-    fast: Arc<()>,
+    /// Cloned by every transfer of a file that has large buffers.
+    large_buffers: Arc<()>,
     /// Closed when the last connection has ended, because each holds the context.
     _alive: Sender<Infallible>,
 }
 
 /// Serves browsers on these listeners until `shutdown` resolves. Then returns when all connections have ended, at most
-/// a second and a half later: whoever closes the room says goodbye to them.
+/// 1.5 s later. It says no goodbye: the room does that when it is closed.
 ///
 /// # Errors
 /// When a listener cannot be used with the reactor.
 ///
 /// # Panics
-/// When a task has panicked, but for what is one client's alone.
+/// When a task has panicked that does not serve one client alone.
 pub async fn run(
     executor: &Arc<Executor<'static>>,
     listeners: Vec<TcpListener>,
@@ -117,7 +118,7 @@ pub async fn run(
         options,
         stopping,
         refusing: Arc::new(()),
-        fast: Arc::new(()),
+        large_buffers: Arc::new(()),
         _alive: alive,
     });
     let mut tasks = vec![spawn(executor, expire(Arc::clone(&context)))];
@@ -139,7 +140,7 @@ pub async fn run(
     Ok(())
 }
 
-/// Ends sessions that have been without a stream for too long. Sleeps when there are none.
+/// Ends sessions that have been without a stream for too long. Sleeps when there are no sessions.
 async fn expire(context: Arc<Context>) {
     loop {
         context.sessions.came().await;
@@ -149,7 +150,7 @@ async fn expire(context: Arc<Context>) {
     }
 }
 
-/// Forgets files whose time is over. Sleeps when there are none.
+/// Forgets files whose time is over. Sleeps when there are no files.
 async fn forget(files: Arc<Files>) {
     loop {
         files.came().await;
@@ -162,20 +163,20 @@ async fn forget(files: Arc<Files>) {
 /// Serves a connection, or refuses it. Returns whether it is served.
 fn arrive(executor: &Executor<'static>, context: &Arc<Context>, stream: Async<TcpStream>, from: SocketAddr) -> bool {
     let context = Arc::clone(context);
-    // A banned address has a place, too: who wants to say or to know something there is told why not.
+    // A banned address is let in here, too, so that each of its requests is answered with the reason.
     match context.admission.place(from, Place::Connection) {
         Ok(permit) => {
             let serving = async move {
                 let _ = contain(connection::serve(Arc::new(stream), from, &context)).await;
                 drop(permit);
             };
-            // Nobody waits for this one connection: `run` waits for what it holds.
+            // Detached, because `run` waits for the end of all connections by the context that each holds.
             spawn(executor, serving).detach();
             true
         }
         Err(why) => {
             let refusing = Arc::clone(&context.refusing);
-            // The context holds one of these itself, in place of the connection that is refused now.
+            // This counts the connection that is refused now, and not the context's own clone.
             if Arc::strong_count(&refusing) - 1 <= REFUSED_AT_ONCE {
                 let refuse = async move {
                     refuse(&stream, &why).await;
@@ -189,7 +190,7 @@ fn arrive(executor: &Executor<'static>, context: &Arc<Context>, stream: Async<Tc
     }
 }
 
-/// Answers a connection that is not let in, whatever it asks.
+/// Answers a connection that is not let in, without reading what it asks.
 async fn refuse(stream: &Async<TcpStream>, why: &Refused) {
     use std::io::Write;
     // One answer always fits into a new socket's buffer.

@@ -1,7 +1,8 @@
-//! Which names the server answers to, and from which pages requests may come. Nobody gets in by a page from elsewhere.
+//! Which names the server answers to, and from which pages requests may come: no page of another site can use the
+//! browser of somebody on this network to get in.
 //!
-//! Pure. A page from elsewhere can make a browser send requests here in two ways. It can send them to this server's
-//! address: the browser names the page's site in `Origin` then. Or its own name can point to this server's address (DNS
+//! Pure. Such a page can make a browser send requests here in two ways. It can send them to this server's address: then
+//! the browser names the page's site in `Origin`. Or the site's own name can point to this server's address (DNS
 //! rebinding): then that name is in `Host`.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -10,8 +11,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 /// custom).
 const LOCAL: [&str; 4] = [".local", ".lan", ".home.arpa", ".internal"];
 
-/// Returns whether this is a name that the server may be called: an address, a single label (`localhost` too), or a
-/// name that is local.
+/// Returns whether the server answers to this `Host`: an IP address, a single label (as `localhost` is), or a local
+/// name.
 pub(super) fn is_ours(host: &str) -> bool {
     let Some(name) = name_of(host) else { return false };
     if let Some(address) = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
@@ -25,8 +26,8 @@ pub(super) fn is_ours(host: &str) -> bool {
         && (name.parse::<Ipv4Addr>().is_ok() || !name.contains('.') || LOCAL.iter().any(|end| name.ends_with(end)))
 }
 
-/// Returns whether a request with this `Origin` comes from this server's own page. The scheme does not count, because a
-/// proxy in front may speak TLS.
+/// Returns whether a request with this `Origin` comes from this server's own page. The scheme is ignored, because a
+/// proxy in front of the server may speak TLS.
 pub(super) fn is_own(origin: &str, host: &str) -> bool {
     let authority = ["http://", "https://"].iter().find_map(|scheme| origin.strip_prefix(scheme));
     authority.is_some_and(|authority| without_default_port(authority).eq_ignore_ascii_case(without_default_port(host)))
@@ -36,7 +37,7 @@ fn without_default_port(authority: &str) -> &str {
     authority.strip_suffix(":80").or(authority.strip_suffix(":443")).unwrap_or(authority)
 }
 
-/// The part before the port. None if the port is none.
+/// Returns the part before the port, or None if what follows the colon is no port.
 fn name_of(host: &str) -> Option<&str> {
     let after = host.rfind(']').map_or(0, |end| end + 1);
     let Some(colon) = host[after..].find(':').map(|at| after + at) else { return Some(host) };

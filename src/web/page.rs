@@ -1,4 +1,4 @@
-//! The page: its three files, which are in the program, and the QR code of its address.
+//! The page: its three files, which are compiled into the program, and the QR code of its address.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -7,7 +7,7 @@ use qrcodegen::{QrCode, QrCodeEcc};
 
 use super::http::Answer;
 
-/// One of the files.
+/// A file of the page.
 pub(super) struct File {
     kind: &'static str,
     bytes: &'static [u8],
@@ -17,7 +17,7 @@ pub(super) const PAGE: File = File { kind: "text/html; charset=utf-8", bytes: in
 pub(super) const SCRIPT: File = File { kind: "text/javascript; charset=utf-8", bytes: include_bytes!("page/app.js") };
 pub(super) const STYLE: File = File { kind: "text/css; charset=utf-8", bytes: include_bytes!("page/style.css") };
 
-/// What the page may do: nothing from elsewhere, nothing within another page.
+/// What a browser lets the page do: it loads nothing from other sites, and no other page can frame it.
 const POLICY: &str =
     "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
 
@@ -25,12 +25,12 @@ const POLICY: &str =
 pub(super) fn file(file: &File) -> Answer {
     let body = Some(Cow::Borrowed(file.bytes));
     let answer = Answer { status: (200, "OK"), kind: file.kind, fields: String::new(), body };
-    // A server that was replaced by a newer one has a newer page.
+    // A browser asks again each time, because a newer server has a newer page.
     answer.with("Content-Security-Policy", POLICY).with("X-Frame-Options", "DENY").with("Cache-Control", "no-cache")
 }
 
-/// Answers with the QR code of the address that was asked for. Behind a proxy that speaks TLS only the page knows that it
-/// is, so the query may say `https`. It says no more: the host is the one that has been checked.
+/// Answers with the QR code of the page's address. Behind a proxy that speaks TLS only the page knows that, so it says
+/// so by the query `https`. Any other query is ignored. `host` has been checked already.
 pub(super) fn invite(host: &str, query: &str) -> Answer {
     let scheme = if query == "https" { "https" } else { "http" };
     let address = format!("{scheme}://{host}/");

@@ -1,15 +1,14 @@
-//! The password as HTTP carries it: `Authorization: Basic`, with any user name (RFC 7617). Pure but for the counting of
-//! tries.
+//! The password as HTTP carries it: `Authorization: Basic`, with any user name (RFC 7617). Pure.
 
 use crate::text::line;
 
-/// Reads the password in a header field. None if there is none in it.
+/// Returns the password in an `Authorization` field, or None if there is none in it.
 pub(super) fn given(authorization: &str) -> Option<String> {
     let (scheme, encoded) = authorization.split_once(' ')?;
     let pair = base64(encoded.trim()).filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
     let pair = String::from_utf8(pair).ok()?;
     let (_, password) = pair.split_once(':')?;
-    // As a line is read that somebody types.
+    // Cleaned like a password that is typed at `nc`, so that both are the same text.
     Some(line::clean(password).into_owned())
 }
 

@@ -1,8 +1,8 @@
-//! What a request asks for. Pure: a method and a path go in.
+//! Which of the server's paths a request asks for. Pure: a method and a path go in, and a [`Route`] comes out.
 
 use crate::token::Token;
 
-/// The three files of the page, which are all that there is to it.
+/// The three files that are the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum File {
     Page,
@@ -23,13 +23,13 @@ pub(super) enum Route<'a> {
     Events(Token),
     /// A session says lines.
     Lines(Token),
-    /// A session shares a file.
+    /// A file is sent by a session.
     Share(Token),
     /// A session leaves.
     Leave(Token),
-    /// Whoever has this code shares a file of this name.
+    /// A file of this name is sent with this code.
     Send(Token, &'a str),
-    /// A file.
+    /// A file is fetched.
     Fetch(Token),
     /// Lines are said under a name, without a session.
     Say,
@@ -39,16 +39,16 @@ pub(super) enum Route<'a> {
     Metrics,
 }
 
-/// Why there is no such thing.
+/// Why there is no route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NoRoute {
     /// Nothing is at that path.
     Path,
-    /// What is there takes these methods.
+    /// The path takes these methods only.
     Method(&'static str),
 }
 
-/// Finds what is asked for. HEAD asks for what GET does.
+/// Finds the route of a request. HEAD has the route of GET.
 pub(super) fn route<'a>(method: &str, path: &'a str) -> Result<Route<'a>, NoRoute> {
     const GET: &str = "GET, HEAD";
     let method = if method == "HEAD" { "GET" } else { method };
@@ -66,7 +66,7 @@ pub(super) fn route<'a>(method: &str, path: &'a str) -> Result<Route<'a>, NoRout
     if allowed.split(", ").any(|one| one == method) { Ok(route) } else { Err(NoRoute::Method(allowed)) }
 }
 
-/// Finds what is asked of a session, and with which method.
+/// Finds the route of a session's path, and the methods that it takes.
 fn session(path: &str) -> Option<(&'static str, Route<'_>)> {
     let rest = path.strip_prefix("/sessions/")?;
     let (token, what) = rest.split_once('/').unwrap_or((rest, ""));
@@ -80,7 +80,8 @@ fn session(path: &str) -> Option<(&'static str, Route<'_>)> {
     }
 }
 
-/// Finds the file that is asked for, or is sent. A file's number is enough; its name is for whoever saves it.
+/// Finds the route of a file's path, and the methods that it takes. A file is found by its number. The name after it is
+/// only what programs save it under.
 fn file(path: &str) -> Option<(&'static str, Route<'_>)> {
     if let Some(rest) = path.strip_prefix("/send/") {
         let (code, name) = rest.split_once('/')?;

@@ -1,6 +1,7 @@
-//! Browsers' sessions. A session is a member of the room: a reader of its log, which outlives the stream that reads it.
+//! Browsers' sessions. A session is a member of the room, and has a reader of its log. It outlives the event stream
+//! that writes what that reader reads: a page that is loaded again, or a phone that slept, opens another stream.
 //!
-//! Knows nothing of HTTP, and of sockets only that a session's stream is one.
+//! Knows nothing of HTTP. Of sockets it knows only that a stream has one.
 
 use std::collections::{HashMap, VecDeque};
 use std::future::{self, Future};
@@ -25,7 +26,7 @@ use crate::token::Token;
 /// How long a session lives without a stream: the contract's two minutes, for a phone in a pocket.
 const WITHOUT_STREAM: Duration = Duration::from_secs(120);
 
-/// How many repeated requests a session recognizes. A page sends one at a time.
+/// How many of the last requests a session knows again when they are repeated. A page sends one at a time.
 const KEYS: usize = 16;
 
 /// One session.
@@ -34,9 +35,9 @@ pub(super) struct Session {
     pub(super) id: Id,
     pub(super) token: Token,
     pub(super) address: SocketAddr,
-    /// What it says, a request at a time.
+    /// What it says. A request holds this lock, so that requests are done one after the other.
     pub(super) saying: Mutex<Saying>,
-    /// What it hears. Its stream has this for as long as it runs.
+    /// What it hears. A stream holds this lock for as long as it runs.
     pub(super) feed: Mutex<Feed>,
     streams: StdMutex<Streams>,
     _permit: Permit,
@@ -57,7 +58,7 @@ impl Saying {
         known.map_or(0, |(_, done)| *done)
     }
 
-    /// So many bytes of the request with this key are done.
+    /// Notes that so many bytes of the request with this key are done.
     pub(super) fn done(&mut self, key: Option<String>, bytes: usize) {
         let Some(key) = key else { return };
         self.keys.retain(|(known, _)| *known != key);
@@ -71,9 +72,9 @@ impl Saying {
 /// Whether a session has a stream.
 #[derive(Debug)]
 struct Streams {
-    /// The number of the last stream that has begun.
+    /// The number of the stream that began last.
     number: u64,
-    /// Since when there is none, if there is none.
+    /// When the last stream ended, if none runs.
     none_since: Option<Instant>,
     /// Wakes the stream, so that it ends, when another begins.
     waker: Option<Waker>,
@@ -84,7 +85,7 @@ struct Streams {
 pub(super) struct Sessions {
     by_token: StdMutex<HashMap<Token, Arc<Session>>>,
     holders: Arc<Holders>,
-    /// Holds something when a session has come since the last look for those whose time is over.
+    /// Holds something if a session has begun since the task that ends sessions went to sleep.
     came: (Sender<()>, Receiver<()>),
     /// What their feeds share.
     feeds: Arc<Common>,
@@ -96,9 +97,9 @@ impl Sessions {
         Sessions { by_token, holders, came: async_channel::bounded(1), feeds }
     }
 
-    /// Makes a session of somebody who is a member of the room now.
+    /// Begins the session of a new member.
     pub(super) fn begin(&self, token: Token, permit: Permit, reader: Reader, talk: Talk) {
-        // Nobody reads yet: who types waits for no stream that may never come.
+        // Until there is a stream nobody reads, and members who send in bulk must not wait for this reader.
         reader.pause();
         let (id, address) = (reader.id(), permit.address());
         let feed = Feed::new(reader, Arc::clone(&self.feeds));
@@ -126,7 +127,7 @@ impl Sessions {
         self.by_token().remove(&session.token);
     }
 
-    /// A stream begins, which ends the one before it. Returns its number, for [`Session::replaced`].
+    /// Notes that a stream begins, and ends the one before it. Returns its number, for [`Session::replaced`].
     pub(super) fn begin_stream(&self, session: &Session, stream: &Arc<Async<TcpStream>>) -> u64 {
         let mut streams = session.streams();
         streams.number += 1;
@@ -138,7 +139,7 @@ impl Sessions {
         streams.number
     }
 
-    /// The stream with this number has ended.
+    /// Notes that the stream with this number has ended.
     pub(super) fn end_stream(&self, session: &Session, number: u64) {
         let mut streams = session.streams();
         if streams.number != number {
@@ -151,7 +152,7 @@ impl Sessions {
         }
     }
 
-    /// Waits until a session has come.
+    /// Waits until a session has begun.
     pub(super) async fn came(&self) {
         let _ = self.came.1.recv().await;
     }
@@ -164,7 +165,7 @@ impl Sessions {
             self.remove(&session);
             room.leave(session.id, Some(Cause::ConnectionLost), Message::default()).await;
         }
-        // Who was dropped while it had no stream is to keep nothing of the log.
+        // A session that was dropped while it had no stream must keep nothing of the log in memory.
         let all: Vec<Arc<Session>> = self.by_token().values().map(Arc::clone).collect();
         for session in all {
             if let Some(mut feed) = session.feed.try_lock() {
@@ -192,7 +193,7 @@ impl Session {
                 return Poll::Ready(());
             }
             match &mut streams.waker {
-                // It is nearly always the same one, which costs nothing.
+                // Nearly always it is the same waker, and then this copies nothing.
                 Some(waker) => waker.clone_from(cx.waker()),
                 none => *none = Some(cx.waker().clone()),
             }

@@ -1,5 +1,5 @@
-//! Scripts that say something without a session: how fast each address may, because there is nothing else to count it
-//! for.
+//! Scripts that say lines without a session (`POST /say`). The pace is counted for each address, because such a request
+//! belongs to no member.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use smol::Timer;
 
 use super::Context;
-use super::connection::Wire;
+use super::connection::Connection;
 use crate::access::admission::Refused;
 use crate::access::pace::Pace;
 use crate::access::talk::{TURN, is_enough};
@@ -19,22 +19,22 @@ use crate::text::line::{Decoder, Input};
 use crate::text::message::Message;
 use crate::text::name::Name;
 
-/// How many addresses are remembered: more than there are clients by default. When there are more, the one that spoke
-/// last the longest ago is forgotten, which has its burst back by then.
+/// How many addresses are remembered: more than there are clients by default. For a new one, the address that has been
+/// silent for the longest is forgotten. It has its whole burst back by then, so it gains nothing.
 const MAX_ADDRESSES: usize = 4096;
 
-/// How it went.
+/// What came of a request to say lines.
 pub(super) enum Said {
     All,
     /// All but lines that are longer than a line may be.
     AllButLongLines,
     /// A member has the name.
     Taken,
-    /// Nobody at this address is heard any more.
+    /// The operator has banned the address.
     Refused(Refused),
     /// The room is closing.
     Closing,
-    /// Whoever asks for it is gone.
+    /// The client is gone.
     Lost,
 }
 
@@ -53,7 +53,7 @@ impl Speakers {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does something with what is remembered of an address.
+    /// Calls `act` with what is remembered of an address.
     fn with<T>(&self, from: IpAddr, rate: u32, act: impl FnOnce(&mut Speaker) -> T) -> T {
         let (from, now, mut speakers) = (home(from), Instant::now(), self.lock());
         if speakers.len() >= MAX_ADDRESSES && !speakers.contains_key(&from) {
@@ -64,34 +64,35 @@ impl Speakers {
         act(speakers.entry(from).or_insert_with(new))
     }
 
-    /// Counts something besides lines that somebody at this address may do as often as they may talk.
+    /// Counts one act of this address. It need not be a line: requests for files that are not there are counted so,
+    /// too.
     pub(super) fn spend(&self, from: IpAddr, rate: u32) {
         self.with(from, rate, |speaker| speaker.pace.spend(true, 0));
     }
 
-    /// Returns how long somebody at this address is to wait before they are heard.
+    /// Returns how long this address has to wait until it may act again, if it has to.
     pub(super) fn wait(&self, from: IpAddr, rate: u32) -> Option<Duration> {
         self.with(from, rate, |speaker| speaker.pace.wait(Instant::now()))
     }
 }
 
-/// Says lines under a name, as fast as the address of whoever asks for it may. They are decoded a turn at a time:
-/// thousands of short lines would take many times the memory of their text.
-pub(super) async fn say(context: &Context, wire: &Wire, name: &Name, text: &[u8]) -> Said {
-    let (speakers, rate, from) = (&context.speakers, context.options.rate, wire.from.ip());
-    // As text, in which telnet's bytes are none.
+/// Says lines under a name, as fast as the pace of the client's address allows. The text is decoded a turn at a time,
+/// because thousands of short lines would take many times the memory of their text.
+pub(super) async fn say(context: &Context, connection: &Connection, name: &Name, text: &[u8]) -> Said {
+    let (speakers, rate, from) = (&context.speakers, context.options.rate, connection.from.ip());
+    // Decoded as UTF-8 here, so that no byte of it is taken for telnet's.
     let text = String::from_utf8_lossy(text);
     let (mut decoder, mut input) = (Decoder::default(), text.as_bytes());
     let (mut long, mut done) = (false, false);
     while !done {
         while let Some(wait) = speakers.wait(from, rate) {
             Timer::after(wait).await;
-            if wire.is_broken() {
+            if connection.is_broken() {
                 return Said::Lost;
             }
         }
         // The operator may have banned the address since.
-        if let Some(why) = context.admission.refused(wire.from.ip()) {
+        if let Some(why) = context.admission.refused(connection.from.ip()) {
             return Said::Refused(why);
         }
         let mut said = Message::default();

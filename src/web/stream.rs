@@ -18,13 +18,14 @@ use crate::access::ready::{readable, uninterrupted, writable};
 use crate::room::{MAX_WRITE, Written};
 use crate::text::message::Message;
 
-/// How often something is written: a page takes a connection for lost that is silent for 35 s. The contract's numbers.
+/// How often something is written at least. A page takes a connection for lost that is silent for 35 s. Both are the
+/// contract's numbers.
 const PING_EVERY: Duration = Duration::from_secs(15);
 
-/// How long what a session has not read is still written to it once it is to end: as for a client of `nc`.
+/// How long a session that is to end is still sent what it has not read: as long as a client of `nc`.
 const FLUSH: Duration = Duration::from_secs(1);
 
-/// What a browser may send after its request, in bytes. It has nothing to say here.
+/// How many bytes a browser may send after its request before the stream is ended. They are ignored.
 const ENOUGH: usize = 64 * 1024;
 
 /// The head of the answer. Its body ends with the connection: an event stream has no length, and chunks would only be
@@ -82,8 +83,8 @@ struct Streaming<'a> {
     deadline: Option<Instant>,
     /// How many bytes the system has taken.
     taken: u64,
-    /// Goes off when a sign of life is due, or was when it was last set: to set it anew at each write would cost more
-    /// than the write.
+    /// Fires when a sign of life is due, or earlier. It is not set anew at each write, which would cost more than the
+    /// write itself.
     ping: Timer,
     /// When a sign of life is due.
     due: Instant,
@@ -92,7 +93,7 @@ struct Streaming<'a> {
 }
 
 impl Drop for Streaming<'_> {
-    /// Until another stream reads on, nobody who types waits for this reader.
+    /// Nobody waits for this reader until another stream reads on.
     fn drop(&mut self) {
         self.feed.reader.pause();
     }
@@ -136,8 +137,8 @@ impl Streaming<'_> {
             // They were written, and perhaps not received.
             position -= 1;
         }
-        // The first sign of life comes at once if there is nothing to tell: some browsers return from a request only when
-        // the first byte of the body is there.
+        // If there is nothing to hear, the first sign of life is sent at once: `fetch` in some browsers returns only
+        // when the first byte of the body has come.
         loop {
             let events = if position < self.feed.last() {
                 let events = self.feed.after(position);

@@ -1,7 +1,8 @@
-//! The events of what was said lately, made once for all sessions: they differ in their numbers alone.
+//! A cache of the events of the latest lines. An event is made once for all sessions, because only its number differs
+//! between them.
 //!
-//! Most sessions are up to date: all of them read the same line within a short time. So it is enough to keep the latest
-//! lines. Knows nothing of sessions.
+//! Most sessions read the same line within a short time, so it is enough to keep the latest lines. Knows nothing of
+//! sessions.
 
 use std::collections::VecDeque;
 

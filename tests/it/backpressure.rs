@@ -1,4 +1,5 @@
-//! Backpressure: who types never waits; who sends in bulk waits for whoever still takes it, and for nobody else.
+//! Backpressure: a member who types never waits. A member who sends in bulk waits for readers who still read, and for
+//! nobody else.
 
 use crate::crowd::Crowd;
 use crate::harness::{Client, PATIENCE, PROMPT, Server};
@@ -83,9 +84,9 @@ impl Pastes {
         (0..self.lines).map(|number| format!("{:.*}\n", self.line, format!("{number} {filler}"))).collect()
     }
 
-    /// Hears all lines that are pasted, but for `own` ones, and then Ann's last. Each author's must come in their order,
-    /// each once, and nothing else may come. Returns how long each of those took that say when they were said, and the
-    /// connection, which is still up.
+    /// Hears all lines that are pasted, but for `own` ones, and then Ann's last. Each author's must come in their
+    /// order, each once, and nothing else may come. Returns how long each of those took that say when they were said,
+    /// and the connection, which is still up.
     fn are_heard_by<R: Read>(
         &self,
         listener: R,
@@ -120,8 +121,8 @@ impl Pastes {
         }
     }
 
-    /// Everybody pastes at once, while Ann types a line now and then; everybody hears everything, and so does a slow one
-    /// who connects and hears by these means. Returns how long what Ann typed took to Bob.
+    /// Everybody pastes at once, while Ann types a line now and then; everybody hears everything, and so does a slow
+    /// one who connects and hears by these means. Returns how long what Ann typed took to Bob.
     fn are_heard_by_everybody<R: Read + Send>(
         &self,
         dial: impl FnOnce(&Server) -> Client,
@@ -260,8 +261,8 @@ fn room_with_a_small_window(server: &Server) -> (TcpStream, Client, Client) {
     (ann.into_stream(), bob, slow)
 }
 
-/// Ann says more in one go than any reader may be behind, while the slow one's connection is in these hands until all is
-/// over; Bob hears every line of it, and that the slow one was dropped.
+/// Ann says more in one go than any reader may be behind, while the slow one's connection is in these hands until all
+/// is over; Bob hears every line of it, and that the slow one was dropped.
 fn is_dropped_from_a_bulk(in_these_hands: impl FnOnce(TcpStream, &AtomicBool) + Send) {
     const LINES: usize = 10_000;
     let server = Server::start(&["--rate", "0"]);
@@ -329,12 +330,13 @@ fn who_was_waited_for_in_vain_is_not_waited_for_again() {
 // ---------------------------------------------------------------------------------------------------------------
 // Readers that have stopped while people type
 
-/// So many members type at the same time. If each waited for the one before, a slow machine would take longer for all the
-/// lines than the 30 s after which a connection is lost whose peer has stopped.
+/// So many members type at the same time. If each waited for the one before, a slow machine would take longer for all
+/// the lines than the 30 s after which a connection is lost whose peer has stopped.
 const TOGETHER: usize = 10;
 
-/// Members type lines of this length, some together in their turn and none so much that it is bulk, until Bob hears that the
-/// one who has stopped was dropped. Returns after how many lines that was, and the end of what was said is heard by all.
+/// Members type lines of this length, some together in their turn and none so much that it is bulk, until Bob hears
+/// that the one who has stopped was dropped. Returns after how many lines that was, and the end of what was said is
+/// heard by all.
 fn is_told_of_after(people: usize, turns: usize, length: usize) -> usize {
     let server = Server::start(&[]);
     let mut crowd = Crowd::join(&server, people);

@@ -2,8 +2,8 @@
 //!
 //! `cargo test --release --test it bounds -- --ignored --nocapture --test-threads=1`
 //!
-//! What the kernel holds is added up from `ss` for the server's own sockets, and once more as what the whole machine holds
-//! for TCP without the clients' sockets, for which nothing else may be using much of it.
+//! What the kernel holds is added up from `ss` for the server's own sockets, and once more as what the whole machine
+//! holds for TCP without the clients' sockets, for which nothing else may be using much of it.
 #![cfg(target_os = "linux")]
 
 use crate::crowd::Crowd;
@@ -113,9 +113,9 @@ struct Load {
 }
 
 impl Load {
-    /// Puts the load on a server with a thousand clients, while two others talk to each other all the time and lose nothing
-    /// of it.
-    fn is_borne(&self) {
+    /// Puts the load on a server with a thousand clients, while two others talk to each other all the time and lose
+    /// nothing of it.
+    fn takes_bounded_memory(&self) {
         if !has_ss() {
             return;
         }
@@ -220,58 +220,59 @@ const NONE: Load = Load {
 
 #[test]
 #[ignore = "run alone: see the head of its file"]
-fn a_thousand_that_stop_reading_what_is_said_in_bulk_are_borne() {
-    Load { name: "public lines", bulk: true, ..NONE }.is_borne();
+fn a_thousand_that_stop_reading_what_is_said_in_bulk_take_bounded_memory() {
+    Load { name: "public lines", bulk: true, ..NONE }.takes_bounded_memory();
 }
 
 #[test]
 #[ignore = "run alone: see the head of its file"]
-fn a_thousand_that_stop_reading_and_write_to_each_other_privately_are_borne() {
-    Load { name: "private lines", sends: private, ..NONE }.is_borne();
+fn a_thousand_that_stop_reading_and_write_to_each_other_privately_take_bounded_memory() {
+    Load { name: "private lines", sends: private, ..NONE }.takes_bounded_memory();
 }
 
-/// With a small window nearly all of what the kernel takes is unsent. With an ordinary one, most of it may be under way.
+/// With a small window nearly all of what the kernel takes is unsent. With an ordinary one, most of it may be under
+/// way.
 #[test]
 #[ignore = "run alone: see the head of its file"]
-fn a_thousand_with_ordinary_windows_that_write_to_each_other_privately_are_borne() {
-    Load { name: "private lines, ordinary windows", crowd: Crowd::join, sends: private, ..NONE }.is_borne();
+fn a_thousand_with_ordinary_windows_that_write_to_each_other_privately_take_bounded_memory() {
+    Load { name: "private lines, ordinary windows", crowd: Crowd::join, sends: private, ..NONE }.takes_bounded_memory();
 }
 
 #[test]
 #[ignore = "run alone: see the head of its file"]
-fn a_thousand_that_stop_reading_and_have_themselves_answered_are_borne() {
-    Load { name: "answers", sends: questions, ..NONE }.is_borne();
+fn a_thousand_that_stop_reading_and_have_themselves_answered_take_bounded_memory() {
+    Load { name: "answers", sends: questions, ..NONE }.takes_bounded_memory();
 }
 
 /// The kernel's buffers are full in both directions.
 #[test]
 #[ignore = "run alone: see the head of its file"]
-fn a_thousand_whose_floods_are_answered_and_who_read_nothing_are_borne() {
-    Load { name: "answered floods", options: &[], sends: refusals, ..NONE }.is_borne();
+fn a_thousand_whose_floods_are_answered_and_who_read_nothing_take_bounded_memory() {
+    Load { name: "answered floods", options: &[], sends: refusals, ..NONE }.takes_bounded_memory();
 }
 
 #[test]
 #[ignore = "run alone: see the head of its file"]
-fn a_thousand_unfinished_lines_are_borne() {
-    Load { name: "unfinished lines", options: &[], sends: unfinished, reads: true, ..NONE }.is_borne();
+fn a_thousand_unfinished_lines_take_bounded_memory() {
+    Load { name: "unfinished lines", options: &[], sends: unfinished, reads: true, ..NONE }.takes_bounded_memory();
 }
 
 #[test]
 #[ignore = "run alone: see the head of its file"]
-fn a_thousand_floods_that_are_read_at_the_rate_are_borne() {
-    Load { name: "floods", options: &[], sends: flood, reads: true, ..NONE }.is_borne();
+fn a_thousand_floods_that_are_read_at_the_rate_take_bounded_memory() {
+    Load { name: "floods", options: &[], sends: flood, reads: true, ..NONE }.takes_bounded_memory();
 }
 
 #[test]
 #[ignore = "run alone: see the head of its file"]
-fn a_thousand_that_do_all_of_this_at_once_are_borne() {
-    Load { name: "all of it", sends: mixed, bulk: true, ..NONE }.is_borne();
+fn a_thousand_that_do_all_of_this_at_once_take_bounded_memory() {
+    Load { name: "all of it", sends: mixed, bulk: true, ..NONE }.takes_bounded_memory();
 }
 
 #[test]
 #[ignore = "run alone: see the head of its file"]
-fn a_thousand_that_do_all_of_this_at_once_are_borne_at_the_default_rate_too() {
-    Load { name: "all of it, at the rate", options: &[], sends: mixed, ..NONE }.is_borne();
+fn a_thousand_that_do_all_of_this_at_once_take_bounded_memory_at_the_default_rate_too() {
+    Load { name: "all of it, at the rate", options: &[], sends: mixed, ..NONE }.takes_bounded_memory();
 }
 
 #[test]

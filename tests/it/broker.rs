@@ -1,7 +1,7 @@
-//! A broker that links servers: a real nats-server, which can be killed, started again, and robbed of what it kept; and
-//! a stranger, who speaks its protocol by hand.
+//! The broker that links servers: a real nats-server, which can be killed, started again, and have its store wiped; and
+//! a stranger, who sends its protocol by hand.
 //!
-//! Where nats-server is not installed the tests that want one say so and pass, as those with other tools do.
+//! If nats-server is not installed, the tests that need it say so and pass, like those of other tools.
 
 use crate::harness::{PATIENCE, Program, Scratch, Story};
 use crate::tools::installed;
@@ -71,7 +71,7 @@ impl Broker {
         self.program.as_ref().expect("it is running")
     }
 
-    /// Ends it as a power cut does, but for what is on its way to the disk.
+    /// Ends it as a power cut would, except that the kernel still writes what it has to the disk.
     #[track_caller]
     pub(crate) fn kill(&mut self) {
         let mut program = self.program.take().expect("it is running");
@@ -100,15 +100,15 @@ impl Broker {
         }
     }
 
-    /// Somebody who comes with these fields of a login, JSON as `"user":"ann","pass":"x"`.
+    /// A client that logs in with these fields, in JSON: `"user":"ann","pass":"x"`.
     pub(crate) fn stranger(&self, login: &str) -> Stranger {
         Stranger::comes(self.port, login)
     }
 }
 
-/// A port that nobody else has, and that nobody else gets while the broker is not there: the kernel gives none of these
-/// to whoever does not ask for it. (One of the kernel's own it could give to a client, whose connection to a broker
-/// that is not there could even become one to itself.)
+/// A port that is free, and that no other program gets while the broker is stopped: it is outside the range from which
+/// the kernel chooses ports for clients. (A client with such a port that connects to the stopped broker could even
+/// connect to itself.)
 fn port() -> u16 {
     const FIRST: u16 = 20_000;
     const COUNT: u16 = 10_000;
@@ -119,7 +119,7 @@ fn port() -> u16 {
     ports.find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok()).expect("one of so many is free")
 }
 
-/// Somebody at the broker who is no server of ours, and may send anything. It waits for what it hears.
+/// A client of the broker that is no server of ours, and may send anything.
 pub(crate) struct Stranger(BufReader<TcpStream>);
 
 impl Stranger {

@@ -206,8 +206,8 @@ impl Member {
         self.events = self.browser.dial();
     }
 
-    /// Opens the stream again, after the last event that was heard. What was written to the old stream before the server saw
-    /// its end counts as sent, so only this misses nothing.
+    /// Opens the stream again, after the last event that was heard. What was written to the old stream before the
+    /// server saw its end counts as sent, so only this misses nothing.
     #[track_caller]
     pub(crate) fn comes_back_to_what_is_next(&mut self) {
         self.comes_back(&format!("?after={}", self.last));

@@ -1,5 +1,5 @@
-//! Clients that nobody would want, each doing one bad thing after another until it is told to stop. It knows nothing of
-//! what the others hear; see `soak` for that.
+//! Clients that misbehave: each does one bad thing after another until a given time. Knows nothing of what the others
+//! hear, which `soak` checks.
 
 use crate::fuzz::{pieces, sent};
 use crate::random::Chance;
@@ -14,15 +14,15 @@ use std::time::{Duration, Instant};
 /// How long one of them waits for anything.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What may be done to a room, each with a connection of its own.
-const DEEDS: [fn(&mut Vandal) -> io::Result<()>; 16] = [
+/// What such a client may do, each time with a new connection.
+const MISDEEDS: [fn(&mut Vandal) -> io::Result<()>; 16] = [
     Vandal::chat_and_leave,
     Vandal::chat_and_leave,
     Vandal::paste,
     Vandal::paste_and_break_off,
     Vandal::stall_and_break_off,
     Vandal::stop_reading,
-    Vandal::sip,
+    Vandal::read_very_slowly,
     Vandal::half_close_at_the_prompt,
     Vandal::break_off_in_the_middle_of_a_line,
     Vandal::garbage,
@@ -31,7 +31,7 @@ const DEEDS: [fn(&mut Vandal) -> io::Result<()>; 16] = [
     Vandal::crowd_its_own_queue,
     Vandal::speak_another_protocol,
     Vandal::never_end_a_line,
-    Vandal::knock_and_run,
+    Vandal::connect_and_close,
 ];
 
 /// One bad client after another.
@@ -44,15 +44,15 @@ pub(crate) struct Vandal {
 }
 
 impl Vandal {
-    /// The name is shared with others, who therefore often find it taken.
+    /// The name is shared with other vandals, so it is often taken.
     pub(crate) fn new(address: SocketAddr, name: String, random: Rng) -> Vandal {
         Vandal { address, name, random, connections: 0 }
     }
 
     /// Does one thing after another until the time has come. What the server does to it is no concern of its own.
-    pub(crate) fn rage(mut self, until: Instant) -> Vandal {
+    pub(crate) fn misbehave(mut self, until: Instant) -> Vandal {
         while Instant::now() < until {
-            let deed = self.random.pick(&DEEDS);
+            let deed = self.random.pick(&MISDEEDS);
             let _ = deed(&mut self);
             self.pause(20);
         }
@@ -136,7 +136,7 @@ impl Vandal {
         if self.random.one_in(2) { reset(stream) } else { hear_out(stream) }
     }
 
-    fn sip(&mut self) -> io::Result<()> {
+    fn read_very_slowly(&mut self) -> io::Result<()> {
         let mut stream = self.connect_with_small_window()?;
         stream.set_read_timeout(Some(Duration::from_millis(50)))?;
         for byte in format!("{}\nslowly\n", self.name).bytes() {
@@ -233,7 +233,7 @@ impl Vandal {
         hear_out(stream)
     }
 
-    fn knock_and_run(&mut self) -> io::Result<()> {
+    fn connect_and_close(&mut self) -> io::Result<()> {
         for _ in 0..self.random.usize(..20) {
             let stream = self.connect()?;
             reset(stream)?;

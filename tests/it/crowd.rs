@@ -1,5 +1,5 @@
-//! A crowd: members by the hundred, each a socket that never blocks and costs next to nothing, without a thread and
-//! without a story. What they should read and write is told them all at once.
+//! A crowd of some hundred members. Each is a non-blocking socket, without a thread and without a story, so it costs
+//! almost nothing. One call has all of them read or write.
 
 use crate::harness::{PATIENCE, Server};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -104,7 +104,8 @@ impl Crowd {
         self.members.iter_mut().map(Member::reads).sum()
     }
 
-    /// Closes the sockets whose connections were reset: `ss` does not list them, and the system holds what they have not read.
+    /// Closes the sockets whose connections were reset: `ss` does not list them, and the system holds what they have
+    /// not read.
     pub(crate) fn closes_what_was_reset(&mut self) {
         let is_reset = |stream: &TcpStream| {
             poll(&mut [PollFd::new(stream, PollFlags::empty())], Some(&Timespec::default())) != Ok(0)

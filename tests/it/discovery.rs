@@ -1,10 +1,10 @@
-//! Found without an address: the server and `dynasti find`, beside the multicast DNS of others, on a wire of the test's
-//! own.
+//! Found without an address: the server and `dynasti find`, beside the multicast DNS of other programs, on a wire of
+//! the test's own.
 //!
-//! Everything here happens in network namespaces that end at that wire, so that nothing is sent to anybody. Where
-//! these, or a tool, cannot be had, the tests say so and pass.
+//! Everything here happens in network namespaces at that wire, so nothing is sent to a real network. If these, or a
+//! tool, are not to be had, the tests say so and pass.
 //!
-//! The tests against programs of others want avahi-daemon, avahi-utils, dbus, libnss-mdns, python3-zeroconf and
+//! The tests with other programs need avahi-daemon, avahi-utils, dbus, libnss-mdns, python3-zeroconf and
 //! bind9-dnsutils, and run by `cargo test --test it discovery -- --ignored`.
 #![cfg(target_os = "linux")]
 

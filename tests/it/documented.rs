@@ -1,8 +1,8 @@
-//! What is written for people says what there is: the manual page, the shells' completions and the service's options
-//! hold every option and command that the program itself lists, with its default, and none besides.
+//! The documents are complete and true: the manual page, the shells' completions and the service's options have every
+//! option and command that the program itself lists, with its default, and no others.
 //!
-//! Whoever adds an option adds it to `dynasti.1`, `dynasti.bash`, `_dynasti` and `dynasti.fish` in `.debian/`, and one of
-//! `serve` to `dynasti.default`; whoever adds a command of the room, to `dynasti.1` and to the page's `app.js`.
+//! To add an option, add it to `dynasti.1`, `dynasti.bash`, `_dynasti` and `dynasti.fish` in `.debian/`, and an option
+//! of `serve` to `dynasti.default`. To add a command of the room, add it to `dynasti.1` and to the page's `app.js`.
 
 use crate::harness::{Server, dynasti};
 use crate::seat::Seat;

@@ -1,4 +1,5 @@
-//! A small terminal: bytes in, the contents of its window out. For tests that check what a person would see.
+//! A small terminal emulator: bytes go in, the contents of its window come out. For tests that check what a person
+//! sees.
 //!
 //! It knows what the client sends and nothing more; any other sequence fails the test. Like xterm it adds up the widths
 //! of code points, and like most others it breaks and joins wrapped lines when its width changes.

@@ -1,4 +1,5 @@
-//! Files that members share: sent with a code or by a session, heard of by everybody, fetched by whoever has the address.
+//! Files that members share: sent with a code or by a session, heard of by everybody, fetched by whoever has the
+//! address.
 
 use crate::browser::{Answer, Browser};
 use crate::harness::{Client, Scratch, Server};
@@ -139,7 +140,7 @@ fn a_code_is_good_once_and_a_refusal_does_not_use_it_up() {
 }
 
 #[test]
-fn who_is_muted_or_gone_shares_nothing() {
+fn a_member_who_is_muted_or_gone_shares_nothing() {
     let (mut server, browser) = Server::with_page(&[]);
     let [mut ann, mut bob] = server.room(["Ann", "Bob"]);
     let (path, of_bob) = (may_send(&mut ann), may_send(&mut bob));
@@ -187,7 +188,7 @@ fn head_only(browser: &Browser, path: &str) -> String {
 }
 
 #[test]
-fn what_could_run_in_a_browser_is_an_attachment() {
+fn files_that_a_browser_could_run_are_attachments() {
     let (server, browser) = Server::with_page(&[]);
     let [mut ann] = server.room(["Ann"]);
     for (name, bytes) in
@@ -321,7 +322,7 @@ fn a_hundred_slow_fetches_of_one_file_take_the_memory_of_one() {
 }
 
 #[test]
-fn numbers_of_files_are_not_tried_in_bulk() {
+fn numbers_of_files_cannot_be_guessed_in_bulk() {
     let (_server, browser) = Server::with_page(&[]);
     let statuses: Vec<u16> = (0..220).map(|n| browser.asks(&format!("GET /files/{n:032x}/x"), "").status).collect();
     assert_eq!((statuses[0], statuses[219]), (404, 429));
@@ -377,7 +378,7 @@ fn nc_sends_a_file_and_wget_saves_it() {
 
 /// A hundred pictures in a row are paced as lines are.
 #[test]
-fn who_shares_without_end_is_paced() {
+fn a_member_who_shares_without_end_is_paced() {
     let (server, browser) = Server::with_page(&["--rate", "100"]);
     let mut bob = server.join("Bob");
     let ann = browser.joins("Ann");
@@ -395,7 +396,7 @@ fn who_shares_without_end_is_paced() {
 }
 
 #[test]
-fn what_stands_in_the_body_of_a_request_for_a_file_is_no_request() {
+fn the_body_of_a_request_for_a_file_is_not_read_as_a_request() {
     let (server, browser) = Server::with_page(&[]);
     let [mut ann, mut bob] = server.room(["Ann", "Bob"]);
     let path = shares(&browser, &mut ann, "x", b"x");
@@ -410,7 +411,7 @@ fn what_stands_in_the_body_of_a_request_for_a_file_is_no_request() {
 }
 
 #[test]
-fn nobody_is_called_as_if_somebody_shared_something() {
+fn no_name_reads_as_if_somebody_shared_a_file() {
     let (server, browser) = Server::with_page(&[]);
     let mut ann = server.guest();
     ann.says("Ann shares x");
@@ -433,7 +434,7 @@ fn an_upload_ends_when_its_member_does() {
 
 /// As Firefox does.
 #[test]
-fn who_sends_all_of_a_file_before_reading_still_hears_that_it_is_too_large() {
+fn a_client_that_sends_all_before_it_reads_is_still_told_that_the_file_is_too_large() {
     let (_server, browser) = Server::with_page(&["--files", "1"]);
     let ann = browser.joins("Ann");
     let bytes = vec![7; 20 * MIB];

@@ -1,11 +1,11 @@
-//! Any bytes at all, and what the decoder and the session make of them: a seeded generator of the worst that a client
-//! can send, checked against the contract written a second time (`reference`) and against what must always hold.
+//! Fuzzing: a seeded generator makes the worst bytes that a client can send. What the decoder and the session make of
+//! them is compared with a second implementation of the contract (`reference`), and with what must always hold.
 //!
 //! Not cargo-fuzz: that needs a nightly compiler, and these run with every other test, for a second each. For longer:
 //!
 //! `DYNASTI_FUZZ_SECONDS=600 cargo test --release --test it fuzz -- --nocapture --test-threads=1`
 //!
-//! A failure tells the seed of its case; `DYNASTI_FUZZ_SEED` begins with that case.
+//! A failure prints the seed of its case; with `DYNASTI_FUZZ_SEED` the test begins with that case.
 
 use crate::random::{Chance, number_from};
 use crate::reference::{Said, clean as reference_clean, is_forbidden, said as reference_said};

@@ -1,9 +1,9 @@
-//! The stage that every test plays on: the real server as a process, clients on real sockets, other programs beside
-//! them, and one story of all that happened, told when an expectation fails.
+//! The harness of every test: the real server as a process, clients on real sockets, and other programs beside them.
+//! All that happens is recorded as one [`Story`], which is printed when an expectation fails.
 //!
-//! Nothing here sleeps. What should happen is waited for, [`PATIENCE`] at most; that something does *not* happen is
-//! shown by what comes next instead, for `hears` takes the very next line and no other. It knows nothing of dynasti's
-//! sources, only of its contract.
+//! Nothing here sleeps. A test waits for what should happen, [`PATIENCE`] at most. To show that something does *not*
+//! happen, it checks what comes instead: `hears` takes the very next line and accepts no other. The harness knows
+//! nothing of dynasti's sources, only of its contract.
 
 use rustix::net::{AddressFamily, SocketType, sockopt};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
@@ -21,8 +21,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a test waits for something that should happen at once: so long that only a fault outlasts it, whatever
-/// else the machine is doing.
+/// How long a test waits for something that should happen at once. Only a fault takes longer, even on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The contract's own limit on how long the server may take to stop.
@@ -36,11 +35,11 @@ pub(crate) fn connect_with_small_window(address: SocketAddr) -> TcpStream {
     TcpStream::from(socket)
 }
 
-/// What follows the refusal of a name that somebody has.
+/// The line that follows the refusal of a taken name.
 pub(crate) const PERHAPS: &str =
     "-- If that is you: try again in a few seconds; a connection that is dead is given up.";
 
-/// The refusal of a name that somebody has.
+/// The refusal of a taken name.
 pub(crate) fn taken(name: &str) -> String {
     format!("Name \"{name}\" is already taken. Choose a different name:")
 }
@@ -51,8 +50,8 @@ pub(crate) const PROMPT: &str = "Hi! Welcome to Dynasti. What's your name?";
 /// What every client hears last when the server stops.
 pub(crate) const GOODBYE: &str = "Server is shutting down. Bye!";
 
-/// The program under test: the one that cargo has built beside the tests, or what `DYNASTI_BIN` names: the same program for
-/// another machine, say, behind a script that runs it in an emulator.
+/// The program under test: the one that cargo has built with the tests, or the one that `DYNASTI_BIN` names. That may
+/// be a script which runs the program of another machine in an emulator.
 pub(crate) fn binary() -> &'static str {
     static BINARY: OnceLock<String> = OnceLock::new();
     BINARY.get_or_init(|| env::var("DYNASTI_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_dynasti").to_owned()))
@@ -65,8 +64,8 @@ pub(crate) fn dynasti(args: &[&str]) -> Command {
     command
 }
 
-/// A command for dynasti with these arguments, begun by `sh` after `preparation` (`ulimit …`, say) has been done to the
-/// process that it will be. `redirection` goes behind the command.
+/// A command for dynasti with these arguments, which `sh` starts after `preparation` (such as `ulimit …`) in the same
+/// process. `redirection` follows the command.
 pub(crate) fn dynasti_through_sh(preparation: &str, args: &[&str], redirection: &str) -> Command {
     let mut command = Command::new("sh");
     command.arg("-c").arg(format!("{preparation}\nexec \"$0\" \"$@\" {redirection}")).arg(binary()).args(args);
@@ -87,7 +86,7 @@ struct Told {
 }
 
 impl Story {
-    /// As many events as fit a screen; a failure is seldom further back.
+    /// How many events are kept: a screen of them. The cause of a failure is seldom further back.
     const KEPT: usize = 60;
 
     fn tell(&self, who: &str, event: &str, what: &[u8]) {
@@ -118,7 +117,7 @@ impl Story {
     }
 }
 
-/// Locks whatever a panicking neighbour may have left poisoned: the story is wanted most when something failed.
+/// Locks even after a panic in another thread: the story is needed most when something has failed.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
@@ -138,7 +137,7 @@ pub(crate) struct Output {
 struct Printed {
     state: Mutex<PrintedState>,
     changed: Condvar,
-    /// Set to have the stream closed instead of read further.
+    /// Set to close the stream instead of reading on.
     deaf: AtomicBool,
 }
 
@@ -172,13 +171,13 @@ impl Output {
         output
     }
 
-    /// Waits until `enough` says that what was printed is what was wanted.
+    /// Waits until `enough` accepts what was printed. `wanted` describes that.
     #[track_caller]
     fn wait<T>(&self, wanted: impl Display, enough: impl FnMut(&[String], bool) -> Option<T>) -> T {
         self.wait_for(PATIENCE, wanted, enough)
     }
 
-    /// The same, with a patience of its own.
+    /// The same, with another limit than [`PATIENCE`].
     #[track_caller]
     pub(crate) fn wait_for<T>(
         &self,
@@ -204,19 +203,19 @@ impl Output {
         }
     }
 
-    /// Waits for a line that `wanted` accepts, whatever stands before or behind it, and returns it.
+    /// Waits for a line that `wanted` accepts, whatever comes before or after it, and returns it.
     #[track_caller]
     pub(crate) fn find(&self, description: impl Display, wanted: impl Fn(&str) -> bool) -> String {
         self.wait(description, |lines, _| lines.iter().find(|line| wanted(line)).cloned())
     }
 
-    /// Waits for exactly this line, whatever stands before or behind it.
+    /// Waits for exactly this line, whatever comes before or after it.
     #[track_caller]
     pub(crate) fn has(&self, line: &str) {
         self.find(format!("{line:?}"), |printed| printed == line);
     }
 
-    /// Waits for the line that comes after so many others, and returns it.
+    /// Waits for the line with `before` others before it, and returns it.
     #[cfg(all(feature = "web", feature = "discovery", feature = "link"))]
     #[track_caller]
     pub(crate) fn nth(&self, before: usize) -> String {
@@ -234,7 +233,7 @@ impl Output {
         self.wait("its last line", |lines, ended| ended.then(|| lines.to_vec()))
     }
 
-    /// Closes this end of the stream when the next line comes, so that what is printed after it meets a broken pipe.
+    /// Closes this end of the stream when the next line comes. Whatever is printed after that fails with a broken pipe.
     pub(crate) fn close_at_next_line(&self) {
         self.shared.deaf.store(true, Ordering::SeqCst);
     }
@@ -246,7 +245,7 @@ pub(crate) struct Program {
     stdin: Option<ChildStdin>,
     /// What it prints.
     pub(crate) stdout: Output,
-    /// What it complains of.
+    /// What it prints on standard error.
     pub(crate) stderr: Output,
     ended: Receiver<()>,
     name: String,
@@ -254,7 +253,7 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Starts it, all three standard streams held by the test.
+    /// Starts it. The test holds all three of its standard streams.
     pub(crate) fn start(name: &str, mut command: Command, story: &Story) -> Program {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?} cannot be started: {error}"));
@@ -263,7 +262,7 @@ impl Program {
         let stderr = child.stderr.take().expect("stderr is piped");
         let (end, ended) = mpsc::channel();
         let pid = Pid::from_child(&child);
-        // The child is left for `Child::wait` to collect, so that its id stays its own until then.
+        // NOWAIT: the child stays a zombie until `Child::wait` collects it, so that no other process gets its id.
         thread::spawn(move || {
             let _ = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
             let _ = end.send(());
@@ -295,7 +294,7 @@ impl Program {
         }
     }
 
-    /// Types a line on its standard input if it still takes one, which may not be for long.
+    /// Types a line on its standard input, if that is still open.
     pub(crate) fn may_be_typed(&mut self, line: &str) {
         self.story.tell(&self.name, "may be typed", line.as_bytes());
         let _ = self.stdin.as_mut().map(|stdin| stdin.write_all(format!("{line}\n").as_bytes()));
@@ -335,7 +334,7 @@ impl Program {
         status
     }
 
-    /// Waits for its end and returns its exit status, which a signal does not give.
+    /// Waits for its end and returns its exit status. Fails if a signal has ended it.
     #[track_caller]
     pub(crate) fn exit_code(&mut self) -> i32 {
         let status = self.exits_within(PATIENCE);
@@ -357,7 +356,7 @@ impl Drop for Program {
 pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
-    /// The name is the test's.
+    /// Makes it. The name is the test's.
     pub(crate) fn new(name: &str) -> Scratch {
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
         std::fs::create_dir_all(&path).expect("a directory is to be had");
@@ -416,8 +415,8 @@ impl Server {
         Self::run(dynasti(&arguments), listeners)
     }
 
-    /// The whole argument list that `start` makes of these options. A server that could be reached from the network says
-    /// nothing there: what a test sends stays on this machine.
+    /// The whole argument list that `start` makes of these options. A server that could be reached from the network
+    /// speaks no multicast DNS: what a test sends stays on this machine.
     pub(crate) fn arguments<'a>(options: &[&'a str]) -> Vec<&'a str> {
         let mut arguments = vec!["serve"];
         if !options.contains(&"--listen") {
@@ -506,7 +505,7 @@ impl Server {
         Client::new(TcpStream::from(socket), self.story())
     }
 
-    /// Connects and hears the prompt: somebody without a name yet.
+    /// Connects and hears the prompt: a client without a name.
     #[track_caller]
     pub(crate) fn guest(&self) -> Client {
         let mut client = self.dial();
@@ -565,7 +564,7 @@ impl Client {
         self.name = name.to_owned();
     }
 
-    /// Gives a name and is told that somebody is called this.
+    /// Gives a name and is told that `holder` has it.
     #[track_caller]
     pub(crate) fn is_refused(&mut self, name: &str, holder: &str) {
         self.says(name);
@@ -587,19 +586,19 @@ impl Client {
         }
     }
 
-    /// Sends these bytes if the server still takes them, which may not be for long.
+    /// Sends these bytes, if the server still takes them.
     pub(crate) fn tries_to_send(&mut self, bytes: impl AsRef<[u8]>) {
         self.story.tell(&self.name, "tries to send", bytes.as_ref());
         let _ = self.stream.write_all(bytes.as_ref());
     }
 
-    /// Has nothing more to say, and listens on.
+    /// Half-closes the connection: has nothing more to say, and listens on.
     pub(crate) fn ends_input(&mut self) {
         self.story.tell(&self.name, "has nothing more to say", b"");
         let _ = self.stream.shutdown(Shutdown::Write);
     }
 
-    /// Leaves in good order and hears the connection end. What was still unheard is returned.
+    /// Half-closes, and hears the connection end. Returns the lines that were still unheard.
     #[track_caller]
     pub(crate) fn leaves(mut self) -> Vec<String> {
         self.ends_input();
@@ -622,7 +621,7 @@ impl Client {
         }
     }
 
-    /// Hears nothing at all until `sentinel`, which only comes after whatever should not have come.
+    /// Hears nothing at all until `sentinel`. It must be a line that comes after whatever should not have come.
     #[track_caller]
     pub(crate) fn hears_nothing_before(&mut self, sentinel: &str) {
         self.hears(sentinel);
@@ -636,7 +635,7 @@ impl Client {
         }
     }
 
-    /// Hears some next line, which `description` describes and `wanted` accepts.
+    /// Hears a next line that `wanted` accepts, and returns it. `description` is for the failure.
     #[track_caller]
     pub(crate) fn hears_one(&mut self, description: &str, wanted: impl FnOnce(&str) -> bool) -> String {
         match self.next_line() {
@@ -705,7 +704,7 @@ impl Client {
         }
     }
 
-    /// Hears the connection end, and pays no heed to what comes before that.
+    /// Hears the connection end, and ignores what comes before that.
     #[track_caller]
     pub(crate) fn is_let_go(&mut self) {
         let deadline = Instant::now() + PATIENCE;
@@ -715,8 +714,8 @@ impl Client {
         self.story.tell(&self.name, "hears the end", b"");
     }
 
-    /// The connection is broken off from the other end, and not closed there first: a closed one can still be written to,
-    /// so that `nc` waits for its user's next key, and `ncat` no longer looks once it has seen the close.
+    /// The server resets the connection, and does not close it first. A closed one can still be written to, so `nc`
+    /// would wait for its user's next key. And `ncat` does not look at it again once it has seen the close.
     #[track_caller]
     pub(crate) fn is_reset(&mut self) {
         self.hears_the_end();
@@ -730,13 +729,13 @@ impl Client {
         self.stream.local_addr().expect("a connected socket has an address")
     }
 
-    /// The bare socket, for a load that would burst the story. Nothing must be left unread.
+    /// The bare socket, for a load that is too large for the story. Nothing must be left unread.
     pub(crate) fn into_stream(self) -> TcpStream {
         assert!(self.unread.is_empty(), "{} has not heard everything", self.name);
         self.stream
     }
 
-    /// What has come and is not heard yet, and the bare socket.
+    /// What has come and was not heard yet, and the bare socket.
     #[cfg(feature = "link")]
     pub(crate) fn into_parts(self) -> (Vec<u8>, TcpStream) {
         self.stream.set_read_timeout(None).expect("it can be had");
@@ -767,7 +766,7 @@ impl Client {
         }
     }
 
-    /// Takes in what has come; whether the connection is still up.
+    /// Takes in what has come. Returns whether the connection is still up.
     #[track_caller]
     fn receive(&mut self, deadline: Instant) -> bool {
         let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));

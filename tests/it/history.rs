@@ -1,4 +1,5 @@
-//! What was said before: `/history`, `--replay` and the transcript, and what a disk may do to the room, which is nothing.
+//! What was said before: `/history`, `--replay` and the transcript; and a disk that is full or stuck does no harm to
+//! the room.
 
 use crate::harness::{Client, GOODBYE, PATIENCE, Program, STOPS_WITHIN, Scratch, Server, dynasti, dynasti_through_sh};
 use rustix::process::Signal;

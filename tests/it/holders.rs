@@ -1,4 +1,4 @@
-//! A dead connection gives its name up when somebody asks for it, and a living one keeps it.
+//! A name that somebody asks for is taken from a dead connection within seconds. A living connection keeps its name.
 #![cfg(target_os = "linux")]
 
 use crate::harness::{Client, PERHAPS, PROMPT, Program, Server, connect_with_small_window, dynasti, taken};
@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 const GONE: &str = "Ann has left the chat (connection lost).";
 
-/// How long a dead holder may take to be given up: the contract's 6 s, and 2 for a machine that is slow. Nobody having asked,
-/// it would take half a minute at the least.
+/// How long a dead holder may take to be given up: the contract's 6 s, and 2 for a machine that is slow. Nobody having
+/// asked, it would take half a minute at the least.
 const GIVEN_UP: Duration = Duration::from_secs(8);
 
 /// Where the server listens: at the near end alone, or as it does by default.
@@ -62,8 +62,8 @@ fn is_given_up(listen: &str, said: bool, after: Duration) {
     });
 }
 
-/// While nothing is in flight to it, and while something has been for a second, or for so long that the system's next try may
-/// be far. All at once, because each takes its time.
+/// While nothing is in flight to it, and while something has been for a second, or for so long that the system's next
+/// try may be far. All at once, because each takes its time.
 #[test]
 fn a_holder_whose_wire_is_pulled_is_given_up_when_somebody_asks_for_its_name() {
     thread::scope(|scope| {
@@ -92,8 +92,8 @@ fn is_given_up_to_a_member() {
     });
 }
 
-/// A holder that does not read, and whose wire is pulled then, is as if it were alive: until the system gives it up. That it is
-/// asked for makes this no later.
+/// A holder that does not read, and whose wire is pulled then, is as if it were alive: until the system gives it up.
+/// That it is asked for makes this no later.
 fn is_given_up_in_time_however_often_it_is_asked() {
     let Some(wire) = Wire::new() else { return };
     wire.near(|| {
@@ -158,8 +158,8 @@ fn asked_in(server: &Server) -> Option<u32> {
     Some(u32::from_str_radix(ticks, 16).expect("a number") / 100)
 }
 
-/// What she sends is a sign of life, too. It acknowledges nothing new, and her system is not asked while something comes from
-/// it: a flood that is read at the rate, so that nothing is said to her.
+/// What she sends is a sign of life, too. It acknowledges nothing new, and her system is not asked while something
+/// comes from it: a flood that is read at the rate, so that nothing is said to her.
 #[test]
 fn a_living_holder_who_only_sends_keeps_its_name() {
     let server = Server::start(&["--rate", "1"]);

@@ -1,5 +1,5 @@
-//! The one rule: nothing a person types can look like the operator, the server or somebody else. Whatever is typed, in
-//! whatever way it is said, renamed, replayed or written down.
+//! The most important rule: nothing that a person types can look like the operator, the server or somebody else,
+//! however it is said, renamed, replayed or written to the transcript.
 
 use crate::harness::{Client, GOODBYE, PERHAPS, Scratch, Server};
 use crate::random::Chance;

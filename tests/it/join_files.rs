@@ -1,4 +1,4 @@
-//! `/send PATH` and `/get ID` in `dynasti join`: with the real server, and with ones that do what a good one does not.
+//! `/send PATH` and `/get ID` in `dynasti join`: with the real server, and with servers that misbehave.
 
 use crate::harness::{Client, PATIENCE, Program, Scratch, Server, binary, dynasti};
 use crate::join::{Impostor, welcome};
@@ -180,7 +180,7 @@ fn nothing_is_written_over() {
     for (typed, why) in [
         ("/get", "-- Usage: /get ID [PATH] ("),
         ("/get abc", "-- \"abc\" is no number of a file"),
-        ("/get 00000", "-- No file was heard of here whose number begins with 00000."),
+        ("/get 00000", "-- No file is known whose number begins with 00000."),
         (&format!("/get {id} none/"), "-- a.tar.gz is not fetched: There is no directory none/."),
         (&format!("/get {id} none/x"), "-- a.tar.gz is not fetched: none cannot be used: "),
     ] {
@@ -224,7 +224,7 @@ fn where_no_files_are_kept_that_is_told() {
     ann.types("/send a.txt\r");
     ann.shows("-- a.txt is not sent: No files are shared here: this server has no page (--web).\n> ");
     ann.types(&format!("/get {}\r", "0".repeat(32)));
-    shows_line(&mut ann, "/files lists them; the whole address does, too.");
+    shows_line(&mut ann, "/files lists the files; /get takes a whole address, too.");
 }
 
 #[test]

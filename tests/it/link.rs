@@ -1,7 +1,7 @@
-//! Several servers, one room: with a real nats-server between them, which dies, comes back, forgets, refuses, and carries
-//! what a stranger puts there.
+//! Several servers, one room, with a real nats-server between them: it is killed and started again, loses its store,
+//! refuses logins, and carries what a stranger publishes.
 //!
-//! What takes minutes is in `link_faults`.
+//! The tests that take minutes are in `link_faults`.
 
 use crate::broker::Broker;
 use crate::harness::{Client, GOODBYE, PROMPT, Program, STOPS_WITHIN, Scratch, Server, Story, dynasti};
@@ -217,7 +217,7 @@ fn what_is_said_while_the_link_is_down_comes_once_and_in_order() {
 }
 
 #[test]
-fn of_more_than_is_kept_the_newest_come_and_the_others_are_counted() {
+fn if_more_was_said_than_is_kept_the_newest_come_and_the_others_are_counted() {
     let Some(mut broker) = Broker::start() else { return };
     // By lines, and by bytes: with the name before them, 130 of these are 128 KiB.
     for (room, length, said, kept) in [("lines", 4, 3000, 1024), ("bytes", 1000, 200, 130)] {
@@ -241,7 +241,7 @@ fn of_more_than_is_kept_the_newest_come_and_the_others_are_counted() {
 }
 
 #[test]
-fn a_broker_that_comes_later_is_found() {
+fn a_broker_that_starts_later_is_found() {
     let Some(mut broker) = Broker::start() else { return };
     broker.kill();
     let pi1 = starts(&broker, "later", "pi1");
@@ -370,7 +370,7 @@ fn of_two_servers_with_one_name_the_later_is_refused() {
 }
 
 #[test]
-fn what_the_operator_can_do_about_the_link_is_said_and_no_password() {
+fn standard_error_says_what_to_do_about_the_link_and_no_password() {
     let Some(broker) = Broker::start_for("ann", "s3cret") else { return };
     let at = format!("127.0.0.1:{}", broker.port());
     let why = "it refuses the user or the password; see --link-password-file";
@@ -397,7 +397,7 @@ fn what_the_operator_can_do_about_the_link_is_said_and_no_password() {
     let server = starts(&broker, "js", "pi1");
     server
         .stderr
-        .find("what to do", |line| line.contains(" is down: it has no JetStream; start it with: nats-server -js;"));
+        .find("what to do", |line| line.contains(" is down: it has no JetStream; start it with: nats-server -js ("));
     // What answers there is a room of chat.
     let room = Server::start(&[]);
     let server = Server::start(&["--link", &format!("nats://127.0.0.1:{}", room.port()), "--link-name", "pi1"]);
@@ -427,7 +427,7 @@ fn what_cannot_be_linked_with_is_refused_at_the_start() {
 
 #[test]
 #[cfg(feature = "web")]
-fn the_page_and_its_scripts_know_who_is_elsewhere() {
+fn the_page_and_scripts_are_told_the_members_of_other_servers() {
     let Some(broker) = Broker::start() else { return };
     let pi1 = linked(&broker, "page", "pi1");
     let mut ann = pi1.join("Ann");

@@ -1,13 +1,13 @@
-//! Several servers, one room, and all that goes wrong between them: wires that are cut, brokers that die, stop, forget,
-//! refuse or lie, and strangers at the broker who mean harm. Every line arrives once, in its author's order, or it is
-//! said that it is missing; and nobody in the room has to suffer.
+//! Several servers, one room, and what can go wrong between them: wires are cut; brokers are killed or stopped, lose
+//! lines, refuse them, or send wrong ones; strangers at the broker attack. Every line arrives once, in its author's
+//! order, or the room is told that it is missing; and no member is disturbed.
 //!
-//! Most of it is waiting, so these tests are run beside each other, by `.ci/run link`:
+//! These tests mostly wait, so `.ci/run link` runs them at the same time:
 //!
 //! `cargo test --release --test it link_faults -- --ignored --nocapture --test-threads=16`
 //!
-//! `DYNASTI_SOAK_SECONDS` says how long the soak takes, and `DYNASTI_SOAK_SEED` does the same again as far as time and
-//! the system do. Its last line is one of figures.
+//! `DYNASTI_SOAK_SECONDS` says how long the soak takes, and `DYNASTI_SOAK_SEED` repeats a run as far as time and the
+//! system allow. Its last line has the figures.
 #![cfg(target_os = "linux")]
 
 use crate::broker::Broker;
@@ -22,7 +22,7 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long to wait for what comes after a fault: the link's longest pause between two attempts, and as long again.
+/// How long to wait for the recovery from a fault: twice the link's longest pause between two attempts.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How often somebody says something.
@@ -30,26 +30,26 @@ const SAYS_EVERY: Duration = Duration::from_millis(200);
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Somebody who says numbered lines, and hears all the time.
+/// A person who says numbered lines, and hears all the time.
 struct Person {
     /// The name, as it is shown on other servers.
     name: String,
-    mouth: TcpStream,
-    ear: Output,
+    stream: TcpStream,
+    output: Output,
     said: usize,
 }
 
 impl Person {
     /// Somebody in the room of this server.
     fn new(client: Client, name: &str, server: &Server) -> Person {
-        let (unread, mouth) = client.into_parts();
-        let ear = Cursor::new(unread).chain(mouth.try_clone().expect("it can be had"));
-        let ear = Output::capture(name.to_owned(), ear, server.story());
-        Person { name: name.to_owned(), mouth, ear, said: 0 }
+        let (unread, stream) = client.into_parts();
+        let output = Cursor::new(unread).chain(stream.try_clone().expect("it can be had"));
+        let output = Output::capture(name.to_owned(), output, server.story());
+        Person { name: name.to_owned(), stream, output, said: 0 }
     }
 
     fn says(&mut self, line: &str) {
-        self.mouth.write_all(format!("{line}\n").as_bytes()).expect("its server is there");
+        self.stream.write_all(format!("{line}\n").as_bytes()).expect("its server is there");
     }
 
     /// Says the next number.
@@ -61,7 +61,7 @@ impl Person {
     /// Waits until this has been heard.
     #[track_caller]
     fn hears(&self, wanted: &str) {
-        self.ear.wait_for(PATIENCE, format!("{wanted:?}"), |lines, _| {
+        self.output.wait_for(PATIENCE, format!("{wanted:?}"), |lines, _| {
             lines.iter().any(|line| line == wanted).then_some(())
         });
     }
@@ -72,7 +72,7 @@ impl Person {
         let said = |n: usize| format!("{}: {n}", other.name);
         self.hears(&said(other.said));
         let begin = format!("{}: ", other.name);
-        let heard: Vec<String> = self.ear.so_far().into_iter().filter(|line| line.starts_with(&begin)).collect();
+        let heard: Vec<String> = self.output.so_far().into_iter().filter(|line| line.starts_with(&begin)).collect();
         // What was said before anybody counted has no number.
         let heard: Vec<String> = heard.into_iter().skip_while(|line| *line != said(from)).collect();
         let expected: Vec<String> = (from..=other.said).map(said).collect();
@@ -81,7 +81,7 @@ impl Person {
 
     /// What this one's server has said by itself, but for answers.
     fn notices(&self) -> Vec<String> {
-        let heard = self.ear.so_far();
+        let heard = self.output.so_far();
         let notices = heard.iter().filter(|line| line.starts_with("-- ") && !line.contains(" here: "));
         // Why it is down is another matter.
         notices.map(|line| line.split(" is down: ").next().unwrap_or_default().to_owned()).collect()
@@ -95,10 +95,10 @@ impl Person {
             let answers = |lines: &[String]| -> Vec<String> {
                 lines.iter().filter(|line| line.contains(" here: ")).cloned().collect()
             };
-            let before = answers(&self.ear.so_far()).len();
+            let before = answers(&self.output.so_far()).len();
             self.says("/who");
             let answer =
-                self.ear.wait_for(PATIENCE, "an answer to /who", |lines, _| answers(lines).get(before).cloned());
+                self.output.wait_for(PATIENCE, "an answer to /who", |lines, _| answers(lines).get(before).cloned());
             if answer == wanted {
                 return;
             }
@@ -254,7 +254,7 @@ fn what_the_stream_does_not_hold_any_more_is_counted() {
     pi2.signal(Signal::CONT);
     // Each was a message of its own, and twenty are left. Some may have come together before the broker was back.
     bob.hears(&format!("Ann@pi1: {}", ann.said));
-    let heard = bob.ear.so_far();
+    let heard = bob.output.so_far();
     let missed = heard.iter().find_map(|line| line.strip_prefix("-- ")?.strip_suffix(" lines of pi1 were missed."));
     let missed: usize = missed.and_then(|missed| missed.parse().ok()).expect("it is said that lines were missed");
     assert!((70..=80).contains(&missed), "{missed} were missed");
@@ -277,7 +277,7 @@ fn a_stream_that_takes_no_more_is_asked_now_and_then_and_nobody_is_gone() {
         assert_eq!(person.notices(), [at.as_str()], "{}", person.name);
     }
     let why = "is down: maximum messages exceeded (10077). This room goes on alone.";
-    assert!(ann.ear.so_far().iter().any(|line| line.ends_with(why)), "why it is down is said");
+    assert!(ann.output.so_far().iter().any(|line| line.ends_with(why)), "why it is down is said");
     // Each tries once a second; of what is refused nothing is stored.
     stranger.subscribes("dynasti.full.lines");
     let begun = Instant::now();
@@ -317,7 +317,7 @@ fn a_stream_that_is_deleted_is_made_again_and_nobody_hears_of_it() {
     }
     for other in [&ann, &bob] {
         let first =
-            cid.ear.so_far().iter().find_map(|line| line.strip_prefix(&format!("{}: ", other.name))?.parse().ok());
+            cid.output.so_far().iter().find_map(|line| line.strip_prefix(&format!("{}: ", other.name))?.parse().ok());
         cid.has_heard(other, first.unwrap_or(1));
     }
     for (person, notices) in [(&ann, ["-- pi3 is linked."]), (&bob, ["-- pi3 is linked."])] {
@@ -365,11 +365,11 @@ const INFO: &[u8] = b"INFO {\"version\":\"2.9.10\",\"headers\":true,\"max_payloa
 #[ignore = "takes ten seconds: see the head of its file"]
 fn a_broker_that_asks_all_the_time_costs_no_memory() {
     let asks = |stream: &mut TcpStream| {
-        let mut mouth = stream.try_clone().expect("it can be had");
+        let mut writing = stream.try_clone().expect("it can be had");
         let questions = b"PING\r\n".repeat(10_000);
         thread::spawn(move || {
-            let _ = mouth.write_all(INFO);
-            while mouth.write_all(&questions).is_ok() {}
+            let _ = writing.write_all(INFO);
+            while writing.write_all(&questions).is_ok() {}
         });
         // What it answers is read, so that it never has to wait.
         let _ = std::io::copy(stream, &mut std::io::sink());
@@ -381,8 +381,8 @@ fn a_broker_that_asks_all_the_time_costs_no_memory() {
     assert!(after < before + 4 * 1024, "{before} and then {after} KiB");
 }
 
-/// Somebody at the broker publishes this again and again, for some seconds, while two people talk here. Returns how much
-/// the server has held at most, in KiB.
+/// Somebody at the broker publishes this again and again, for some seconds, while two people talk here. Returns how
+/// much the server has held at most, in KiB.
 fn floods(what: impl Fn(u64) -> Vec<u8> + Send) -> usize {
     let Some(broker) = Broker::start() else { return 0 };
     let server = linked(&broker, "flood", "pi1");
@@ -492,8 +492,8 @@ fn soak() {
         let (mut talking, mut listening) = (Vec::new(), Vec::new());
         for (number, client) in clients.into_iter().enumerate() {
             let (unread, stream) = client.into_parts();
-            let (mouth, random) = (stream.try_clone().expect("it can be had"), Rng::with_seed(random.u64(..)));
-            talking.push(scope.spawn(move || talks(mouth, random, end)));
+            let (writing, random) = (stream.try_clone().expect("it can be had"), Rng::with_seed(random.u64(..)));
+            talking.push(scope.spawn(move || talks(writing, random, end)));
             listening.push(scope.spawn(move || listens(number, unread, stream)));
         }
         while Instant::now() + 5 * SECOND < end {
@@ -525,20 +525,20 @@ fn soak() {
 }
 
 /// Says numbered lines until the time has come. Returns how many.
-fn talks(mut mouth: TcpStream, mut random: Rng, end: Instant) -> usize {
+fn talks(mut stream: TcpStream, mut random: Rng, end: Instant) -> usize {
     let mut said = 0;
-    let mut says = |mouth: &mut TcpStream, lines: usize, words: &str| {
+    let mut says = |stream: &mut TcpStream, lines: usize, words: &str| {
         let text: String = (0..lines).map(|n| format!("{} {words}\n", said + n)).collect();
-        mouth.write_all(text.as_bytes()).expect("its server is there");
+        stream.write_all(text.as_bytes()).expect("its server is there");
         said += lines;
         said
     };
     while Instant::now() < end {
         let lines = if random.one_in(30) { 20 } else { 1 };
-        says(&mut mouth, lines, "x");
+        says(&mut stream, lines, "x");
         thread::sleep(Duration::from_millis(random.u64(50..450)));
     }
-    says(&mut mouth, 1, LAST)
+    says(&mut stream, 1, LAST)
 }
 
 /// Hears everybody else's lines until each has said that this was all. Returns how many of each, and how many notices.

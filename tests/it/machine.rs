@@ -1,8 +1,9 @@
-//! Two machines on a network of their own, and shells at them, in which commands are typed as they stand in a document: the
-//! names, addresses, ports and paths of the document are real there.
+//! Two machines on a network of their own, with shells in which the commands of a document are typed unchanged: the
+//! names, addresses, ports and paths of the document exist there.
 //!
-//! Each is one end of a [`Wire`], with a copy of `/etc` and an empty `/var/lib`, `/run`, `/tmp` and `/usr/local` of its own.
-//! What is written there is gone with the machine. `sudo` needs no password, and `systemctl` knows one unit.
+//! Each machine is one end of a [`Wire`], with a copy of `/etc` and an empty `/var/lib`, `/run`, `/tmp` and
+//! `/usr/local` of its own, which are gone with the machine. `sudo` asks for no password, and `systemctl` knows one
+//! unit.
 #![cfg(target_os = "linux")]
 
 use crate::harness::{PATIENCE, Program, Scratch, Story, binary};
@@ -16,7 +17,8 @@ pub(crate) const NAMES: [&str; 3] = ["dynasti.local", "pi.local", "broker.local"
 pub(crate) const NEAR: &str = "192.168.1.10";
 const FAR: &str = "192.168.1.11";
 
-/// Makes a machine of what is there. Its arguments are the program, the machine's address, and a directory for its files.
+/// Makes a machine of what is there. Its arguments are the program, the machine's address, and a directory for its
+/// files.
 const MAKE: &str = r#"set -e
 mount -t tmpfs tmpfs "$3"
 cd "$3"

@@ -1,6 +1,6 @@
 //! The contract, as transcripts at the boundary: the real server, real sockets, real programs.
 //!
-//! One file for each group of promises, each test one promise. A test that says `ann.hears(…)` means the very next line,
+//! There is one file for each group of promises, and each test is one promise. `ann.hears(…)` means the very next line,
 //! so every transcript also shows what was *not* said.
 
 #[cfg(feature = "link")]

@@ -1,4 +1,4 @@
-//! Numbers that look random and come again: everything that is generated for a test is made from a seed, by `fastrand`.
+//! Random choices that can be repeated: everything that is generated for a test is made from a seed, by `fastrand`.
 
 use fastrand::Rng;
 use std::env;

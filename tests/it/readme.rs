@@ -1,8 +1,8 @@
-//! What README and the guide say is true: every command in a block of `sh` is typed as it stands there, at a machine that
-//! has the document's names and addresses, or is run by another test or by `.ci/run`, or there is a reason why it is not.
-//! Whoever writes down a command that is not known here, or takes one away, hears of it.
+//! The commands in README and the guide work. Every command in a block of `sh` is typed unchanged at a machine that has
+//! the document's names and addresses, or is run by another test or by `.ci/run`, or a reason is given here why it is
+//! not run. A command that is not known here fails the test, and so does one that is no longer in a document.
 //!
-//! A part of a document, from one heading to the next, is played as one story.
+//! The commands from one heading to the next are run together, as one test.
 #![cfg(target_os = "linux")]
 
 use crate::browser::{Browser, Member};

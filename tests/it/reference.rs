@@ -1,5 +1,5 @@
-//! What the contract says about lines, written a second time: slowly, over whole inputs, by looking at slices. It
-//! shares nothing with the server's decoder, so that each checks the other.
+//! A second implementation of what the contract says about lines: slow, over whole inputs and slices. It shares no code
+//! with the server's decoder, so that each checks the other.
 
 /// What is to come of some input.
 #[derive(Clone, Debug, PartialEq, Eq)]

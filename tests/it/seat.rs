@@ -1,7 +1,7 @@
-//! A person at a pseudo-terminal: a real terminal device with a session of its own, and an emulator that shows what is
-//! on it. What a test checks is what the person would see.
+//! A person at a terminal: a pseudo-terminal with a session of its own, and an emulator that shows what is on it. A
+//! test checks what the person would see.
 //!
-//! As in the harness nothing sleeps: a window is waited for until it shows what it should.
+//! As in the harness, nothing sleeps: a test waits until the window shows what it should.
 
 use crate::emulator::Emulator;
 use crate::harness::{PATIENCE, binary};
@@ -114,8 +114,8 @@ impl Seat {
         kill_process(Pid::from_child(&self.child), signal).expect("the program runs");
     }
 
-    /// Waits for the program's end, sees that the terminal is as it was, with the cursor on an empty row, and returns the
-    /// exit status.
+    /// Waits for the program's end, sees that the terminal is as it was, with the cursor on an empty row, and returns
+    /// the exit status.
     #[track_caller]
     pub(crate) fn ends(&mut self) -> i32 {
         let deadline = Instant::now() + PATIENCE;

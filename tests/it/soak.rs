@@ -1,11 +1,11 @@
-//! A soak: dozens of clients do all that a client should not (`chaos`), and meanwhile some healthy ones talk. Every line
-//! of a healthy client reaches every other exactly once; all of them hear the whole room, vandals and all, in the same
-//! order; and when the vandals have gone, the server holds what it held before they came.
+//! A soak test: dozens of clients misbehave (`chaos`), while some healthy ones talk. Every line of a healthy client
+//! reaches every other exactly once; all of them hear the whole room in the same order, vandals included; and when the
+//! vandals have left, the server holds no more memory and descriptors than before.
 //!
 //! `DYNASTI_SOAK_SECONDS=60 cargo test --release --test it soak -- --ignored --nocapture`
 //!
-//! It tells its seed, and `DYNASTI_SOAK_SEED` does the same again as far as time and the system do. Its last line is one
-//! of figures.
+//! It prints its seed, and `DYNASTI_SOAK_SEED` repeats a run as far as time and the system allow. Its last line has the
+//! figures.
 
 use crate::chaos::Vandal;
 use crate::harness::{Client, STOPS_WITHIN, Server};
@@ -113,7 +113,7 @@ fn soak() {
             // Two for each name.
             let name = format!("Imp{}", number / 2);
             let vandal = Vandal::new(server.addresses()[0], name, Rng::with_seed(random.u64(..)));
-            raging.push(scope.spawn(move || vandal.rage(end)));
+            raging.push(scope.spawn(move || vandal.misbehave(end)));
         }
         // So long before the talkers' last lines that the operator's last one comes before them.
         while Instant::now() + Duration::from_secs(2) < end {

@@ -1,4 +1,4 @@
-//! Connections that are no clients: nobody in the room hears of them.
+//! Connections that are not from chat clients: nobody in the room hears of them.
 
 use crate::harness::{Client, Server};
 

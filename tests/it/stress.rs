@@ -395,9 +395,9 @@ mod linux {
     fn without_descriptors_the_room_goes_on_and_accepting_resumes() {
         let server = Server::start(&[]);
         let [mut ann, mut bob] = server.room(["Ann", "Bob"]);
-        // From outside, for what the server was allowed at its start, it has prepared for. What it holds are not always the
-        // lowest numbers, so that the highest one says how low the limit can be; and it is to leave at least as many places
-        // as are given back below.
+        // From outside, for what the server was allowed at its start, it has prepared for. What it holds are not always
+        // the lowest numbers, so that the highest one says how low the limit can be; and it is to leave at least as
+        // many places as are given back below.
         const GIVEN_BACK: usize = 3;
         let open = descriptors(&server);
         let limit = (open.iter().max().copied().unwrap_or(0) + 1).max((open.len() + GIVEN_BACK) as u64);

@@ -1,6 +1,6 @@
-//! The contract as a stranger meets it: with OpenBSD's `nc`, with `ncat`, with `telnet`, on a terminal and in a pipe.
+//! The contract with ordinary clients: OpenBSD's `nc`, `ncat` and `telnet`, at a terminal and in a pipe.
 //!
-//! Where a tool is not installed its tests say so and pass; with `DYNASTI_DEMAND_TOOLS` set they fail instead.
+//! If a tool is not installed, its tests say so and pass; with `DYNASTI_DEMAND_TOOLS` set they fail instead.
 
 use crate::harness::{GOODBYE, PATIENCE, PROMPT, Program, Server, binary};
 use rustix::process::Signal;

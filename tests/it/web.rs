@@ -138,7 +138,7 @@ fn the_server_says_goodbye_to_streams_and_stops_in_time() {
 // ---- streams that end and begin again
 
 #[test]
-fn who_comes_back_misses_nothing_and_hears_nothing_twice() {
+fn a_stream_that_comes_back_misses_nothing_and_hears_nothing_twice() {
     let (server, browser) = Server::with_page(&[]);
     let mut bob = server.join("Bob");
     let mut ann = browser.joins("Ann");
@@ -198,7 +198,7 @@ fn a_second_stream_ends_the_first() {
 }
 
 #[test]
-fn whoever_goes_back_too_far_is_told_how_much_is_missing() {
+fn a_stream_that_goes_back_too_far_is_told_how_much_is_missing() {
     let (server, browser) = Server::with_page(&["--rate", "0"]);
     let mut bob = server.join("Bob");
     let mut ann = browser.joins("Ann");
@@ -354,7 +354,7 @@ fn a_browser_at_the_port_of_nc_is_told_where_the_page_is() {
 }
 
 #[test]
-fn what_is_no_line_is_answered_and_the_next_request_is_another() {
+fn a_line_too_long_is_answered_and_the_session_goes_on() {
     let (server, browser) = Server::with_page(&["--rate", "0"]);
     let mut bob = server.join("Bob");
     let mut ann = browser.joins("Ann");
@@ -377,7 +377,7 @@ fn what_is_no_line_is_answered_and_the_next_request_is_another() {
 }
 
 #[test]
-fn an_action_is_its_doer_s_whatever_their_name_is_later() {
+fn an_action_keeps_the_name_that_its_author_had() {
     let (server, browser) = Server::with_page(&[]);
     let mut bob = browser.joins("Bob");
     let mut ann = server.join("Ann Lee");
@@ -391,7 +391,7 @@ fn an_action_is_its_doer_s_whatever_their_name_is_later() {
 }
 
 #[test]
-fn who_sends_without_an_end_keeps_nobody_from_talking() {
+fn endless_requests_keep_nobody_from_talking() {
     let (server, browser) = Server::with_page(&[]);
     let [mut ann, mut bob] = server.room(["Ann", "Bob"]);
     let mut floods: Vec<_> = (0..4).map(|_| browser.dial()).collect();
@@ -403,10 +403,10 @@ fn who_sends_without_an_end_keeps_nobody_from_talking() {
     bob.hears("Ann: hello");
 }
 
-/// Who sends more than can be said waits, and so does what was sent. A line that somebody types is so little that it is
-/// taken all the same.
+/// Scripts that send more than their pace allows wait, and the server holds their bodies meanwhile. A body as small as
+/// a typed line is taken all the same.
 #[test]
-fn a_typed_line_is_heard_whatever_waits_to_be_said() {
+fn a_typed_line_is_heard_while_floods_wait() {
     let (server, browser) = Server::with_page(&["--rate", "1"]);
     let (mut bob, ann) = (server.join("Bob"), browser.joins("Ann"));
     bob.hears("Ann has joined the chat.");
@@ -419,7 +419,7 @@ fn a_typed_line_is_heard_whatever_waits_to_be_said() {
             one.into_stream()
         })
         .collect();
-    // Who is answered by now is refused: what all send is more than is held.
+    // Whoever is answered now is refused, because the server holds no more.
     let mut answered: Vec<_> = waiting.iter().map(|stream| PollFd::new(stream, PollFlags::IN)).collect();
     let patience = Timespec::try_from(PATIENCE).expect("it fits");
     assert!(retry_on_intr(|| poll(&mut answered, Some(&patience))).expect("they can be polled") > 0);
@@ -467,7 +467,7 @@ fn a_session_that_talks_to_itself_takes_little_memory() {
 // ---- what is asked without joining
 
 #[test]
-fn who_is_here_and_how_it_goes_is_told_to_programs() {
+fn who_and_metrics_are_answered_for_programs() {
     let (server, browser) = Server::with_page(&[]);
     let who = browser.asks("GET /who", "");
     assert_eq!((who.status, who.body.as_str()), (200, "{\"here\":0,\"names\":[]}\n"));
@@ -532,7 +532,7 @@ fn the_page_is_three_files_that_load_nothing_from_elsewhere() {
 }
 
 #[test]
-fn other_paths_and_methods_are_nothing() {
+fn other_paths_and_methods_are_refused() {
     let (_server, browser) = Server::with_page(&[]);
     for (request, status) in [
         ("GET /favicon.ico", 404),
@@ -546,23 +546,27 @@ fn other_paths_and_methods_are_nothing() {
     ] {
         assert_eq!(browser.asks(request, "").status, status, "{request}");
     }
-    assert!(browser.asks("PUT /say", "").head.contains("allow: post"));
+    let answer = browser.asks("PUT /say", "");
+    assert!(answer.head.contains("allow: post") && answer.body == "This path takes POST.\n", "{answer:?}");
 }
 
 // ---- who is kept out
 
 #[test]
-fn nobody_gets_in_by_a_page_from_elsewhere() {
+fn a_page_of_another_site_is_refused() {
     let (server, browser) = Server::with_page(&[]);
     let mut bob = server.join("Bob");
     for host in ["evil.com", "evil.com:4080", "dynasti.local.evil.com", ""] {
         let mut connection = browser.dial();
         connection.sends(format!("POST /say?name=x HTTP/1.1\r\nHost: {host}\r\nContent-Length: 1\r\n\r\nx"));
-        assert_eq!(connection.is_answered(true).status, 421, "{host:?}");
+        let answer = connection.is_answered(true);
+        assert_eq!(answer.status, 421, "{host:?}");
+        assert!(answer.body.contains("not to the Host of this request"), "{}", answer.body);
     }
     for origin in ["http://evil.com", "null", "https://127.0.0.1:1", "file://"] {
         let answer = browser.asks_with("POST /say?name=x", &format!("Origin: {origin}\r\n"), "x");
         assert_eq!(answer.status, 403, "{origin}");
+        assert!(answer.body.contains("A proxy must pass on the browser's Host"), "{}", answer.body);
     }
     let own = format!("Origin: http://{}\r\n", browser.address);
     assert_eq!(browser.asks_with("POST /say?name=own", &own, "hello").status, 204);
@@ -570,7 +574,7 @@ fn nobody_gets_in_by_a_page_from_elsewhere() {
 }
 
 #[test]
-fn whoever_is_banned_is_told_so_whatever_they_ask() {
+fn every_request_of_a_banned_address_is_refused_with_the_reason() {
     let (mut server, browser) = Server::with_page(&[]);
     let mut ann = browser.joins("Ann");
     let banned = "-- The operator has banned your address.";
@@ -583,7 +587,7 @@ fn whoever_is_banned_is_told_so_whatever_they_ask() {
 }
 
 #[test]
-fn who_is_banned_while_a_script_s_lines_wait_to_be_said_is_heard_no_more() {
+fn a_ban_ends_a_say_whose_lines_still_wait() {
     let (mut server, browser) = Server::with_page(&["--rate", "10"]);
     let mut bob = server.join("Bob");
     let much = "x\n".repeat(1000);
@@ -667,7 +671,7 @@ fn requests_may_come_in_any_pieces_and_several_at_once() {
 }
 
 #[test]
-fn who_waits_for_a_word_before_sending_a_body_gets_it() {
+fn a_client_that_expects_100_continue_gets_it() {
     let (server, browser) = Server::with_page(&[]);
     let mut bob = server.join("Bob");
     let mut connection = browser.dial();
@@ -683,7 +687,7 @@ fn who_waits_for_a_word_before_sending_a_body_gets_it() {
 }
 
 #[test]
-fn what_is_wrong_is_said_and_ends_the_connection() {
+fn a_malformed_request_is_answered_and_ends_the_connection() {
     let (server, browser) = Server::with_page(&[]);
     let mut bob = server.join("Bob");
     let smuggled = "POST /say?name=x HTTP/1.1\r\nHost: pi\r\nContent-Length: 5\r\n\r\nEvil!";
@@ -722,7 +726,7 @@ fn what_is_wrong_is_said_and_ends_the_connection() {
 }
 
 #[test]
-fn half_a_request_is_waited_for_ten_seconds() {
+fn an_unfinished_head_is_waited_for_ten_seconds() {
     let (_server, browser) = Server::with_page(&[]);
     let mut connection = browser.dial();
     connection.sends("GET / HTTP/1.1\r\nHost");
@@ -734,7 +738,7 @@ fn half_a_request_is_waited_for_ten_seconds() {
 }
 
 #[test]
-fn half_a_thousand_half_requests_leave_room_and_memory_for_others() {
+fn five_hundred_unfinished_requests_leave_places_and_memory_for_others() {
     let (server, browser) = Server::with_page(&["--max-clients", "600"]);
     let half: Vec<_> = (0..500)
         .map(|_| {

@@ -1,8 +1,8 @@
-//! A wire between two machines: two network namespaces of the test's own, joined by a pair of virtual interfaces. Nothing
-//! of it reaches the network of the real machine.
+//! A wire between two machines: two network namespaces of the test's own, joined by a pair of virtual interfaces.
+//! Nothing that is sent on it reaches the real network.
 //!
-//! Mostly only root may make one. Where it cannot be made its tests say so and pass; with `DYNASTI_DEMAND_TOOLS` set they fail
-//! instead.
+//! On most systems only root may make one. If it cannot be made, its tests say so and pass; with `DYNASTI_DEMAND_TOOLS`
+//! set they fail instead.
 #![cfg(target_os = "linux")]
 
 use crate::tools::{installed, skipped};

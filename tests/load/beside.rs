@@ -1,5 +1,5 @@
-//! What it costs the server that some of its clients are pages: a room of `nc` alone beside a room of as many clients,
-//! the later half of which are pages. Only clients of `nc` say anything, so the rooms differ in who hears it.
+//! What pages cost the server: a room of `nc` clients is compared with a room of as many clients, half of which are
+//! pages. Only clients of `nc` say anything, so the rooms differ only in who hears it.
 
 use crate::fault::Result;
 use crate::instructions::Count;

@@ -1,5 +1,6 @@
-//! The broker that links servers: a nats-server on a free port, with a folder of its own, both gone when it is dropped; and
-//! as much of its protocol as it takes to ask how it is, and to play servers. Knows nothing of rooms.
+//! The broker that links servers: a nats-server on a free port, with a directory of its own, both gone when it is
+//! dropped; and as much of its protocol as it takes to ask for its figures, and to simulate servers. Knows nothing of
+//! rooms.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};

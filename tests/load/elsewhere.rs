@@ -1,5 +1,5 @@
-//! What it costs a server that very many are members of others: servers are played at the broker, that say who is in their
-//! rooms and nothing else. Knows how they say it.
+//! What very many members of other servers cost a server. The other servers are simulated at the broker: they send the
+//! lists of their members, and no lines. Knows the format of these lists.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
-//! The floor: what this machine can do at all. A bare loop on one thread that copies bytes between sockets, with one
-//! read for a client that has something to say and one write a turn for a client that has something to hear.
+//! The floor: the best that this machine can do. A bare loop on one thread copies bytes between sockets. In each turn
+//! it reads once from each client that has sent something, and writes once to each client that is to hear something.
 //!
 //! It says the same sentences as dynasti, so that the bytes are the same, and does nothing else: no name is checked,
 //! no line is cleaned, nothing is limited but what one client may leave unread.

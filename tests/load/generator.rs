@@ -1,4 +1,4 @@
-//! The load generator's sockets: all clients of one room in one thread, so that every receipt is known.
+//! The load generator's sockets: all clients of one room in one thread, so that it is known who has received each line.
 //! Knows nothing of what is said.
 
 use std::io::{self, Read, Write};

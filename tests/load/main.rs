@@ -1,8 +1,9 @@
-//! The load benchmark: how dynasti fares beside a floor that only copies bytes, and beside what people use today.
+//! The load benchmark: dynasti is compared with a floor that only copies bytes, and with what people use today.
 //!
-//! `cargo bench` runs all of it in under three minutes; `cargo bench -- --help` says what else there is. The clients of
-//! all servers live in this one process, which so knows every receipt: where a line is lost, doubled, damaged or out of
-//! order, the run does not count. This file reads the arguments, says what is run in which order, and prints.
+//! `cargo bench` runs all of it in under three minutes; `cargo bench -- --help` lists the options. The clients of all
+//! servers are in this one process, so it knows of every line who has received it. If a line is lost, doubled, damaged
+//! or out of order, the run does not count. This file reads the arguments and prints the reports; `plan` says what is
+//! run in which order.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::exit)]
 

@@ -1,6 +1,6 @@
 //! The picture for the README: the main rows as bars, each a ratio to the floor. Knows the report alone.
 //!
-//! The background is left to the page, and every colour is of a middling brightness, so that it is legible on white and
+//! The background is transparent, and every colour has a medium brightness, so that the picture is legible on white and
 //! on black.
 
 use std::fmt::Write;

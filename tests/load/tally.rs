@@ -1,8 +1,8 @@
 //! The account of one run: what was said, who is still to hear it, and whether anybody heard anything twice, out of
 //! order or damaged. Knows nothing of sockets.
 //!
-//! Every line says which run it belongs to, who says it and how many its author has said before. So it is recognised
-//! wherever in a server's line it stands.
+//! Every line holds the number of its run, its author, and how many lines the author has said before. So it is
+//! recognised anywhere in a line of the server.
 //!
 //! Where a room is on several servers, its clients are at them in turn, and each server has an order of its own. What each
 //! author says is in the author's order everywhere.

@@ -1,5 +1,5 @@
-//! A connection to a server that speaks HTTP: a request, its answer, and the next. It does the same for all servers,
-//! and while a file is on its way nothing but to copy it. Knows nothing of what is sent and fetched.
+//! A connection to an HTTP server: a request, its answer, and the next request. It does the same for all servers, and
+//! only copies bytes while a file is transferred. Knows nothing of what is sent and fetched.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddrV4, TcpStream};

@@ -1,4 +1,4 @@
-// What axe-core finds wrong with a page for people who do not see it well, do not hear it or use no mouse.
+// Returns the accessibility problems that axe-core finds on a page.
 
 import axe from 'axe-core';
 

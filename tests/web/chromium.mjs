@@ -1,4 +1,4 @@
-// Debian's Chromium, kept from the network, and what a phone or a desk with it is like.
+// Debian's Chromium, kept from the network, as it is on a phone and on a desktop computer.
 
 import { chromium } from 'playwright-core';
 import { after } from 'node:test';

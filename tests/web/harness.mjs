@@ -1,8 +1,8 @@
-// The stage that every test plays on: the real server, people at `nc` and at real browsers, a wire between them that can be
-// cut, and one story of all that happened, told when an expectation fails.
+// The harness of every test: the real server, people at `nc` and at real browsers, a wire between them that can be cut, and
+// one story of all that happened, which is printed when an expectation fails.
 //
-// Nothing here sleeps. What should happen is waited for; that something does *not* happen is shown by what comes next
-// instead: `hears` and `reads` take the very next line and no other. It knows nothing of the page's or the server's
+// Nothing here sleeps. A test waits for what should happen. To show that something does *not* happen, it checks what comes
+// instead: `hears` and `reads` take the very next line and accept no other. It knows nothing of the page's or the server's
 // sources, only of what they promise. At the end of every test, whatever it was about: no error in a browser's console, no
 // request to elsewhere, no session's token in what the server printed; and every process and every page is ended.
 

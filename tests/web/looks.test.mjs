@@ -1,5 +1,5 @@
-// Looks: on the smallest phone nothing is wider than the page; in light and dark everything can be read; and axe-core finds
-// nothing serious anywhere.
+// Looks: on the smallest phone nothing is wider than the page; in light and dark everything is legible; and axe-core finds no
+// serious problem.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -1,4 +1,4 @@
-// Waiting: for what should happen, never for time to pass.
+// Waits for what should happen, and never for time to pass.
 
 /** How long a test waits for something that should happen at once: so long that only a fault outlasts it. */
 export const PATIENCE = 30_000;

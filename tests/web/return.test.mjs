@@ -1,5 +1,5 @@
-// Coming back: after a reload, a cut, a silence, a new server. Nothing is lost, nothing is doubled, and nobody who was sent
-// away comes back by themselves.
+// Coming back after a reload, a cut, a silence or a new server. Nothing is lost or doubled, and a member who was kicked does
+// not come back without being asked to.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

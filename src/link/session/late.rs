@@ -1,19 +1,19 @@
-//! How late what comes from other servers may become here, because readers are waited for.
+//! Backpressure of the link: how long it may wait for this room's slow readers.
 //!
-//! Who sends in bulk waits for readers who still take what is written to them. But the link brings what everybody says
-//! elsewhere, in one order: behind what is sent in bulk stands what others have typed, and the acknowledgement of what
-//! was typed here. And if a reader takes less than is said on all servers together, a link that waits for it falls ever
-//! further behind. So the link waits as long as the room takes as much as all servers may say, however much a flood
-//! brings; and else for a moment, after which whoever reads too slowly is left behind.
+//! A member who sends in bulk waits for readers who still take what is written to them. The link cannot always do so.
+//! It brings the lines of all other servers in one order: behind lines that are sent in bulk are lines that somebody
+//! typed, and the acknowledgement of lines that were typed here. And if a reader takes less than all servers say
+//! together, a link that waits for it lags ever more. So the link waits without end while the room takes `TAKES` or
+//! more, and for a moment if the room takes less. After that moment a reader that is too slow is dropped.
 //!
 //! Pure.
 
 use std::time::Duration;
 
-/// The most that is waited where the room takes less: what is typed elsewhere is not heard much later than that.
+/// How long the link waits if the room takes less. What somebody types elsewhere is not heard much later than this.
 const MOST: Duration = Duration::from_millis(500);
 
-/// What the room has to take in a second, in bytes: some 2,500 lines, of a hundred large rooms together.
+/// How many bytes a second the room has to take: some 2,500 lines, which a hundred large rooms say together.
 const TAKES: f64 = 256.0 * 1024.0;
 
 /// See the module's head.
@@ -23,17 +23,17 @@ pub(super) struct Late {
 }
 
 impl Late {
-    /// Nothing was waited yet.
+    /// The state before the link has waited.
     pub(super) fn new() -> Late {
         Late { left: MOST }
     }
 
-    /// Returns how long may be waited now.
+    /// Returns how long the link may wait now.
     pub(super) fn left(&self) -> Duration {
         self.left
     }
 
-    /// The room has heard so many bytes, and so much was waited for that.
+    /// Notes that the room has heard so many bytes, and how long the link has waited for that.
     pub(super) fn heard(&mut self, bytes: usize, waited: Duration) {
         let earned = Duration::from_secs_f64(bytes as f64 / TAKES);
         self.left = (self.left + earned).saturating_sub(waited).min(MOST);

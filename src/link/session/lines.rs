@@ -1,4 +1,4 @@
-//! Lines: those of this room are published, and those of others are heard.
+//! Lines: this room's are published at the broker, and those of other servers are published in this room.
 
 use std::mem;
 use std::time::{Duration, Instant};
@@ -13,38 +13,38 @@ use crate::link::outbox::Batch;
 use crate::link::peers::Fresh;
 use crate::room::Elsewhere;
 
-/// How long a line may be on its way before the broker counts as down (design).
+/// How long a line may be unacknowledged before the broker counts as down (contract).
 const ACKNOWLEDGED: Duration = Duration::from_secs(5);
 
-/// How long to wait before the broker is asked again to take what it has refused.
+/// How long to wait before a message that the broker has refused is sent again.
 const REFUSED_FOR: Duration = Duration::from_secs(1);
 
-/// How many lines the room hears at once, as many as of a member who sends in bulk. A message may have some thousand,
-/// and whoever reads well must not fall too far behind by one.
+/// How many lines are published in this room at once: as many as of a member who sends in bulk. A message may have some
+/// thousand lines, and must not put a good reader too far behind.
 const AT_ONCE: usize = 128;
 
-/// Lines on their way to the broker.
+/// The message that is on its way to the broker.
 #[derive(Debug)]
 pub(super) struct Flying {
-    /// The answer that is waited for.
+    /// The number of the answer that acknowledges it.
     answer: u64,
-    /// The first and the last of the lines.
+    /// The numbers of its first and its last line.
     first: u64,
     last: u64,
-    /// When they were sent, and when for the first time.
+    /// When it was sent, and when it was first sent.
     sent: Instant,
     first_sent: Instant,
-    /// Why the broker has refused them, and when they are sent again.
+    /// Why the broker has refused it, and when it is sent again.
     refused: Option<(Refused, Instant)>,
 }
 
 impl Flying {
-    /// When they are to be looked at.
+    /// Returns when [`Session::look_after_flying`] is to be called.
     pub(super) fn next(&self) -> Instant {
         self.refused.as_ref().map_or(self.sent + ACKNOWLEDGED, |(_, again)| *again)
     }
 
-    /// For so long nobody looked whether an answer had come.
+    /// Adds time in which nothing was read from the broker: it does not count.
     pub(super) fn waited(&mut self, time: Duration) {
         self.sent += time;
         self.first_sent += time;
@@ -52,7 +52,7 @@ impl Flying {
 }
 
 impl Session<'_> {
-    /// Returns whether nothing more is to be said, or nothing can be.
+    /// Returns whether nothing more is to be sent, or nothing can be.
     pub(super) fn has_said_all(&self) -> bool {
         match &self.flying {
             Some(flying) => flying.refused.is_some(),
@@ -60,7 +60,7 @@ impl Session<'_> {
         }
     }
 
-    /// Sends the next lines, if the last ones have arrived.
+    /// Sends the next message, if the last one has arrived.
     pub(super) fn publish(&mut self, now: Instant) {
         let again = |flying: &Flying| flying.refused.as_ref().is_some_and(|(_, again)| now >= *again);
         if self.claimed.is_some() || self.flying.as_ref().is_some_and(|flying| !again(flying)) {
@@ -71,21 +71,21 @@ impl Session<'_> {
         let first_sent = before.map_or(now, |flying| flying.first_sent);
         let origin = Origin { server: self.options.server.clone(), epoch: self.kept.epoch, first };
         let answer = self.new_answer();
-        nats::publish_with_id(&mut self.wire.out, &self.lines, &answer, &origin.id(), lines.as_bytes());
+        nats::publish_with_id(&mut self.connection.out, &self.lines, &answer, &origin.id(), lines.as_bytes());
         self.flying = Some(Flying { answer: self.asked, first, last, sent: now, first_sent, refused: None });
     }
 
-    /// The broker has answered what was published.
+    /// Takes in the broker's answer to what was published.
     pub(super) async fn acknowledged(&mut self, msg: &Msg) {
         let answer = msg.subject.rsplit('.').next().and_then(|number| number.parse().ok());
         let Some(flying) = self.flying.as_mut().filter(|flying| answer == Some(flying.answer)) else { return };
         let last = flying.last;
         match jetstream::ack(msg) {
             Ok(seq) => self.kept.stored = Some(Mark { created: self.created.clone(), seq }),
-            // It never will be taken: the others see that something is missing.
+            // It will never be taken, so it counts as sent. The other servers see that lines are missing.
             Err(Refused::TooLarge) => {}
             Err(why) => {
-                // Nobody has taken it: perhaps the stream is gone.
+                // Perhaps the stream is gone. A new consumer makes it anew.
                 if matches!(why, Refused::NoJetStream | Refused::NotFound) {
                     self.consumer.is_gone();
                 }
@@ -98,8 +98,11 @@ impl Session<'_> {
         self.works().await;
     }
 
-    /// Finds out that the broker does not take what was published. If it says so, it is there all the same: what others
-    /// say is heard, and it is asked again.
+    /// Finds out that the broker does not take what was published. A broker that refuses it is not silent: this
+    /// connection goes on, other servers are heard, and the message is sent again.
+    ///
+    /// # Errors
+    /// When the broker does not answer at all.
     pub(super) async fn look_after_flying(&mut self, now: Instant) -> Result<(), Down> {
         match &self.flying {
             Some(Flying { refused: None, sent, .. }) if now >= *sent + ACKNOWLEDGED => {
@@ -113,11 +116,11 @@ impl Session<'_> {
         }
     }
 
-    /// Lets the room hear a message of another server.
+    /// Publishes a message of another server in this room.
     pub(super) async fn hear(&mut self, msg: &Msg) {
         let me = &self.options.server;
         let origin = msg.headers.as_ref().and_then(|headers| headers.get("Nats-Msg-Id")).and_then(Origin::read);
-        // What this server said, in this epoch or an earlier one, it has heard.
+        // This server's own lines, in this epoch or an earlier one, are no news.
         let Some(origin) = origin.filter(|origin| origin.server != *me) else { return };
         let Some(text) = std::str::from_utf8(&msg.payload).ok().filter(|text| text.len() <= MAX_MESSAGE) else {
             return;
@@ -141,7 +144,7 @@ impl Session<'_> {
                 self.kept.peers.changed(&origin.server);
             }
             match (said.last_mut(), line) {
-                // What one member says at once is one entry of the log.
+                // Consecutive lines of one member are one entry of the log.
                 (Some(Elsewhere::Said(before, lines)), Elsewhere::Said(name, line)) if before.key() == name.key() => {
                     lines.append(&line);
                 }

@@ -1,4 +1,4 @@
-//! Who is there: what this server says of itself, and what the others say.
+//! Presence: this server tells the others who its members are, and takes in what they tell.
 
 use std::time::{Duration, Instant};
 
@@ -9,19 +9,20 @@ use crate::link::nats::Msg;
 use crate::room::Elsewhere;
 use crate::text::server::Server;
 
-/// How often the others are told who is here (design), and how soon again when somebody comes or goes.
+/// How often the other servers are told who is here (contract), and how soon again when somebody comes or leaves.
 const TOLD_EVERY: Duration = Duration::from_secs(10);
 const TOLD_AGAIN: Duration = Duration::from_secs(1);
 
-/// For every so many members, that is a second later. The others have heard the line that somebody has come or gone, and
-/// the list only confirms it. A list of a thousand in which one name has changed costs each of them 5 ms (measured).
+/// `TOLD_AGAIN` is longer by a second for this many members each. The others have heard already that somebody has come
+/// or left, and the list only confirms it. A list of a thousand names, one of which is new, costs each of them 5 ms
+/// (measured).
 const TOLD_LATER: usize = 100;
 
-/// How long the line is, in bytes, by which a server comes or goes.
+/// How long the notice is that a server is linked, or not any more, in bytes.
 const NOTICE: usize = 32;
 
 impl Session<'_> {
-    /// Tells the others who is here, when it is time for that.
+    /// Tells the other servers who is here, if that is due.
     pub(super) async fn tell_who_is_here(&mut self, now: Instant) {
         let moved = self.shared.said().moved;
         if moved {
@@ -45,17 +46,17 @@ impl Session<'_> {
         self.told_names = names.len();
     }
 
-    /// Tells them soon, because there is somebody who does not know yet.
+    /// Tells the other servers soon, because one of them has no list yet.
     fn tell_soon(&mut self, now: Instant) {
         self.tell_within(TOLD_AGAIN, now);
     }
 
-    /// Tells them so long after they were told the last time.
+    /// Tells the other servers no later than this long after the last time.
     fn tell_within(&mut self, time: Duration, now: Instant) {
         self.tell = self.tell.min(self.told.map_or(now, |told| (told + time).max(now)));
     }
 
-    /// A server says something of itself.
+    /// Takes in a presence message.
     pub(super) async fn hear_of(&mut self, msg: &Msg) -> Result<(), Down> {
         let payload = std::str::from_utf8(&msg.payload).ok().filter(|text| text.len() <= MAX_MESSAGE);
         let Some((server, epoch, presence)) = payload.and_then(envelope::presence) else { return Ok(()) };
@@ -80,18 +81,19 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// A server is not linked any more.
+    /// Tells the room that a server is not linked any more.
     pub(super) async fn unlink(&mut self, server: Server) {
         self.let_hear(vec![Elsewhere::Unlinked(server)], 1, NOTICE).await;
     }
 
-    /// Another server has this one's name. Who has it already keeps it.
+    /// Handles a presence message of another server that has this server's name. The one that had it first keeps it.
     fn hear_of_namesake(&mut self, epoch: Epoch, presence: &Presence<'_>) -> Result<(), Down> {
         let mine = self.kept.epoch;
         let yields = match presence {
             _ if epoch == mine => return Ok(()),
             Presence::Bye => return Ok(()),
-            // Both come at the same time, or both have it since they could not hear each other: who began earlier keeps it.
+            // Both claim it at the same time, or both have it because they could not hear each other: the one that
+            // began earlier keeps it.
             Presence::Hello => self.claimed.is_some() && epoch < mine,
             Presence::Here(_) | Presence::Mine => self.claimed.is_some() || epoch < mine,
         };
@@ -104,7 +106,7 @@ impl Session<'_> {
     }
 }
 
-/// How soon the others are told again who is here, if so many are.
+/// Returns how soon the other servers are told again who is here, if there are so many members.
 fn told_again(members: usize) -> Duration {
     let seconds = u32::try_from(members / TOLD_LATER).unwrap_or(u32::MAX).saturating_add(1);
     TOLD_AGAIN.saturating_mul(seconds).min(TOLD_EVERY)

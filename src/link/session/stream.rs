@@ -1,5 +1,5 @@
-//! The broker's stream, and the consumer that sends what was not read yet of it. Where either is gone, it is made anew,
-//! and nobody hears of it.
+//! The broker's stream, and the consumer that sends what this server has not read of it. If either is gone, it is made
+//! anew, and the room is not told.
 
 use std::time::{Duration, Instant};
 
@@ -9,50 +9,52 @@ use crate::link::jetstream::{self, HEARTBEAT, Refused, Sent};
 use crate::link::kept::Mark;
 use crate::link::nats::{self, Msg, Word};
 
-/// After so long without a word of the consumer it counts as gone: three heartbeats have not come.
+/// A consumer that is silent for this long counts as gone: three heartbeats have not come.
 const GONE_AFTER: Duration = Duration::from_secs(3 * HEARTBEAT);
 
-/// How soon after a consumer another one is made: whoever can have it stop is not to have this server make many.
+/// How soon after a consumer another one may be made. Somebody at the broker could delete consumers all the time, and
+/// must not make this server busy with that.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
-/// What sends what was not read yet.
+/// What this server knows of its consumer, which sends what was not read yet.
 #[derive(Debug)]
 pub(super) struct Consumer {
     /// The subscription to what it sends.
     pub(super) sid: u64,
-    /// Its number for what it sends next. None if another one is needed: something was lost, or it is gone.
+    /// The number that its next message has. None if another consumer is needed, because something was lost or it is
+    /// gone.
     next: Option<u64>,
     made: Instant,
-    /// When anything came from it, or it was made.
+    /// When anything last came from it, or when it was made.
     heard: Instant,
     /// Whether anything ever came from it.
     works: bool,
 }
 
 impl Consumer {
-    /// None yet.
+    /// The state before there is a consumer.
     pub(super) fn none(now: Instant) -> Consumer {
         Consumer { sid: PRESENCE, next: None, made: now, heard: now, works: false }
     }
 
-    /// When it is to be looked at.
+    /// Returns when [`Session::look_after_consumer`] is to be called.
     pub(super) fn next(&self) -> Instant {
         if self.next.is_some() { self.heard + GONE_AFTER } else { self.made + AGAIN_AFTER }
     }
 
-    /// Another one is needed.
+    /// Notes that another consumer is needed.
     pub(super) fn is_gone(&mut self) {
         self.next = None;
     }
 
-    /// For so long nobody looked whether anything had come from it.
+    /// Adds time in which nothing was read from the broker: it does not count.
     pub(super) fn waited(&mut self, time: Duration) {
         self.heard += time;
     }
 }
 
 impl Session<'_> {
-    /// Has another consumer made where one is needed.
+    /// Makes another consumer if one is needed.
     pub(super) async fn look_after_consumer(&mut self, now: Instant) -> Result<(), Down> {
         if now < self.consumer.next() {
             return Ok(());
@@ -63,45 +65,46 @@ impl Session<'_> {
         self.consume().await
     }
 
-    /// Has a consumer send what was not read yet of the stream, as that is now.
+    /// Makes a consumer that sends what was not read of the stream. Makes the stream first if it is gone.
     pub(super) async fn consume(&mut self) -> Result<(), Down> {
         self.consumer.is_gone();
         self.find_stream().await?;
         if self.consumer.sid > PRESENCE {
-            nats::unsubscribe(&mut self.wire.out, self.consumer.sid);
+            nats::unsubscribe(&mut self.connection.out, self.consumer.sid);
         }
         let (sid, now) = (self.consumer.sid + 1, Instant::now());
         self.consumer = Consumer { sid, next: Some(1), made: now, heard: now, works: false };
         let room = &self.options.broker.room;
         let deliver = self.deliveries.clone().then(&Word::new(sid.to_string()).expect("digits"));
-        // Before the consumer is made, because it looks for whoever has subscribed.
-        nats::subscribe(&mut self.wire.out, &deliver, sid);
+        // This comes first, because a consumer stops if nobody is subscribed to its subject.
+        nats::subscribe(&mut self.connection.out, &deliver, sid);
         let start = self.kept.read.as_ref().map_or(0, |read| read.seq).saturating_add(1);
         let config = jetstream::consumer_config(room, &self.lines, &deliver, start);
         let answer = self.ask(&jetstream::consumer_create(room), config.as_bytes()).await?;
         Ok(jetstream::consumer(&answer)?)
     }
 
-    /// Has the stream made if it is not there, and finds out what of it is to be read.
+    /// Makes the stream if it is not there, and finds out where to read on in it.
     async fn find_stream(&mut self) -> Result<(), Down> {
         let room = &self.options.broker.room;
         let config = jetstream::stream_config(room, &self.lines);
         let (create, info) = (jetstream::stream_create(room), jetstream::stream_info(room));
         let answer = self.ask(&create, config.as_bytes()).await?;
         let stream = match jetstream::stream(&answer) {
-            // Somebody has made it otherwise, larger perhaps.
+            // Somebody has made it with another configuration: larger, or with replicas.
             Err(Refused::OtherConfiguration) => jetstream::stream(&self.ask(&info, b"").await?)?,
             stream => stream?,
         };
         if !stream.subjects.iter().any(|pattern| covers(pattern, self.lines.as_str())) {
             return Err(Down::OtherStream);
         }
-        // What the broker had acknowledged is lost, so it is sent again. What comes of that is dropped where it was heard.
+        // The broker has lost what it had acknowledged, so that is sent again. Servers that have heard it drop it.
         if self.kept.stored.take_if(|stored| stored.is_lost(&stream)).is_some() {
             self.shared.said().outbox.again();
             self.flying = None;
         }
-        // Who comes begins with what is said from now on; who has lost the place, with all that there is.
+        // A server that has just started reads what is said from now on. One whose place is lost reads the whole
+        // stream.
         let read = self.kept.read.get_or_insert_with(|| Mark { created: stream.created.clone(), seq: stream.last_seq });
         if read.is_lost(&stream) {
             *read = Mark { created: stream.created.clone(), seq: 0 };
@@ -110,7 +113,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// The consumer has sent something.
+    /// Takes in what the consumer has sent. `whole` is false if the message was too large to be kept.
     pub(super) async fn delivered(&mut self, msg: &Msg, whole: bool) {
         let Some(next) = self.consumer.next else { return };
         (self.consumer.heard, self.consumer.works) = (self.heard, true);
@@ -125,19 +128,19 @@ impl Session<'_> {
                 }
             }
             Sent::Heartbeat { consumer_seq, stalled } if consumer_seq.saturating_add(1) == next => {
-                stalled.iter().for_each(|to| nats::publish(&mut self.wire.out, to, None, b""));
+                stalled.iter().for_each(|to| nats::publish(&mut self.connection.out, to, None, b""));
             }
-            Sent::FlowControl(to) => nats::publish(&mut self.wire.out, &to, None, b""),
+            Sent::FlowControl(to) => nats::publish(&mut self.connection.out, &to, None, b""),
             // Something was lost.
             Sent::Message(_) | Sent::Heartbeat { .. } => self.consumer.is_gone(),
-            // It says that it ends.
+            // The consumer says that it ends.
             Sent::Other(Some(status)) if status >= 400 => self.consumer.is_gone(),
             Sent::Other(_) => {}
         }
     }
 }
 
-/// Returns whether a stream's subject, perhaps with wildcards, takes what is published on another.
+/// Returns whether a stream's subject, which may have wildcards, covers a subject.
 fn covers(pattern: &str, subject: &str) -> bool {
     let (mut pattern, mut subject) = (pattern.split('.'), subject.split('.'));
     loop {

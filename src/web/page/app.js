@@ -12,7 +12,7 @@ const MOST_LINES = 1000;
 
 // --- Events
 
-/** Reads a text/event-stream in pieces. EventSource cannot tell a session that is gone (404) from a server that is. */
+/** Reads a text/event-stream in pieces. EventSource does not tell a 404 (no session) from no server. */
 export class EventReader {
   #rest = '';
 
@@ -278,7 +278,7 @@ export function tabsToClose(others) {
 const STREAM_SILENT = 35_000; // the server pings every 15 s
 const STREAM_STALE = 17_000; // a ping is late: reason to doubt when we wake up
 const ANSWER_LATE = 20_000; // how long a stream may take to begin; Firefox tells of it only with the first byte
-const LOSS_SHOWN = 2_000; // a loss that is mended sooner is not worth a word
+const LOSS_SHOWN = 2_000; // a shorter loss is not shown
 const LOOK_IN = 45_000; // a session without a stream lives 120 s, and hidden tabs have slow timers
 const LOOKED_IN = 1_500;
 const STOPPED = 'Server is shutting down. Bye!';
@@ -491,7 +491,7 @@ class Log {
     this.stay();
   }
 
-  /** Who was at the end is at the end again, after something has grown. */
+  /** After something has grown, goes to the end again if it was there. */
   stay() {
     this.#height = ui.log.clientHeight;
     if (this.#atEnd) this.toEnd();
@@ -511,7 +511,7 @@ class Log {
     focusField(); // the button goes away, and the focus must not
   }
 
-  /** A screen reader is not told what we catch up with: until nothing comes for a while, or 3 s have passed. */
+  /** A screen reader is told nothing while we catch up: until nothing comes for a while, or for 3 s. */
   quiet() {
     this.#quietSince ||= Date.now();
     this.#tellReader(false);
@@ -613,7 +613,7 @@ function ownLine(words, at) {
   return { kind: 'said', own: true, name: seat.name, words, at };
 }
 
-/** Shows what is not accepted yet. A command only when that takes time: its answer stands for it. */
+/** Shows what is not accepted yet. Of a command, the answer is shown instead, unless that takes long. */
 function showUnsent(item) {
   if (saidOf(item.body)) putUnsent(item);
   else setTimeout(() => putUnsent(item), 500);
@@ -684,7 +684,7 @@ function accepted(item) {
   return true;
 }
 
-/** Gives a text back that the server does not take, so that it can be mended. */
+/** Puts a text that the server refused back into the field. */
 function refused(item, reason) {
   removeUnsent(item);
   ui.problem.textContent = reason.trim() || 'The server did not take this.';
@@ -899,7 +899,7 @@ function authorization(password) {
 const BUSY = -1;
 let joining = false;
 
-/** Asks for a session; one at a time, or we would be refused because of ourselves. */
+/** Asks for a session; one at a time: two would want the same name. */
 async function askToJoin(name, password) {
   if (joining) return { status: BUSY };
   joining = true;
@@ -936,7 +936,7 @@ let stream = null; // { abort, heard, open }
 let failures = 0;
 let retryTimer = 0;
 let lossTimer = 0;
-let resting = false; // another tab has our place; we only look in
+let resting = false; // another tab has our stream; we only look in
 
 function openStream() {
   closeStream();
@@ -1011,7 +1011,7 @@ function connect() {
   else rejoin();
 }
 
-/** Connections can die without a word, on phones above all. A server that lives pings. */
+/** Connections can break unnoticed, mostly on phones. A working server pings. */
 function watch() {
   const limit = stream?.open ? STREAM_SILENT : ANSWER_LATE;
   if (!stream || Date.now() - stream.heard < limit) return;
@@ -1020,7 +1020,7 @@ function watch() {
   openStream();
 }
 
-/** Somebody looks at the page: it must have a stream that lives. */
+/** The page is looked at: it must have a working stream. */
 function wake() {
   if (!seat.here || !claimed) return;
   resting = false;
@@ -1074,7 +1074,7 @@ function called(name) {
 
 function enter(token, name, password) {
   Object.assign(seat, { here: true, token, name, password });
-  hold(true); // it was typed for the room that was
+  hold(true); // it was typed for the old room
   for (const item of uploads) if (!item.held) holdUpload(item, 'Not sent: you were out of the room.');
   lastEvent = '';
   if (log.lines.length) log.divide('You have joined again. What was said in between is not here.');
@@ -1111,7 +1111,7 @@ function saidBye(words) {
   lost(); // perhaps it starts again
 }
 
-/** We are out, and only the reader decides about coming back. */
+/** We are out, and come back only if the reader wants to. */
 function ended(words) {
   closeStream();
   noticeNoLoss();
@@ -1330,7 +1330,7 @@ function listen() {
   on(document, 'resume', claim);
   on(globalThis, 'pageshow', ({ persisted }) => persisted && claim());
   on(globalThis, 'online', () => seat.here && claimed && connect());
-  on(globalThis, 'offline', () => stream && openStream()); // no network, yet a server on this device goes on
+  on(globalThis, 'offline', () => stream && openStream()); // a server on this device works without a network
   on(visualViewport, 'resize scroll', fit);
   if (tabs) on(tabs, 'message', ({ data }) => TAB_MESSAGES[data.kind]?.(data));
 }

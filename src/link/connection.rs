@@ -1,5 +1,5 @@
-//! A connection to a broker: frames come off it, and what is to be sent is gathered for it. Knows nothing of what they
-//! are about.
+//! A connection to a broker: it reads frames, and gathers what is to be sent until that is flushed. Knows nothing of
+//! what they mean.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -14,47 +14,47 @@ use super::nats::{self, Decoder, Frame};
 use crate::lookup;
 use crate::within::within;
 
-/// How long a step may take: looking up a name, connecting, getting rid of what is to be sent.
+/// How long a step may take: looking up a name, connecting, sending what has gathered.
 const STEP: Duration = Duration::from_secs(5);
 
-/// How much is read at once: several messages of the longest kind.
+/// How much is read at once: four messages of the largest size.
 const READ: usize = 64 * 1024;
 
 /// See the module's head.
 #[derive(Debug)]
-pub(super) struct Wire {
+pub(super) struct Connection {
     stream: Async<TcpStream>,
     decoder: Decoder,
-    /// What was read, and how much of it has been looked at.
+    /// What was read, and how much of it is decoded.
     input: Vec<u8>,
     seen: usize,
     /// What is to be sent.
     pub(super) out: Vec<u8>,
 }
 
-impl Wire {
+impl Connection {
     /// Connects to the first address of the broker that answers.
-    pub(super) async fn dial(broker: &Broker) -> Result<Wire, Down> {
+    pub(super) async fn dial(broker: &Broker) -> Result<Connection, Down> {
         let (host, port) = (broker.host.clone(), broker.port);
         let looked_up = unblock(move || lookup::addresses(&host, port));
         let addresses = within(STEP, looked_up).await.ok_or(Down::Slow("looking up its name"))?;
-        let mut why = Down::NoAddress;
-        for address in addresses.map_err(|_| Down::NoAddress)? {
+        let mut why = None;
+        for address in addresses.map_err(Down::NoAddress)? {
             match within(STEP, Async::<TcpStream>::connect(address)).await {
                 Some(Ok(stream)) => {
                     // A line must not wait for the one before it to be acknowledged.
                     stream.get_ref().set_nodelay(true)?;
                     let (decoder, out) = (Decoder::default(), Vec::new());
-                    return Ok(Wire { stream, decoder, input: Vec::new(), seen: 0, out });
+                    return Ok(Connection { stream, decoder, input: Vec::new(), seen: 0, out });
                 }
-                Some(Err(error)) => why = error.into(),
-                None => why = Down::Slow("connecting"),
+                Some(Err(error)) => why = Some(error.into()),
+                None => why = Some(Down::Slow("connecting")),
             }
         }
-        Err(why)
+        Err(why.unwrap_or_else(|| Down::NoAddress("no address".into())))
     }
 
-    /// The next frame that has been read already.
+    /// Returns the next frame of what was read, without waiting.
     pub(super) fn read_before(&mut self) -> Result<Option<Frame>, Down> {
         let mut rest = &self.input[self.seen..];
         let frame = self.decoder.next(&mut rest)?;
@@ -62,7 +62,7 @@ impl Wire {
         Ok(frame)
     }
 
-    /// The next frame. What has been read is kept if this is given up.
+    /// Waits for the next frame. If this future is dropped, nothing that was read is lost.
     pub(super) async fn next(&mut self) -> Result<Frame, Down> {
         loop {
             if let Some(frame) = self.read_before()? {
@@ -106,14 +106,14 @@ impl Wire {
         sent.ok_or(Down::Slow("sending"))?
     }
 
-    /// Has what is still on its way to the broker never get there: it will be sent by the next connection, and what is
-    /// older must not come after it.
+    /// Resets the connection when it is closed, so that nothing that is still unsent reaches the broker: the next
+    /// connection sends it again, and an old copy must not arrive after that.
     pub(super) fn abandon(&self) {
-        // With a linger time of zero, close(2) resets. This fails on no socket that is open.
+        // With a linger time of zero, close(2) resets the connection. This fails on no socket that is open.
         let _ = sockopt::set_socket_linger(self.stream.get_ref(), Some(Duration::ZERO));
     }
 
-    /// Answers what is no more than a question whether anybody is there. Returns any other frame.
+    /// Handles the frames that need no more than a `PONG`, or nothing. Returns any other frame.
     pub(super) fn answer(&mut self, frame: Frame) -> Option<Frame> {
         match frame {
             Frame::Ping => {
