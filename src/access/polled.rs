@@ -28,13 +28,18 @@ impl Polled<'_> {
     /// several times as long as the call does on this side.
     fn write_by(&mut self, bytes: usize, write: impl FnOnce(&TcpStream) -> Result<usize, Errno>) -> io::Result<usize> {
         let is_due = self.taken % POLL_EVERY + bytes as u64 >= POLL_EVERY;
-        if is_due && poll(&mut [PollFd::new(self.stream, PollFlags::OUT)], Some(&Timespec::default()))? == 0 {
+        if is_due && !takes_more(self.stream)? {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         let written = write(self.stream)?;
         self.taken += written as u64;
         Ok(written)
     }
+}
+
+/// Returns whether the system takes more: whether less than half of `UNSENT` is unsent, and the buffer is not full.
+pub(crate) fn takes_more(stream: &TcpStream) -> Result<bool, Errno> {
+    Ok(poll(&mut [PollFd::new(stream, PollFlags::OUT)], Some(&Timespec::default()))? > 0)
 }
 
 impl Write for Polled<'_> {

@@ -39,20 +39,20 @@ pub fn event(number: u64, heard: Heard<'_>, about: impl Fn(Token) -> Option<Abou
 
 /// Appends an event's number, with which it begins.
 pub(super) fn number(to: &mut Vec<u8>, mut number: u64) {
-    // By hand, because this is all that is made anew for each who hears a line.
-    let mut digits = [0; 20];
-    let mut first = digits.len();
+    // By hand and from its end, because this is all that is made anew for each who hears a line.
+    let mut line = *b"id: 18446744073709551615\n";
+    let mut first = line.len() - 1;
     loop {
         first -= 1;
-        digits[first] = b'0' + (number % 10) as u8;
+        line[first] = b'0' + (number % 10) as u8;
         number /= 10;
         if number == 0 {
             break;
         }
     }
-    to.extend_from_slice(b"id: ");
-    to.extend_from_slice(&digits[first..]);
-    to.push(b'\n');
+    first -= 4;
+    line[first..first + 4].copy_from_slice(b"id: ");
+    to.extend_from_slice(&line[first..]);
 }
 
 /// Returns what follows the number in an event that tells of a line: the same for all who hear it.

@@ -4,15 +4,14 @@
 //! cursor stands before. What is for this session alone is in no log, so that is kept.
 
 use std::collections::VecDeque;
-use std::io::BufRead;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use super::events::{self, Heard};
 use super::told::Told;
 use crate::files::Files;
-use crate::room::{Bookmark, End, MAX_WRITE, Piece, Reader, Room, Size, Written};
+use crate::room::{Bookmark, End, Piece, Reader, Room, Size, Written};
 
 /// How far a session can go back behind what was written to it: the contract's 256 lines or 32 KiB.
 const BACK: Size = Size { lines: 256, bytes: 32 * 1024 };
@@ -26,9 +25,13 @@ const FAR: u64 = 2 * BACK.bytes;
 /// What all sessions together keep of what is for one alone, in bytes. Past it, a session keeps nothing that is sent.
 const MAX_KEPT: usize = 8 * 1024 * 1024;
 
+/// How many bytes of events one write is given at most, if no event alone is larger. An event has about four times the
+/// bytes of its line; so this is as many lines as gather in a busy room, and one system call takes all of them.
+pub(super) const WRITE: usize = 16 * 1024;
+
 /// When the events of one write are enough, in bytes. Beside them is room for one more line as people type them, so that
 /// they seldom take two writes.
-const ENOUGH: usize = MAX_WRITE - 512;
+const ENOUGH: usize = WRITE - 512;
 
 /// What is reserved for the events of one write, in bytes, once there are any: enough for one line as people type them.
 const FIRST: usize = 512;
@@ -47,6 +50,10 @@ impl Common {
     /// What is shared by feeds of a room in which these files are.
     pub(super) fn new(files: Option<Arc<Files>>) -> Common {
         Common { files, ..Common::default() }
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns what is told of a line, after its event's number.
@@ -100,32 +107,49 @@ pub(super) struct Events {
 impl Events {
     /// Adds the lines of a piece whose first event has this number: those after `after`, until there is as much as one
     /// write is given. Returns whether there is room for more.
-    fn add(&mut self, first: u64, after: u64, piece: &Piece<'_>, common: &Common) -> bool {
-        let mut told = common.told.lock().unwrap_or_else(PoisonError::into_inner);
+    fn add(&mut self, first: u64, after: u64, piece: &Piece<'_>, common: &Common, told: &mut Told) -> bool {
         let (mut rest, end) = (piece.text, first + piece.lines());
         for number in first..end {
-            let (offset, is_last) = (piece.text.len() - rest.len(), number + 1 == end);
-            // Nearly always there is only one line, which need not be searched for. On a slice it cannot fail.
-            let length = if is_last { rest.len() } else { rest.skip_until(b'\n').unwrap_or_default() };
-            if number > after {
-                if self.bytes.len() >= ENOUGH {
-                    return false;
-                }
-                if self.bytes.is_empty() {
-                    self.bytes.reserve(FIRST);
-                }
+            let is_new = number > after;
+            if is_new && self.is_full() {
+                return false;
+            }
+            let position = piece.position().map(|position| position + (piece.text.len() - rest.len()) as u64);
+            let is_last = number + 1 == end;
+            // Nearly always there is only one line, which need not be searched for.
+            let line = if is_last { rest } else { first_line(rest) };
+            rest = &rest[line.len()..];
+            if is_new {
+                self.reserve();
                 events::number(&mut self.bytes, number);
-                let last = piece.last && is_last;
-                let tell = || common.tell(&piece.text[offset..offset + length], piece, last);
-                match piece.position() {
-                    Some(position) => told.append(&mut self.bytes, position + offset as u64, tell),
+                let tell = || common.tell(line, piece, piece.last && is_last);
+                match position {
+                    Some(position) => told.append(&mut self.bytes, position, tell),
                     None => self.bytes.extend(tell()),
                 }
                 self.last = number;
             }
         }
-        self.bytes.len() < ENOUGH
+        !self.is_full()
     }
+
+    fn is_full(&self) -> bool {
+        self.bytes.len() >= ENOUGH
+    }
+
+    /// Reserves memory once for one event, and once more for all others.
+    fn reserve(&mut self) {
+        if self.bytes.is_empty() {
+            self.bytes.reserve_exact(FIRST);
+        } else if self.bytes.capacity() == FIRST {
+            self.bytes.reserve_exact(WRITE - self.bytes.len());
+        }
+    }
+}
+
+/// Returns the first line, with its end.
+fn first_line(text: &[u8]) -> &[u8] {
+    text.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default()
 }
 
 impl Feed {
@@ -160,9 +184,18 @@ impl Feed {
         first.saturating_sub(position + 1)
     }
 
-    /// Takes in more of what there is to hear. Returns the events of it, as many as one write is given.
-    pub(super) async fn read(&mut self, room: &Room) -> (Written, Events) {
-        let (written, events) = self.take_in();
+    /// Returns the events after this one, as many as one write is given: those that were read before, then those of what
+    /// there is to hear now.
+    pub(super) async fn read(&mut self, room: &Room, after: u64) -> (Written, Events) {
+        let mut events = Events { bytes: Vec::new(), last: after };
+        if after < self.last() {
+            self.add_again(after, &mut events);
+        }
+        // If not all of it was added, there is no room for more.
+        if self.over || events.last < self.last() {
+            return (Written::Part, events);
+        }
+        let written = self.take_in(&mut events);
         if self.reader.was_watched() {
             room.relieve().await;
         }
@@ -175,48 +208,47 @@ impl Feed {
         (written, events)
     }
 
-    fn take_in(&mut self) -> (Written, Events) {
-        let mut events = Events::default();
-        let heard = &mut self.heard;
-        let written = self.reader.pieces(|piece| {
+    /// Takes in what there is to hear, until there are as many events as one write is given.
+    fn take_in(&mut self, events: &mut Events) -> Written {
+        let Feed { reader, heard, next, common, .. } = self;
+        let mut told = common.told();
+        reader.pieces(|piece| {
             let lines = piece.lines();
-            let goes_on = events.add(self.next, 0, &piece, &self.common);
+            let goes_on = events.add(*next, 0, &piece, common, &mut told);
             if lines > 0 {
                 let size = Size { lines, bytes: piece.text.len() as u64 };
                 match heard.back_mut() {
                     Some(last) if last.takes_more(&piece) => last.size += size,
                     _ => {
-                        let stretch = Stretch::new(self.next, size, &piece);
-                        self.common.kept.fetch_add(stretch.own_bytes(), Relaxed);
+                        let stretch = Stretch::new(*next, size, &piece);
+                        common.kept.fetch_add(stretch.own_bytes(), Relaxed);
                         heard.push_back(stretch);
                     }
                 }
-                self.next += lines;
+                *next += lines;
             }
             goes_on
-        });
-        (written, events)
+        })
     }
 
     /// Takes in all that is left, if this is a member's no more.
     pub(super) async fn read_out(&mut self, room: &Room) {
         while !self.over && !room.is_member(self.reader.id()).await {
-            self.read(room).await;
+            self.read(room, self.last()).await;
         }
     }
 
-    /// Returns events after this one that were read, as many as one write is given.
-    pub(super) fn after(&self, after: u64) -> Events {
-        let mut events = Events::default();
-        let mut goes_on = true;
+    /// Adds events after this one that were read, until there are as many as one write is given.
+    fn add_again(&self, after: u64, events: &mut Events) {
+        let (mut goes_on, mut told) = (true, self.common.told());
         for stretch in self.heard.iter().skip_while(|stretch| stretch.first + stretch.size.lines <= after + 1) {
             let mut first = stretch.first;
             match &stretch.source {
                 Source::Own { at, last, text } => {
-                    goes_on = events.add(first, after, &Piece::own(*at, text, *last), &self.common);
+                    goes_on = events.add(first, after, &Piece::own(*at, text, *last), &self.common, &mut told);
                 }
                 Source::Log(bookmark) => self.reader.again(bookmark, stretch.size.lines, |piece| {
-                    goes_on = events.add(first, after, &piece, &self.common);
+                    goes_on = events.add(first, after, &piece, &self.common, &mut told);
                     first += piece.lines();
                     goes_on
                 }),
@@ -225,7 +257,6 @@ impl Feed {
                 break;
             }
         }
-        events
     }
 
     /// Notes that events up to this one were sent, and forgets those to which the session does not go back.

@@ -1,7 +1,7 @@
 //! One event stream: it writes what its session hears, for as long as the browser reads it, or until another stream of
 //! the same session begins.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,12 +10,12 @@ use futures_lite::FutureExt;
 use smol::{Async, Timer};
 
 use super::events::{self, Heard};
-use super::feed::Feed;
+use super::feed::{Feed, WRITE};
 use super::sessions::Session;
 use super::{Context, answers};
-use crate::access::polled::Polled;
+use crate::access::polled::takes_more;
 use crate::access::ready::{readable, uninterrupted, writable};
-use crate::room::{MAX_WRITE, Written};
+use crate::room::Written;
 use crate::text::message::Message;
 
 /// How often something is written: a page takes a connection for lost that is silent for 35 s. The contract's numbers.
@@ -26,6 +26,10 @@ const FLUSH: Duration = Duration::from_secs(1);
 
 /// What a browser may send after its request, in bytes. It has nothing to say here.
 const ENOUGH: usize = 64 * 1024;
+
+/// No more than this is written before the system is asked again whether it takes more, in bytes. It does if less than 8 KiB
+/// is unsent; so less than 24 KiB is ever unsent, as for a client of `nc`.
+const UNASKED: usize = WRITE;
 
 /// The head of the answer. Its body ends with the connection: an event stream has no length, and chunks would only be
 /// framing. Proxies are asked not to hold it back.
@@ -48,7 +52,7 @@ pub(super) async fn run(stream: &Arc<Async<TcpStream>>, session: &Session, conte
         context,
         feed: &mut feed,
         deadline: None,
-        taken: 0,
+        unasked: 0,
         discarded: 0,
         ping: Timer::at(Instant::now()),
         due: Instant::now(),
@@ -80,8 +84,8 @@ struct Streaming<'a> {
     feed: &'a mut Feed,
     /// Until when what is left is written, once the reader is to end.
     deadline: Option<Instant>,
-    /// How many bytes the system has taken.
-    taken: u64,
+    /// How many bytes the system has taken since it was last asked whether it takes more.
+    unasked: usize,
     /// Goes off when a sign of life is due, or was when it was last set: to set it anew at each write would cost more
     /// than the write.
     ping: Timer,
@@ -139,39 +143,37 @@ impl Streaming<'_> {
         // The first sign of life comes at once if there is nothing to tell: some browsers return from a request only when
         // the first byte of the body is there.
         loop {
-            let events = if position < self.feed.last() {
-                let events = self.feed.after(position);
-                if events.last <= position {
-                    return Ok(());
-                }
-                events
-            } else if self.feed.is_over() {
-                return Ok(());
-            } else {
-                let (written, events) = self.feed.read(&self.context.room).await;
-                if events.bytes.is_empty() {
-                    if written != Written::All {
-                        continue;
-                    }
-                    match self.wait().await? {
-                        Woken::More => {}
-                        Woken::Ended => return Ok(()),
-                        Woken::Ping => {
-                            if !self.write(events::PING).await? {
-                                return Ok(());
-                            }
-                        }
-                    }
-                    continue;
-                }
-                events
-            };
-            if !self.write(&events.bytes).await? {
+            // While the system takes nothing, nothing is made that would have to be held.
+            if !self.has_room(UNASKED / 2).await? {
                 return Ok(());
             }
-            position = events.last;
-            self.feed.sent(position);
-            self.due = Instant::now() + PING_EVERY;
+            let goes_back = position < self.feed.last();
+            if !goes_back && self.feed.is_over() {
+                return Ok(());
+            }
+            let (written, events) = self.feed.read(&self.context.room, position).await;
+            if events.last > position {
+                if !self.write(&events.bytes).await? {
+                    return Ok(());
+                }
+                position = events.last;
+                self.feed.sent(position);
+                self.due = Instant::now() + PING_EVERY;
+            } else if goes_back {
+                return Ok(());
+            }
+            if written != Written::All || position < self.feed.last() {
+                continue;
+            }
+            match self.wait().await? {
+                Woken::More => {}
+                Woken::Ended => return Ok(()),
+                Woken::Ping => {
+                    if !self.write(events::PING).await? {
+                        return Ok(());
+                    }
+                }
+            }
         }
     }
 
@@ -219,12 +221,15 @@ impl Streaming<'_> {
     /// Writes bytes. Returns whether all are written; if not, another stream has begun.
     async fn write(&mut self, mut bytes: &[u8]) -> io::Result<bool> {
         while !bytes.is_empty() {
-            let piece = &bytes[..bytes.len().min(MAX_WRITE)];
-            let mut polled = Polled { stream: self.stream.get_ref(), taken: self.taken };
-            match uninterrupted(|| polled.write(piece)) {
+            let piece = &bytes[..bytes.len().min(WRITE)];
+            if !self.has_room(piece.len()).await? {
+                return Ok(false);
+            }
+            // Not std's: libc's call is a cancellation point of its thread, which takes longer.
+            match uninterrupted(|| Ok(rustix::io::write(self.stream, piece)?)) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => {
-                    self.taken += written as u64;
+                    self.unasked += written;
                     bytes = &bytes[written..];
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -233,6 +238,18 @@ impl Streaming<'_> {
                     }
                 }
                 Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Waits until so many bytes may be written. Returns false if another stream has begun.
+    async fn has_room(&mut self, bytes: usize) -> io::Result<bool> {
+        while self.unasked + bytes > UNASKED {
+            if takes_more(self.stream.get_ref())? {
+                self.unasked = 0;
+            } else if !self.is_taken().await? {
+                return Ok(false);
             }
         }
         Ok(true)
