@@ -187,8 +187,8 @@ impl Feed {
         first.saturating_sub(position + 1)
     }
 
-    /// Returns the events after this one, as many as one write is given: those that were read before, then those of what
-    /// there is to hear now.
+    /// Returns the events after this one, as many as one write is given: those that were read before, then those of
+    /// what there is to hear now.
     pub(super) async fn read(&mut self, room: &Room, after: u64) -> (Written, Events) {
         let mut events = Events { bytes: Vec::new(), last: after };
         if after < self.last() {

@@ -27,15 +27,15 @@ pub(super) struct Told {
 struct Event {
     /// The position in the log of the line that is told.
     position: u64,
-    /// How many bytes that line has, with its end. To search for the end takes longer than all else that is done with an
-    /// event that is kept.
+    /// How many bytes that line has, with its end. To search for the end takes longer than all else that is done with
+    /// an event that is kept.
     line: usize,
     bytes: Box<[u8]>,
 }
 
 impl Told {
-    /// Appends what is told of the line at this position of the log. `make` returns it, after how many bytes the line has.
-    /// Returns how many those are.
+    /// Appends what is told of the line at this position of the log. `make` returns it, after how many bytes the line
+    /// has. Returns how many those are.
     pub(super) fn append(&mut self, to: &mut Vec<u8>, position: u64, make: impl FnOnce() -> (usize, Vec<u8>)) -> usize {
         let is_next = self.events.get(self.next).is_some_and(|event| event.position == position);
         let found =
