@@ -40,8 +40,7 @@ pub fn event(number: u64, heard: Heard<'_>, about: impl Fn(Token) -> Option<Abou
 /// Appends an event's number, with which it begins.
 pub(super) fn number(to: &mut Vec<u8>, mut number: u64) {
     // By hand and from its end, which is faster: only the number is made anew for each session, the rest is shared.
-    let mut line = *b"id: 18446744073709551615
-";
+    let mut line = *b"id: 18446744073709551615\n";
     let mut first = line.len() - 1;
     loop {
         first -= 1;

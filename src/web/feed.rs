@@ -112,25 +112,28 @@ impl Events {
     fn add(&mut self, first: u64, after: u64, piece: &Piece<'_>, common: &Common, told: &mut Told) -> bool {
         let (mut rest, end) = (piece.text, first + piece.lines());
         for number in first..end {
-            let is_new = number > after;
-            if is_new && self.is_full() {
+            let is_last = number + 1 == end;
+            let line = || if is_last { rest } else { first_line(rest) };
+            if number <= after {
+                rest = &rest[line().len()..];
+                continue;
+            }
+            if self.is_full() {
                 return false;
             }
-            let position = piece.position().map(|position| position + (piece.text.len() - rest.len()) as u64);
-            let is_last = number + 1 == end;
-            // Nearly always there is only one line, which need not be searched for.
-            let line = if is_last { rest } else { first_line(rest) };
-            rest = &rest[line.len()..];
-            if is_new {
-                self.reserve();
-                events::number(&mut self.bytes, number);
-                let tell = || common.tell(line, piece, piece.last && is_last);
-                match position {
-                    Some(position) => told.append(&mut self.bytes, position, tell),
-                    None => self.bytes.extend(tell()),
+            self.reserve();
+            events::number(&mut self.bytes, number);
+            let tell = || (line().len(), common.tell(line(), piece, piece.last && is_last));
+            let length = match piece.position() {
+                Some(position) => told.append(&mut self.bytes, position + (piece.text.len() - rest.len()) as u64, tell),
+                None => {
+                    let (length, event) = tell();
+                    self.bytes.extend(event);
+                    length
                 }
-                self.last = number;
-            }
+            };
+            rest = &rest[length..];
+            self.last = number;
         }
         !self.is_full()
     }
@@ -186,8 +189,8 @@ impl Feed {
         first.saturating_sub(position + 1)
     }
 
-    /// Returns the events after this one, as many as one write is given: those that were read before, then those of what
-    /// there is to hear now.
+    /// Returns the events after this one, as many as one write is given: those that were read before, then those of
+    /// what there is to hear now.
     pub(super) async fn read(&mut self, room: &Room, after: u64) -> (Written, Events) {
         let mut events = Events { bytes: Vec::new(), last: after };
         if after < self.last() {

@@ -28,8 +28,8 @@ const FLUSH: Duration = Duration::from_secs(1);
 /// How many bytes a browser may send after its request before the stream is ended. They are ignored.
 const ENOUGH: usize = 64 * 1024;
 
-/// No more than this is written before the system is asked again whether it takes more, in bytes. It does if less than 8 KiB
-/// is unsent; so less than 24 KiB is ever unsent, as for a client of `nc`.
+/// No more than this is written before the system is asked again whether it takes more, in bytes. It does if less than
+/// 8 KiB is unsent; so less than 24 KiB is ever unsent, as for a client of `nc`.
 const UNASKED: usize = WRITE;
 
 /// The head of the answer. Its body ends with the connection: an event stream has no length, and chunks would only be

@@ -149,6 +149,30 @@ fn whatever_is_lost_on_the_way_is_heard_once_and_in_order() {
     }
 }
 
+/// An entry of which only a part fits into a write does not take another write for its rest alone.
+#[test]
+fn every_write_but_the_last_is_full() {
+    let mut heard = Heard::new();
+    heard.feed.reader.pause();
+    for n in 0..60 {
+        let texts: Vec<String> = (0..7).map(|k| format!("{n}.{k} {:x<30}", "")).collect();
+        heard.say(heard.bob.id(), "Bob", &texts);
+    }
+    heard.room.publish_now();
+    let (mut sizes, mut position) = (Vec::new(), 0);
+    loop {
+        let events = block_on(heard.feed.read(&heard.room, position)).1;
+        if events.last == position {
+            break;
+        }
+        sizes.push(events.bytes.len());
+        position = events.last;
+    }
+    assert_eq!(position, 1 + 60 * 7);
+    let (_, full) = sizes.split_last().expect("there was something to hear");
+    assert!(full.len() > 2 && full.iter().all(|size| (ENOUGH..=WRITE).contains(size)), "{sizes:?}");
+}
+
 #[test]
 fn an_event_s_time_is_when_it_was_said_and_not_when_it_is_read() {
     let mut heard = Heard::new();
