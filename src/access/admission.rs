@@ -166,10 +166,9 @@ impl Admission {
     /// Returns the addresses that are banned, and for how long each still is.
     pub fn bans(&self) -> Vec<(IpAddr, Option<Duration>)> {
         let (inside, now) = (self.inside(), Instant::now());
-        let mut bans: Vec<_> =
-            inside.bans.keys().filter_map(|address| Some((*address, inside.ban_left(*address, now)?))).collect();
-        bans.sort_unstable();
-        bans
+        let mut addresses: Vec<IpAddr> = inside.bans.keys().copied().collect();
+        addresses.sort_unstable();
+        addresses.into_iter().filter_map(|address| Some((address, inside.ban_left(address, now)?))).collect()
     }
 
     fn inside(&self) -> MutexGuard<'_, Inside> {

@@ -145,12 +145,10 @@ impl Heard {
         })
     }
 
-    /// Returns the addresses of a host, the best one first, each with the interface by which it came.
-    fn addresses(&self, host: &Name<'_>) -> Vec<(IpAddr, u32)> {
+    /// Returns the best address of a host, and the interface by which it came.
+    fn best_address(&self, host: &Name<'_>) -> Option<(IpAddr, u32)> {
         let told = self.of(host).filter_map(|(index, rdata)| Some((address(rdata)?, index)));
-        let mut addresses: Vec<(IpAddr, u32)> = told.collect();
-        addresses.sort_by_key(|(ip, _)| (ip.is_ipv6(), is_link_local(*ip), *ip));
-        addresses
+        told.min_by_key(|(ip, _)| (ip.is_ipv6(), is_link_local(*ip), *ip))
     }
 
     /// Returns the servers of which enough is known to join them.
@@ -158,7 +156,7 @@ impl Heard {
         let mut servers = Vec::new();
         for instance in self.instances() {
             let Some((host, port)) = self.server(&instance) else { continue };
-            let (Some(shown), Some((ip, index))) = (shown(host), self.addresses(host).into_iter().next()) else {
+            let (Some(shown), Some((ip, index))) = (shown(host), self.best_address(host)) else {
                 continue;
             };
             let page = page_of(&instance).and_then(|page| self.server(&page)).filter(|(at, _)| *at == host);
@@ -181,7 +179,7 @@ impl Heard {
         for instance in self.instances() {
             match self.server(&instance) {
                 None => missing.push((instance.clone(), TYPE::SRV)),
-                Some((host, _)) if self.addresses(host).is_empty() => {
+                Some((host, _)) if self.best_address(host).is_none() => {
                     missing.extend([(host.clone(), TYPE::A), (host.clone(), TYPE::AAAA)]);
                 }
                 Some(_) => {}

@@ -3,7 +3,6 @@
 //! Neither std nor rustix lists interfaces, but Linux has files that do: proc_net(5). On other systems it finds
 //! nothing.
 
-use std::collections::HashMap;
 use std::fs::read_to_string;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -64,12 +63,15 @@ fn choose(files: &Files<'_>, physical: impl Fn(&str) -> bool, v6: bool) -> Vec<I
     } else if found.iter().any(|(interface, _)| leads_out(interface)) {
         found.retain(|(interface, _)| leads_out(interface));
     }
-    // The sort is stable, so the first address of an interface is IPv4 if it has one.
-    found.sort_by_key(|(interface, _)| !leads_out(interface));
-    let mut seen = HashMap::new();
-    found.retain(|(interface, _)| seen.insert(interface.to_string(), ()).is_none());
-    found.truncate(MOST);
-    found.into_iter().map(|(_, address)| address).collect()
+    // Their order stays, so the first address of an interface is IPv4 if it has one.
+    let (best, others): (Vec<_>, Vec<_>) = found.into_iter().partition(|(interface, _)| leads_out(interface));
+    let mut chosen: Vec<(&str, IpAddr)> = Vec::new();
+    for (interface, address) in best.into_iter().chain(others) {
+        if chosen.len() < MOST && chosen.iter().all(|(other, _)| *other != interface) {
+            chosen.push((interface, address));
+        }
+    }
+    chosen.into_iter().map(|(_, address)| address).collect()
 }
 
 /// Returns the addresses that are the host's own, according to `fib_trie`.
