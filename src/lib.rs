@@ -77,6 +77,7 @@
 
 pub mod access;
 pub mod address;
+mod blocking;
 pub mod client;
 #[cfg(feature = "discovery")]
 pub mod discovery;

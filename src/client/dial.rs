@@ -7,9 +7,10 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use rustix::net::sockopt;
-use smol::{Async, unblock};
+use smol::Async;
 
 use super::address::Address;
+use crate::blocking::unblock;
 use crate::lookup;
 use crate::within::within;
 

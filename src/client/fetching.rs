@@ -12,12 +12,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use smol::{Timer, unblock};
+use smol::Timer;
 
 use super::exchange::{Exchange, Failure};
 use super::http::{self, Head, Rest};
 use super::known::Wanted;
 use super::paths::{numbered, shown};
+use crate::blocking::unblock;
 use crate::text::file::{ByteCount, FileName};
 
 /// The pauses before a file that was cut is asked for again, in seconds. They begin anew when more of it has come. A

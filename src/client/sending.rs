@@ -7,11 +7,10 @@ use std::io::{self, ErrorKind, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use smol::unblock;
-
 use super::exchange::{Exchange, Failure};
 use super::http::{self, Url};
 use super::paths::shown;
+use crate::blocking::unblock;
 use crate::text::file::{FileName, encoded};
 
 /// Bytes that are read and sent at once.

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use async_channel::{Receiver, RecvError, Sender, TrySendError};
 use futures_lite::{FutureExt, Stream, StreamExt};
-use smol::unblock;
 
 use super::editor::{Editor, Outcome};
 use super::keys::{Key, Keys};
@@ -21,6 +20,7 @@ use super::paint::Painter;
 use super::paths;
 use super::screen::Screen;
 use super::terminal::Terminal;
+use crate::blocking::unblock;
 use crate::text::command::{self, Command};
 use crate::text::line;
 use crate::text::spoken::{Spoken, names_in};

@@ -6,11 +6,12 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use rustix::net::sockopt;
-use smol::{Async, unblock};
+use smol::Async;
 
 use super::broker::Broker;
 use super::down::Down;
 use super::nats::{self, Decoder, Frame};
+use crate::blocking::unblock;
 use crate::lookup;
 use crate::within::within;
 

@@ -16,11 +16,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use async_channel::{Receiver, Sender};
 use futures_lite::FutureExt;
-use smol::{Timer, unblock};
+use smol::Timer;
 
 use super::log::Size;
 use super::outputs::Warnings;
 use super::reader::{Reader, Written};
+use crate::blocking::unblock;
 use crate::text::line::clean;
 use crate::text::spoken::Spoken;
 use crate::text::time::{Span, Utc};
