@@ -83,10 +83,11 @@ pub(crate) fn interfaces() -> io::Result<BTreeMap<u32, Interface>> {
     ask(GET_ADDRESS, ADDRESS_MESSAGE, |kind, body| {
         let Some((index, net)) = (kind == NEW_ADDRESS).then(|| address(body)).flatten() else { return };
         if let Some(interface) = found.get_mut(&index).filter(|interface| interface.nets.len() < MAX_ADDRESSES) {
-            interface.nets.push(net);
+            // In order, so that the same addresses are the same list however the system lists them.
+            let at = interface.nets.partition_point(|other| *other < net);
+            interface.nets.insert(at, net);
         }
     })?;
-    found.values_mut().for_each(|interface| interface.nets.sort_unstable());
     Ok(found)
 }
 
