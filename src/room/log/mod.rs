@@ -157,10 +157,11 @@ fn find(authors: &[Option<Id>], wanted: Id) -> Option<usize> {
     if let [author] = authors {
         return is_wanted(author).then_some(0);
     }
-    // Four in a turn of the loop, because every reader looks through all authors.
+    // Eight in a turn of the loop, because every reader looks through all authors.
     let mut rest = authors;
-    while let [one, two, three, four, after @ ..] = rest {
-        if is_wanted(one) || is_wanted(two) || is_wanted(three) || is_wanted(four) {
+    while let [a, b, c, d, e, f, g, h, after @ ..] = rest {
+        let is_here = is_wanted(a) || is_wanted(b) || is_wanted(c) || is_wanted(d);
+        if is_here || is_wanted(e) || is_wanted(f) || is_wanted(g) || is_wanted(h) {
             break;
         }
         rest = after;
