@@ -16,7 +16,7 @@ use simple_dns::rdata::RData;
 use simple_dns::{CLASS, Name, Packet, PacketFlag, QCLASS, QTYPE, Question, ResourceRecord, TYPE};
 use smol::{Async, Timer};
 
-use super::interfaces::interfaces;
+use super::interfaces::{Interface, interfaces};
 use super::link::PORT;
 use super::packet::{MAX_PACKET, decode, encode};
 use super::records::{PAGE, ROOM, is_link_local, name};
@@ -152,7 +152,7 @@ impl Heard {
     }
 
     /// Returns the servers of which enough is known to join them.
-    fn found(&self, interfaces: &BTreeMap<u32, String>) -> Vec<Found> {
+    fn found(&self, interfaces: &BTreeMap<u32, Interface>) -> Vec<Found> {
         let mut servers = Vec::new();
         for instance in self.instances() {
             let Some((host, port)) = self.server(&instance) else { continue };
@@ -161,7 +161,7 @@ impl Heard {
             };
             let page = page_of(&instance).and_then(|page| self.server(&page)).filter(|(at, _)| *at == host);
             let address = match interfaces.get(&index) {
-                Some(interface) if is_link_local(ip) => format!("{ip}%{interface}"),
+                Some(interface) if is_link_local(ip) => format!("{ip}%{}", interface.name),
                 _ => ip.to_string(),
             };
             let found = Found { name: shown, address, port, page: page.map(|(_, port)| port) };
@@ -243,7 +243,6 @@ fn question(id: u16, about: &[(Name<'static>, TYPE)]) -> Vec<u8> {
 /// When nothing can be asked: the system does not list its interfaces, or gives no socket.
 pub async fn find(all: bool) -> io::Result<Vec<Found>> {
     let interfaces = interfaces()?;
-    let names = interfaces.iter().map(|(index, interface)| (*index, interface.name.clone())).collect();
     let mut links = Vec::new();
     for (index, interface) in &interfaces {
         let has = |v6: bool| interface.nets.iter().any(|net| net.ip.is_ipv6() == v6);
@@ -258,7 +257,7 @@ pub async fn find(all: bool) -> io::Result<Vec<Found>> {
     let mut asked: Vec<(Name<'static>, TYPE)> = Vec::new();
     let mut buffer = vec![0; MAX_PACKET + 1];
     loop {
-        let (now, found) = (Instant::now(), search.heard.found(&names));
+        let (now, found) = (Instant::now(), search.heard.found(&interfaces));
         if now >= end {
             return Ok(found);
         }
@@ -286,7 +285,7 @@ pub async fn find(all: bool) -> io::Result<Vec<Found>> {
             false
         };
         let packets = async {
-            readable(&search.sockets).await;
+            readable(search.sockets.iter().map(|(.., socket)| socket)).await;
             true
         };
         if time.or(packets).await {
@@ -297,8 +296,8 @@ pub async fn find(all: bool) -> io::Result<Vec<Found>> {
 
 /// The sockets of a search, and what was heard on them.
 struct Search {
-    /// By link, and by whether they have the port of multicast DNS.
-    sockets: BTreeMap<(Key, bool), Async<UdpSocket>>,
+    /// Each with its link, and whether it has the port of multicast DNS.
+    sockets: Vec<(Key, bool, Async<UdpSocket>)>,
     /// The id of the questions, which the answers have, too.
     id: u16,
     heard: Heard,
@@ -310,10 +309,10 @@ impl Search {
     /// # Errors
     /// When none can be opened.
     fn new(links: &[Key]) -> io::Result<Search> {
-        let (mut sockets, mut failed) = (BTreeMap::new(), None);
+        let (mut sockets, mut failed) = (Vec::new(), None);
         for link in links {
             match ask(*link) {
-                Ok(socket) => _ = sockets.insert((*link, false), socket),
+                Ok(socket) => sockets.push((*link, false, socket)),
                 Err(error) => failed = Some(error),
             }
         }
@@ -326,14 +325,14 @@ impl Search {
     fn join(&mut self, links: &[Key]) {
         for link in links {
             if let Ok(socket) = join(*link) {
-                self.sockets.insert((*link, true), socket);
+                self.sockets.push((*link, true, socket));
             }
         }
     }
 
     /// Sends a question on all links. Where that fails, nobody answers.
     fn ask(&self, about: &[(Name<'static>, TYPE)]) {
-        for ((link, is_joined), socket) in &self.sockets {
+        for (link, is_joined, socket) in &self.sockets {
             let id = if *is_joined { 0 } else { self.id };
             let _ = socket.get_ref().send_to(&question(id, about), everybody(*link));
         }
@@ -341,7 +340,7 @@ impl Search {
 
     /// Takes in what has come, but not after `end`: packets that take long to read must not delay the result.
     fn receive(&mut self, buffer: &mut [u8], end: Instant) {
-        for ((link, is_joined), socket) in &self.sockets {
+        for (link, is_joined, socket) in &self.sockets {
             for _ in 0..AT_ONCE {
                 if Instant::now() >= end {
                     return;
@@ -383,7 +382,8 @@ mod tests {
     }
 
     fn lines(heard: &Heard) -> Vec<String> {
-        let interfaces = BTreeMap::from([(2, "eth0".to_owned())]);
+        let interfaces =
+            BTreeMap::from([(2, Interface { name: "eth0".to_owned(), is_running: true, nets: Vec::new() })]);
         heard.found(&interfaces).iter().map(ToString::to_string).collect()
     }
 

@@ -144,7 +144,7 @@ impl Task {
                 }
             };
             let packets = async {
-                readable(&self.sockets).await;
+                readable(self.sockets.values()).await;
                 Event::Packets
             };
             let event = time.or(change).or(packets).await;
@@ -235,10 +235,10 @@ impl Task {
 }
 
 /// Waits until something can be read from one of these.
-pub(crate) async fn readable<K>(sockets: &BTreeMap<K, Async<UdpSocket>>) {
+pub(crate) async fn readable<'a>(sockets: impl Iterator<Item = &'a Async<UdpSocket>> + Clone) {
     poll_fn(|cx| {
         // All are polled, so that each of them wakes the task.
-        let ready = sockets.values().filter(|socket| socket.poll_readable(cx).is_ready()).count();
+        let ready = sockets.clone().filter(|socket| socket.poll_readable(cx).is_ready()).count();
         if ready > 0 { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
