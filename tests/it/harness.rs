@@ -544,6 +544,8 @@ pub(crate) struct Client {
     stream: TcpStream,
     unread: Vec<u8>,
     was_reset: bool,
+    /// How long it waits for the next line.
+    patience: Duration,
     name: String,
     story: Story,
 }
@@ -553,7 +555,13 @@ impl Client {
     pub(crate) fn new(stream: TcpStream, story: &Story) -> Client {
         stream.set_write_timeout(Some(PATIENCE)).expect("a timeout is to be had");
         stream.set_nodelay(true).expect("what is sent is to be sent at once");
-        Client { stream, unread: Vec::new(), was_reset: false, name: "(guest)".to_owned(), story: story.clone() }
+        let (name, story) = ("(guest)".to_owned(), story.clone());
+        Client { stream, unread: Vec::new(), was_reset: false, patience: PATIENCE, name, story }
+    }
+
+    /// From now on it waits so long for the next line, and not [`PATIENCE`].
+    pub(crate) fn waits_up_to(&mut self, patience: Duration) {
+        self.patience = patience;
     }
 
     /// Gives this name and is welcomed.
@@ -745,7 +753,7 @@ impl Client {
     /// The next line without its LF, or `None` at the end of the connection, however that came.
     #[track_caller]
     pub(crate) fn next_line(&mut self) -> Option<String> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + self.patience;
         loop {
             if let Some(end) = self.unread.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = self.unread.drain(..=end).collect();

@@ -8,6 +8,9 @@ use crate::harness::{Client, GOODBYE, PROMPT, Program, STOPS_WITHIN, Scratch, Se
 use rustix::process::Signal;
 use std::time::Duration;
 
+/// How long to wait for the recovery from a fault: twice the link's longest pause between two attempts.
+pub(crate) const RECOVERY: Duration = Duration::from_secs(60);
+
 /// Where a room of this name is at a broker.
 pub(crate) fn url(broker: &Broker, room: &str) -> String {
     format!("nats://127.0.0.1:{}/{room}", broker.port())
@@ -66,6 +69,8 @@ pub(crate) fn two(broker: &Broker, room: &str, options: &[&str]) -> (Server, Ser
     };
     let (pi1, pi2) = (starts("pi1"), starts("pi2"));
     let (mut ann, mut bob) = (pi1.join("Ann"), pi2.join("Bob"));
+    ann.waits_up_to(RECOVERY);
+    bob.waits_up_to(RECOVERY);
     meet(&mut ann, &mut bob);
     (pi1, pi2, ann, bob)
 }

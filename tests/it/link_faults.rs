@@ -12,7 +12,7 @@
 
 use crate::broker::Broker;
 use crate::harness::{Client, Output, Server};
-use crate::link::{linked, meet, this_is, two, url};
+use crate::link::{RECOVERY, linked, meet, this_is, two, url};
 use crate::random::{Chance, number_from};
 use crate::wire::{NEAR, Way, Wire};
 use fastrand::Rng;
@@ -21,9 +21,6 @@ use std::io::{BufRead, BufReader, Cursor, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
-
-/// How long to wait for the recovery from a fault: twice the link's longest pause between two attempts.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How often somebody says something.
 const SAYS_EVERY: Duration = Duration::from_millis(200);
@@ -61,7 +58,7 @@ impl Person {
     /// Waits until this has been heard.
     #[track_caller]
     fn hears(&self, wanted: &str) {
-        self.output.wait_for(PATIENCE, format!("{wanted:?}"), |lines, _| {
+        self.output.wait_for(RECOVERY, format!("{wanted:?}"), |lines, _| {
             lines.iter().any(|line| line == wanted).then_some(())
         });
     }
@@ -98,7 +95,7 @@ impl Person {
             let before = answers(&self.output.so_far()).len();
             self.says("/who");
             let answer =
-                self.output.wait_for(PATIENCE, "an answer to /who", |lines, _| answers(lines).get(before).cloned());
+                self.output.wait_for(RECOVERY, "an answer to /who", |lines, _| answers(lines).get(before).cloned());
             if answer == wanted {
                 return;
             }
@@ -543,7 +540,7 @@ fn talks(mut stream: TcpStream, mut random: Rng, end: Instant) -> usize {
 
 /// Hears everybody else's lines until each has said that this was all. Returns how many of each, and how many notices.
 fn listens(number: usize, unread: Vec<u8>, stream: TcpStream) -> (Vec<usize>, usize) {
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout is to be had");
+    stream.set_read_timeout(Some(RECOVERY)).expect("a timeout is to be had");
     let mut heard = vec![0; SERVERS * TALKERS];
     let (mut talking, mut notices) = (heard.len() - 1, 0);
     let mut lines = BufReader::new(Cursor::new(unread).chain(stream)).lines();
