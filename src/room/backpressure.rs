@@ -83,6 +83,7 @@ impl Sending {
     }
 
     /// Counts what was sent: whole lines, and bytes.
+    #[inline]
     pub fn sent(&mut self, lines: usize, bytes: usize, now: Instant) {
         let passed = now.saturating_duration_since(self.since);
         if passed >= SECOND {

@@ -33,6 +33,7 @@ impl State {
     }
 
     /// Appends something public, by a member or by nobody in particular, and publishes it if that is due.
+    #[inline]
     pub(super) fn post(&mut self, message: Message, kind: Kind, author: Option<Id>, now: Now) {
         self.append(message, kind, author, now);
         self.settle(now);

@@ -52,6 +52,7 @@ impl Until {
 
 impl State {
     /// Returns whether a sender may be heard now. If not, it waits as the error says, and tries again.
+    #[inline]
     pub(super) fn may_send(&mut self, manner: Manner, now: Now) -> Result<(), Wait> {
         if !self.pressure.furthest(self.head()).exceeds(BEHIND) {
             return Ok(());

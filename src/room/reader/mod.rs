@@ -225,6 +225,7 @@ impl Reader {
     }
 
     /// Moves the cursor to the end of the only run, all of which was written.
+    #[inline]
     fn pass_run(&mut self, written: usize) {
         if let Some(cursor) = &mut self.cursor {
             self.shared.set_passed(cursor.pass_segment());
