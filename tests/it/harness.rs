@@ -560,6 +560,7 @@ impl Client {
     }
 
     /// From now on it waits so long for the next line, and not [`PATIENCE`].
+    #[cfg(feature = "link")]
     pub(crate) fn waits_up_to(&mut self, patience: Duration) {
         self.patience = patience;
     }
