@@ -44,6 +44,7 @@
 //! | [`token`] | random tokens, which nobody can guess | what a token names |
 //! | [`text`] | lines, names, commands and sentences: what may be said, and how it is worded | who hears it; sockets, tasks, clocks |
 //! | [`address`] | which addresses count as one | who may come in |
+//! | `blocking` | work that blocks, on another thread | what the work is |
 //! | [`lookup`] | the addresses of a host | what is done with them |
 //! | [`within`] | a timeout for any future | what the future does |
 //! | [`room`] | the members, the log, and what each member hears | sockets, and the wording of what clients hear |
