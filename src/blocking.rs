@@ -1,5 +1,5 @@
-//! Work that blocks, done on another thread by [`smol::unblock`]. All kinds of work have one type here, so that is compiled
-//! once, and not once for each kind: the program is 14 KB smaller. Knows nothing of what the work is.
+//! Work that blocks, done on another thread by [`smol::unblock`]. All kinds of work have one type here, so `unblock` is
+//! compiled once, and not once for each kind: the program is 14 KB smaller. Knows nothing of what the work is.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
