@@ -114,15 +114,16 @@ async fn read(shared: &Shared, mut reader: Reader) {
             let mut said = shared.said();
             said.outbox.skip(reader.take_lost());
             reader.pieces(|piece| {
-                let text = std::str::from_utf8(piece.text).unwrap_or_default();
-                for line in text.lines() {
-                    let spoken = Spoken::read(line);
-                    said.moved |= matches!(spoken, Spoken::Joined(_) | Spoken::Left(_) | Spoken::Renamed(..));
-                    if let Some(line) = envelope::sent(line, spoken, piece.actor) {
-                        said.outbox.put(line);
+                for (text, actor) in piece.said().map(|its| (std::str::from_utf8(its.text), its.actor)) {
+                    for line in text.unwrap_or_default().lines() {
+                        let spoken = Spoken::read(line);
+                        said.moved |= matches!(spoken, Spoken::Joined(_) | Spoken::Left(_) | Spoken::Renamed(..));
+                        if let Some(line) = envelope::sent(line, spoken, actor) {
+                            said.outbox.put(line);
+                        }
                     }
                 }
-                true
+                piece.text.len()
             })
         };
         let ended = matches!(written, Written::End(_));

@@ -73,7 +73,7 @@ use self::log::Kind;
 pub use self::log::{Id, Size};
 pub use self::operate::Nobody;
 pub use self::outputs::{Warned, Warnings, warnings};
-pub use self::reader::{Bookmark, End, MAX_WRITE, Piece, Reader, Written};
+pub use self::reader::{Bookmark, End, MAX_WRITE, Piece, Reader, Said, Written};
 pub use self::state::{Closing, NotHeard, NotJoined, Options, Outputs};
 use self::state::{Now, State};
 pub use self::stats::{Presence, Stats};

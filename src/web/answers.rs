@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use smol::Timer;
 
 use super::connection::{Connection, Held, NoBody};
+use super::events::EventId;
 use super::http::{Answer, Body, Head, Status, Wrong, in_query};
 use super::route::{File, NoRoute, Route, route};
 use super::sessions::Session;
@@ -54,8 +55,8 @@ pub(super) const UNAVAILABLE: Status = (503, "Service Unavailable");
 /// How a request is to be answered.
 pub(super) enum Outcome {
     Answer(Answer),
-    /// This session's events are to be streamed, beginning after the event with this number.
-    Stream(Arc<Session>, Option<u64>),
+    /// This session's events are to be streamed, beginning after the event with this id.
+    Stream(Arc<Session>, Option<EventId>),
     /// The body of the answer is this part of a file.
     File(Answer, Arc<Bytes>, Range<usize>),
 }
@@ -201,9 +202,9 @@ impl Asked<'_> {
     }
 
     /// The event that the client says it has.
-    fn after(&self) -> Option<u64> {
+    fn after(&self) -> Option<EventId> {
         let given = self.head.last_event_id.clone().or_else(|| in_query(&self.head.query, "after"));
-        given.and_then(|number| number.parse().ok())
+        given.and_then(|id| EventId::read(&id))
     }
 
     // ---- without a session

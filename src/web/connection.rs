@@ -15,6 +15,7 @@ use rustix::net::sockopt;
 use smol::Async;
 
 use super::answers::{self, Outcome};
+use super::events::EventId;
 use super::http::{Answer, Body, Framing, Head, Wrong};
 use super::sessions::Session;
 use super::{Context, stream};
@@ -119,7 +120,7 @@ enum End {
     /// The last one is answered.
     Answered(Goodbye),
     /// From now on it is a stream of this session's events, after this one.
-    Stream(Arc<Session>, Option<u64>),
+    Stream(Arc<Session>, Option<EventId>),
 }
 
 /// Answers request after request.

@@ -4,6 +4,7 @@
 //! Pure: a line goes in, and an event's bytes come out. The kind of a line is read from its words, which only the
 //! server writes.
 
+use std::fmt;
 use std::time::SystemTime;
 
 use crate::files::About;
@@ -12,7 +13,7 @@ use crate::text::time::Utc;
 use crate::token::Token;
 
 /// The event that is written when nothing else was for 15 s: a page takes a connection for lost that is silent for 35
-/// s. It has no number, because whoever misses it misses nothing.
+/// s. It has no id, because whoever misses it misses nothing.
 pub(super) const PING: &[u8] = b"event: ping\ndata: {}\n\n";
 
 /// One line that a member hears.
@@ -29,34 +30,50 @@ pub struct Heard<'a> {
     pub last: bool,
 }
 
-/// Returns the event with this number for a line. `about` returns what is known of a file.
-pub fn event(number: u64, heard: Heard<'_>, about: impl Fn(Token) -> Option<About>) -> Vec<u8> {
-    let mut event = Vec::new();
-    self::number(&mut event, number);
-    event.extend(telling(heard, about));
-    event
+/// An event's id. Of two events of a session, the later has the greater id.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EventId {
+    /// The position in the log after the last public line that the session has heard: the one that is told, or else the
+    /// last one before it. So a public line has the same id for all sessions.
+    pub position: u64,
+    /// How many lines for this session alone came after that position, with this one.
+    pub count: u64,
 }
 
-/// Appends an event's number, with which it begins.
-pub(super) fn number(to: &mut Vec<u8>, mut number: u64) {
-    // By hand and from its end, which is faster: only the number is made anew for each session, the rest is shared.
-    let mut line = *b"id: 18446744073709551615\n";
-    let mut first = line.len() - 1;
-    loop {
-        first -= 1;
-        line[first] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
+/// How many digits an id has for its count. A larger count is written as the largest that there is; a session hears as
+/// much only if it asks the server for half an hour, as fast as it is answered, while nobody says anything. If it then
+/// goes back to such an id, it hears lines twice.
+const DIGITS: usize = 6;
+
+/// The largest count that is written.
+const MAX_COUNT: u64 = 10_u64.pow(DIGITS as u32) - 1;
+
+impl fmt::Display for EventId {
+    /// One number, so that whoever does not know what it means can compare two of them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.count.min(MAX_COUNT);
+        match self.position {
+            0 => write!(f, "{count}"),
+            position => write!(f, "{position}{count:0DIGITS$}"),
         }
     }
-    first -= 4;
-    line[first..first + 4].copy_from_slice(b"id: ");
-    to.extend_from_slice(&line[first..]);
 }
 
-/// Returns the rest of a line's event, after the number. It is the same for all who hear the line.
-pub(super) fn telling(heard: Heard<'_>, about: impl Fn(Token) -> Option<About>) -> Vec<u8> {
+impl EventId {
+    /// Reads an id as it is written.
+    pub fn read(text: &str) -> Option<EventId> {
+        if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        match text.len().checked_sub(DIGITS) {
+            None | Some(0) => Some(EventId { position: 0, count: text.parse().ok()? }),
+            Some(at) => Some(EventId { position: text[..at].parse().ok()?, count: text[at..].parse().ok()? }),
+        }
+    }
+}
+
+/// Returns the event with this id for a line. `about` returns what is known of a file.
+pub fn event(id: EventId, heard: Heard<'_>, about: impl Fn(Token) -> Option<About>) -> Vec<u8> {
     let line = heard.line;
     let spoken = Spoken::read(line);
     let (kind, from, words) = match spoken {
@@ -76,7 +93,7 @@ pub(super) fn telling(heard: Heard<'_>, about: impl Fn(Token) -> Option<About>) 
         Spoken::Joined(name) | Spoken::Left(name) | Spoken::Renamed(name, _) => ("news", Some(name), None),
         _ => ("note", None, None),
     };
-    let mut event = format!("event: {kind}\ndata: {{\"text\":").into_bytes();
+    let mut event = format!("id: {id}\nevent: {kind}\ndata: {{\"text\":").into_bytes();
     string(&mut event, line);
     for (field, value) in [("from", from), ("words", words)] {
         if let Some(value) = value {
@@ -111,14 +128,17 @@ fn file(event: &mut Vec<u8>, name: &str, link: &str, about: impl Fn(Token) -> Op
 /// Appends a JSON string (RFC 8259, 7).
 pub(super) fn string(to: &mut Vec<u8>, text: &str) {
     to.push(b'"');
-    for byte in text.bytes() {
-        match byte {
-            b'"' | b'\\' => to.extend_from_slice(&[b'\\', byte]),
+    let mut plain = text.as_bytes();
+    while let Some(at) = plain.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)) {
+        to.extend_from_slice(&plain[..at]);
+        match plain[at] {
+            byte @ (b'"' | b'\\') => to.extend_from_slice(&[b'\\', byte]),
             b'\t' => to.extend_from_slice(b"\\t"),
-            0..0x20 => to.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
-            _ => to.push(byte),
+            byte => to.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
         }
+        plain = &plain[at + 1..];
     }
+    to.extend_from_slice(plain);
     to.push(b'"');
 }
 
@@ -129,9 +149,13 @@ mod tests {
     use super::*;
     use crate::files::kind::Kind;
 
+    /// The id of the seventh line for a session that has heard no public line.
+    const SEVENTH: EventId = EventId { position: 0, count: 7 };
+
     fn data(line: &str, author: Option<&str>, last: bool) -> (String, String) {
         let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
-        let event = String::from_utf8(event(7, Heard { line, at, author, last }, |_| None)).expect("events are text");
+        let event =
+            String::from_utf8(event(SEVENTH, Heard { line, at, author, last }, |_| None)).expect("events are text");
         let rest = event.strip_prefix("id: 7\nevent: ").expect(&event);
         let (kind, data) = rest.split_once("\ndata: ").expect(&event);
         let data = data.strip_suffix(",\"at\":\"1970-01-01T00:00:01Z\"}\n\n").expect(&event);
@@ -182,7 +206,7 @@ mod tests {
         let about = About { kind: Kind::Png, size: 2_345_678, dimensions: Some((300, 200)) };
         let told = |author| {
             let heard = Heard { line: &line, at: SystemTime::UNIX_EPOCH, author, last: false };
-            let event = event(7, heard, |asked| (asked == id).then_some(about));
+            let event = event(SEVENTH, heard, |asked| (asked == id).then_some(about));
             String::from_utf8(event).expect("events are text")
         };
         let rest = format!(
@@ -197,11 +221,24 @@ mod tests {
     }
 
     #[test]
-    fn every_number_is_written_whole() {
-        for n in [0, 1, 9, 10, 109, 990, u64::MAX] {
-            let mut written = Vec::new();
-            number(&mut written, n);
-            assert_eq!(String::from_utf8(written), Ok(format!("id: {n}\n")));
+    fn ids_grow_as_numbers_and_are_read_as_they_are_written() {
+        let id = |position, count| EventId { position, count };
+        let written = [
+            (id(0, 0), "0"),
+            (id(0, 1), "1"),
+            (id(0, 999_999), "999999"),
+            (id(5, 0), "5000000"),
+            (id(5, 42), "5000042"),
+            (id(10, 0), "10000000"),
+            (id(u64::MAX, 7), "18446744073709551615000007"),
+        ];
+        for (id, text) in written {
+            assert_eq!((id.to_string().as_str(), EventId::read(text)), (text, Some(id)));
+        }
+        assert!(written.is_sorted_by(|a, b| a.0 < b.0 && a.1.parse::<u128>().ok() < b.1.parse().ok()));
+        assert_eq!(id(5, 1_000_000).to_string(), "5999999");
+        for text in ["", "-1", "+1", "1.5", "x", "99999999999999999999999999", "\u{0663}"] {
+            assert_eq!(EventId::read(text), None, "{text}");
         }
     }
 

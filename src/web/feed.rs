@@ -1,18 +1,20 @@
-//! What a session hears, as numbered events, and how it goes back to earlier ones: what was written to a connection may
+//! What a session hears, as events, and how it goes back to earlier ones: what was written to a connection may
 //! not have been received.
 //!
 //! Public lines are not kept here. A bookmark keeps their place in the log, where they are read again. Lines for this
 //! session alone are in no log, so they are kept here.
 
 use std::collections::VecDeque;
+use std::iter;
+use std::mem;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use super::events::{self, Heard};
+use super::events::{self, EventId, Heard};
 use super::told::Told;
 use crate::files::Files;
-use crate::room::{Bookmark, End, Piece, Reader, Room, Size, Written};
+use crate::room::{Bookmark, End, Piece, Reader, Room, Said, Size, Written};
 
 /// How far a session can go back behind what was written to it: the contract's 256 lines or 32 KiB.
 const BACK: Size = Size { lines: 256, bytes: 32 * 1024 };
@@ -44,6 +46,8 @@ pub(super) struct Common {
     /// How many bytes all sessions keep of lines that are for one session alone.
     kept: AtomicUsize,
     told: Mutex<Told>,
+    /// Memory for the events of the next write, if the last one needs it no more.
+    spare: Mutex<Vec<u8>>,
     /// The files that lines tell of.
     files: Option<Arc<Files>>,
 }
@@ -58,13 +62,17 @@ impl Common {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns what is told of a line, after its event's number.
-    fn tell(&self, line: &[u8], piece: &Piece<'_>, last: bool) -> Vec<u8> {
+    fn spare(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the event of a line.
+    fn tell(&self, id: EventId, line: &[u8], said: &Said<'_>, last: bool) -> Vec<u8> {
         let text = String::from_utf8_lossy(line);
         let line = text.trim_end_matches('\n');
-        let author = line.strip_prefix("* ").unwrap_or(line).get(..piece.actor.into());
-        let heard = Heard { line, at: piece.at, author: author.filter(|name| !name.is_empty()), last };
-        events::telling(heard, |id| self.files.as_ref()?.about(id))
+        let author = line.strip_prefix("* ").unwrap_or(line).get(..said.actor.into());
+        let heard = Heard { line, at: said.at, author: author.filter(|name| !name.is_empty()), last };
+        events::event(id, heard, |id| self.files.as_ref()?.about(id))
     }
 }
 
@@ -73,10 +81,10 @@ impl Common {
 pub(super) struct Feed {
     pub(super) reader: Reader,
     heard: VecDeque<Stretch>,
-    /// The number of the next event.
-    next: u64,
-    /// The number of the last event that was sent.
-    sent: u64,
+    /// The last event that was read.
+    last: EventId,
+    /// The last event that was sent.
+    sent: EventId,
     /// Whether the last words were read.
     over: bool,
     common: Arc<Common>,
@@ -85,7 +93,11 @@ pub(super) struct Feed {
 /// Some events in a row that were read, and how they are read again.
 #[derive(Debug)]
 struct Stretch {
-    first: u64,
+    /// The last event before these.
+    after: EventId,
+    /// The last of these.
+    last: EventId,
+    /// The lines that they tell.
     size: Size,
     source: Source,
 }
@@ -102,53 +114,85 @@ enum Source {
 #[derive(Debug, Default)]
 pub(super) struct Events {
     pub(super) bytes: Vec<u8>,
-    /// The number of the last of them.
-    pub(super) last: u64,
+    /// The last of them.
+    pub(super) last: EventId,
 }
 
 impl Events {
-    /// Adds the lines of a piece whose first event has this number: those after `after`, until there is as much as one
-    /// write is given. Returns whether there is room for more.
-    fn add(&mut self, first: u64, after: u64, piece: &Piece<'_>, common: &Common, told: &mut Told) -> bool {
-        let (mut rest, end) = (piece.text, first + piece.lines());
-        for number in first..end {
-            let is_last = number + 1 == end;
-            let line = || if is_last { rest } else { first_line(rest) };
-            if number <= after {
-                rest = &rest[line().len()..];
-                continue;
-            }
-            if self.is_full() {
-                return false;
-            }
-            self.reserve();
-            events::number(&mut self.bytes, number);
-            let tell = || (line().len(), common.tell(line(), piece, piece.last && is_last));
-            let length = match piece.position() {
-                Some(position) => told.append(&mut self.bytes, position + (piece.text.len() - rest.len()) as u64, tell),
-                None => {
-                    let (length, event) = tell();
-                    self.bytes.extend(event);
-                    length
-                }
-            };
-            rest = &rest[length..];
-            self.last = number;
+    /// Adds the events of a piece that come after `after`, until there is as much as one write is given. `before` is the
+    /// last event before the piece. Returns how much of the piece is passed.
+    fn add(&mut self, piece: &Piece<'_>, before: EventId, after: EventId, common: &Common, told: &mut Told) -> Size {
+        match piece.position() {
+            Some(begin) => self.add_public(piece, begin, after.position, common, told),
+            None => self.add_own(piece, before, after, common),
         }
-        !self.is_full()
+    }
+
+    fn add_public(&mut self, piece: &Piece<'_>, begin: u64, after: u64, common: &Common, told: &mut Told) -> Size {
+        let end = begin + piece.text.len() as u64;
+        let mut line = begin + next_line(piece.text, after.saturating_sub(begin)) as u64;
+        // What was said at once, with its end. It is looked at only for events that nobody was told of yet.
+        let mut said = piece.said().scan(begin, |end, said| {
+            *end += said.text.len() as u64;
+            Some((said, *end))
+        });
+        let mut said = iter::from_fn(|| said.next()).peekable();
+        let mut lines = 0;
+        while line < end && !self.is_full() {
+            let run = told.run(line, end, ENOUGH - self.bytes.len());
+            if run.lines > 0 {
+                self.push(run.bytes, common);
+                (line, lines) = (run.end, lines + run.lines);
+            } else {
+                while said.next_if(|(_, end)| *end <= line).is_some() {}
+                let Some((said, _)) = said.peek() else { break };
+                let text = first_line(&piece.text[(line - begin) as usize..]);
+                let next = line + text.len() as u64;
+                let event = common.tell(EventId { position: next, count: 0 }, text, said, false);
+                told.keep(line, text.len(), &event);
+                self.push(&event, common);
+                (line, lines) = (next, lines + 1);
+            }
+            self.last = EventId { position: line, count: 0 };
+        }
+        Size { lines, bytes: line - begin }
+    }
+
+    fn add_own(&mut self, piece: &Piece<'_>, before: EventId, after: EventId, common: &Common) -> Size {
+        let (mut id, mut size) = (before, Size::default());
+        for said in piece.said() {
+            for line in said.text.split_inclusive(|byte| *byte == b'\n') {
+                id.count += 1;
+                if id > after {
+                    if self.is_full() {
+                        return size;
+                    }
+                    let is_last = size.bytes as usize + line.len() == piece.text.len();
+                    let event = common.tell(id, line, &said, is_last && piece.is_last());
+                    self.push(&event, common);
+                    self.last = id;
+                }
+                size += Size { lines: 1, bytes: line.len() as u64 };
+            }
+        }
+        size
     }
 
     fn is_full(&self) -> bool {
         self.bytes.len() >= ENOUGH
     }
 
-    /// Reserves memory once for one event, and once more for all others.
-    fn reserve(&mut self) {
-        if self.bytes.is_empty() {
-            self.bytes.reserve_exact(FIRST);
-        } else if self.bytes.capacity() == FIRST {
-            self.bytes.reserve_exact(WRITE - self.bytes.len());
+    /// Adds one event, or some. Memory is reserved once for one event, and once more for all others.
+    fn push(&mut self, events: &[u8], common: &Common) {
+        if self.bytes.capacity() == 0 {
+            self.bytes = mem::take(&mut *common.spare());
         }
+        let length = self.bytes.len() + events.len();
+        if length > self.bytes.capacity() {
+            let size = if length <= FIRST { FIRST } else { length.max(WRITE) };
+            self.bytes.reserve_exact(size - self.bytes.len());
+        }
+        self.bytes.extend_from_slice(events);
     }
 }
 
@@ -157,10 +201,21 @@ fn first_line(text: &[u8]) -> &[u8] {
     text.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default()
 }
 
+/// Returns where the next line begins: at this place, or else after it. A client chooses the place, so it may be anywhere.
+fn next_line(text: &[u8], place: u64) -> usize {
+    let before = usize::try_from(place).ok().and_then(|place| text.get(place.checked_sub(1)?..));
+    match before {
+        _ if place == 0 => 0,
+        None => text.len(),
+        Some(rest) => text.len() - rest.len() + first_line(rest).len(),
+    }
+}
+
 impl Feed {
     /// What this reader hears from now on.
     pub(super) fn new(reader: Reader, common: Arc<Common>) -> Feed {
-        Feed { reader, heard: VecDeque::new(), next: 1, sent: 0, over: false, common }
+        let (last, sent) = (EventId::default(), EventId::default());
+        Feed { reader, heard: VecDeque::new(), last, sent, over: false, common }
     }
 
     /// Whether the last thing that was heard are last words.
@@ -173,31 +228,30 @@ impl Feed {
         self.over
     }
 
-    /// The number of the last event that was read.
-    pub(super) fn last(&self) -> u64 {
-        self.next - 1
+    /// The last event that was read.
+    pub(super) fn last(&self) -> EventId {
+        self.last
     }
 
-    /// The number of the event after which a stream goes on: that which the client has, or else the last that was sent.
-    pub(super) fn position(&self, after: Option<u64>) -> u64 {
-        after.filter(|number| *number <= self.last()).unwrap_or(self.sent)
+    /// The event after which a stream goes on: that which the client has, or else the last that was sent.
+    pub(super) fn position(&self, after: Option<EventId>) -> EventId {
+        after.filter(|id| *id <= self.last).unwrap_or(self.sent)
     }
 
-    /// How many events after this one cannot be read again.
-    pub(super) fn missing_after(&self, position: u64) -> u64 {
-        let first = self.heard.front().map_or(self.next, |stretch| stretch.first);
-        first.saturating_sub(position + 1)
+    /// Returns the last event that cannot be read again, if it is after this one.
+    pub(super) fn lost_after(&self, position: EventId) -> Option<EventId> {
+        Some(self.heard.front().map_or(self.last, |stretch| stretch.after)).filter(|lost| *lost > position)
     }
 
     /// Returns the events after this one, as many as one write is given: those that were read before, then those of
     /// what there is to hear now.
-    pub(super) async fn read(&mut self, room: &Room, after: u64) -> (Written, Events) {
+    pub(super) async fn read(&mut self, room: &Room, after: EventId) -> (Written, Events) {
         let mut events = Events { bytes: Vec::new(), last: after };
-        if after < self.last() {
+        if after < self.last {
             self.add_again(after, &mut events);
         }
         // If not all of it was added, there is no room for more.
-        if self.over || events.last < self.last() {
+        if self.over || events.last < self.last {
             return (Written::Part, events);
         }
         let written = self.take_in(&mut events);
@@ -215,63 +269,79 @@ impl Feed {
 
     /// Takes in what there is to hear, until there are as many events as one write is given.
     fn take_in(&mut self, events: &mut Events) -> Written {
-        let Feed { reader, heard, next, common, .. } = self;
+        let Feed { reader, heard, last, common, .. } = self;
         let mut told = common.told();
         reader.pieces(|piece| {
-            let lines = piece.lines();
-            let goes_on = events.add(*next, 0, &piece, common, &mut told);
-            if lines > 0 {
-                let size = Size { lines, bytes: piece.text.len() as u64 };
-                match heard.back_mut() {
-                    Some(last) if last.takes_more(&piece) => last.size += size,
-                    _ => {
-                        let stretch = Stretch::new(*next, size, &piece);
-                        common.kept.fetch_add(stretch.own_bytes(), Relaxed);
-                        heard.push_back(stretch);
-                    }
-                }
-                *next += lines;
+            let after = *last;
+            let size = events.add(&piece, after, after, common, &mut told);
+            let taken = size.bytes as usize;
+            if taken == 0 {
+                return 0;
             }
-            goes_on
+            *last = events.last;
+            match heard.back_mut() {
+                Some(stretch) if stretch.takes_more(&piece) => {
+                    stretch.size += size;
+                    stretch.last = *last;
+                }
+                _ => {
+                    let source = Source::of(&piece, taken);
+                    let stretch = Stretch { after, last: *last, size, source };
+                    common.kept.fetch_add(stretch.own_bytes(), Relaxed);
+                    heard.push_back(stretch);
+                }
+            }
+            taken
         })
     }
 
     /// Takes in all that is left, if this is a member's no more.
     pub(super) async fn read_out(&mut self, room: &Room) {
         while !self.over && !room.is_member(self.reader.id()).await {
-            self.read(room, self.last()).await;
+            let events = self.read(room, self.last()).await.1;
+            self.reuse(events);
         }
     }
 
     /// Adds events after this one that were read, until there are as many as one write is given.
-    fn add_again(&self, after: u64, events: &mut Events) {
-        let (mut goes_on, mut told) = (true, self.common.told());
-        for stretch in self.heard.iter().skip_while(|stretch| stretch.first + stretch.size.lines <= after + 1) {
-            let mut first = stretch.first;
+    fn add_again(&self, after: EventId, events: &mut Events) {
+        let mut told = self.common.told();
+        for stretch in self.heard.iter().skip_while(|stretch| stretch.last <= after) {
+            let mut add = |piece: Piece<'_>| {
+                events.add(&piece, stretch.after, after, &self.common, &mut told);
+                !events.is_full()
+            };
             match &stretch.source {
                 Source::Own { at, last, text } => {
-                    goes_on = events.add(first, after, &Piece::own(*at, text, *last), &self.common, &mut told);
+                    add(Piece::own(*at, text, *last));
                 }
-                Source::Log(bookmark) => self.reader.again(bookmark, stretch.size.lines, |piece| {
-                    goes_on = events.add(first, after, &piece, &self.common, &mut told);
-                    first += piece.lines();
-                    goes_on
-                }),
+                Source::Log(bookmark) => self.reader.again(bookmark, stretch.last.position, add),
             }
-            if !goes_on {
+            if events.is_full() {
                 break;
             }
         }
     }
 
-    /// Notes that events up to this one were sent, and forgets those to which the session does not go back.
-    pub(super) fn sent(&mut self, number: u64) {
-        self.sent = self.sent.max(number);
+    /// Notes that these events were sent, and forgets those to which the session does not go back.
+    pub(super) fn sent(&mut self, events: Events) {
+        self.sent = self.sent.max(events.last);
         self.forget();
+        self.reuse(events);
+    }
+
+    /// Keeps the memory of events that nobody needs any more, if it is worth it: to allocate as much for each write takes
+    /// longer than to fill it.
+    fn reuse(&self, Events { mut bytes, .. }: Events) {
+        let mut spare = self.common.spare();
+        if (spare.capacity()..=WRITE).contains(&bytes.capacity()) {
+            bytes.clear();
+            *spare = bytes;
+        }
     }
 
     fn forget(&mut self) {
-        let was_sent = |stretch: &Stretch| stretch.first + stretch.size.lines <= self.sent + 1;
+        let was_sent = |stretch: &Stretch| stretch.last <= self.sent;
         let sizes = self.heard.iter().take_while(|stretch| was_sent(stretch)).map(|stretch| stretch.size);
         // How much was sent that can be read again, were the first stretch forgotten.
         let mut rest = sizes.fold(Size::default(), |sum, size| sum + size);
@@ -303,15 +373,18 @@ impl Drop for Feed {
     }
 }
 
-impl Stretch {
-    fn new(first: u64, size: Size, piece: &Piece<'_>) -> Stretch {
-        let source = match piece.bookmark() {
-            Some(bookmark) => Source::Log(bookmark),
-            None => Source::Own { at: piece.at, last: piece.last, text: piece.text.into() },
-        };
-        Stretch { first, size, source }
+impl Source {
+    /// So many bytes of a piece.
+    fn of(piece: &Piece<'_>, taken: usize) -> Source {
+        if let Some(bookmark) = piece.bookmark() {
+            return Source::Log(bookmark);
+        }
+        let at = piece.said().next().map_or(SystemTime::UNIX_EPOCH, |said| said.at);
+        Source::Own { at, last: piece.is_last() && taken == piece.text.len(), text: piece.text[..taken].into() }
     }
+}
 
+impl Stretch {
     /// Whether a piece that follows is added to this one: both are of the log, and this one is short.
     fn takes_more(&self, piece: &Piece<'_>) -> bool {
         let Some(position) = piece.position() else { return false };

@@ -4,12 +4,12 @@
 use std::io::{self, Read};
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use futures_lite::FutureExt;
 use smol::{Async, Timer};
 
-use super::events::{self, Heard};
+use super::events::{self, EventId, Heard};
 use super::feed::{Feed, WRITE};
 use super::sessions::Session;
 use super::{Context, answers};
@@ -38,7 +38,7 @@ pub(super) const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-str
     X-Accel-Buffering: no\r\nX-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\nConnection: close\r\n\r\n";
 
 /// Writes a session's events after this one, or after the last that was sent.
-pub(super) async fn run(stream: &Arc<Async<TcpStream>>, session: &Session, context: &Context, after: Option<u64>) {
+pub(super) async fn run(stream: &Arc<Async<TcpStream>>, session: &Session, context: &Context, after: Option<EventId>) {
     let number = context.sessions.begin_stream(session, stream);
     let _running = Running { session, number, context };
     let feed = async { Some(session.feed.lock().await) }.or(async {
@@ -114,7 +114,7 @@ enum Woken {
 }
 
 impl Streaming<'_> {
-    async fn run(&mut self, after: Option<u64>) -> io::Result<()> {
+    async fn run(&mut self, after: Option<EventId>) -> io::Result<()> {
         let mut position = self.feed.position(after);
         self.feed.read_out(&self.context.room).await;
         if self.feed.is_over() && !self.feed.has_last_words() && position == self.feed.last() {
@@ -126,20 +126,18 @@ impl Streaming<'_> {
         if !self.write(HEAD).await? {
             return Ok(());
         }
-        let missing = self.feed.missing_after(position);
-        if missing > 0 {
-            let note = Message::events_missed(missing);
+        if let Some(lost) = self.feed.lost_after(position) {
+            let note = Message::events_missed();
             let line = note.texts().next().unwrap_or_default();
-            let (at, number) = (std::time::SystemTime::now(), position + missing);
-            let heard = Heard { line, at, author: None, last: false };
-            if !self.write(&events::event(number, heard, |_| None)).await? {
+            let heard = Heard { line, at: SystemTime::now(), author: None, last: false };
+            if !self.write(&events::event(lost, heard, |_| None)).await? {
                 return Ok(());
             }
-            position += missing;
+            position = lost;
         }
         if self.feed.has_last_words() && position == self.feed.last() && after.is_none() {
             // They were written, and perhaps not received.
-            position -= 1;
+            position.count = position.count.saturating_sub(1);
         }
         // If there is nothing to hear, the first sign of life is sent at once: `fetch` in some browsers returns only
         // when the first byte of the body has come.
@@ -158,7 +156,7 @@ impl Streaming<'_> {
                     return Ok(());
                 }
                 position = events.last;
-                self.feed.sent(position);
+                self.feed.sent(events);
                 self.due = Instant::now() + PING_EVERY;
             } else if goes_back {
                 return Ok(());

@@ -1,8 +1,8 @@
-//! A cache of the events of the latest lines. An event is made once for all sessions, because only its number differs
-//! between them.
+//! A cache of the events of the latest lines. An event is made once, and is the same for all sessions that hear its line.
 //!
-//! Most sessions read the same line within a short time, so it is enough to keep the latest lines. Knows nothing of
-//! sessions.
+//! The events of lines that stand next to each other in the log stand next to each other here, so a run of them is one
+//! copy. Most sessions read the same line within a short time, so it is enough to keep the latest lines. Knows nothing
+//! of sessions.
 
 use std::collections::VecDeque;
 
@@ -10,102 +10,148 @@ use std::collections::VecDeque;
 /// behind. Whoever is further behind than this reaches has its events made for itself.
 const MAX_KEPT: usize = 256 * 1024;
 
-/// What an event takes beside its bytes, about: its place in the queue, and what the allocator adds.
-const OVERHEAD: usize = 56;
+/// How many bytes of forgotten events may stand before those that are kept, which are moved then.
+const MAX_GONE: usize = MAX_KEPT / 4;
 
 /// See the module's head.
 #[derive(Debug, Default)]
 pub(super) struct Told {
-    /// In the order of their positions.
+    /// In the order of their lines.
     events: VecDeque<Event>,
-    /// The size of all of them, with what they take beside.
-    size: usize,
-    /// The place after the event that was last asked for, where the next most likely is.
-    next: usize,
+    /// The bytes of forgotten events, and then those of `events`.
+    bytes: Vec<u8>,
 }
 
+/// An event that is kept.
 #[derive(Debug)]
 struct Event {
     /// The position in the log of the line that is told.
-    position: u64,
-    /// How many bytes that line has, with its end. To search for the end takes longer than all else that is done with
-    /// an event that is kept.
-    line: usize,
-    bytes: Box<[u8]>,
+    line: u64,
+    /// How many bytes that line has, with its end.
+    line_length: usize,
+    /// Where the event begins in `Told::bytes`.
+    at: usize,
+    length: usize,
+}
+
+/// The events of some lines in a row.
+#[derive(Debug)]
+pub(super) struct Run<'a> {
+    pub(super) bytes: &'a [u8],
+    /// The position in the log after the last of the lines.
+    pub(super) end: u64,
+    pub(super) lines: u64,
 }
 
 impl Told {
-    /// Appends what is told of the line at this position of the log. `make` returns it, after how many bytes the line
-    /// has. Returns how many those are.
-    pub(super) fn append(&mut self, to: &mut Vec<u8>, position: u64, make: impl FnOnce() -> (usize, Vec<u8>)) -> usize {
-        let is_next = self.events.get(self.next).is_some_and(|event| event.position == position);
-        let found =
-            if is_next { Ok(self.next) } else { self.events.binary_search_by_key(&position, |event| event.position) };
-        match found {
-            Ok(at) => {
-                self.next = at + 1;
-                to.extend_from_slice(&self.events[at].bytes);
-                self.events[at].line
+    /// Returns the events of the line at this position of the log and of those after it, as many in a row as are kept, up
+    /// to the position `end`, and until they have this many bytes. Without an event of the first line there are none.
+    pub(super) fn run(&self, line: u64, end: u64, enough: usize) -> Run<'_> {
+        let first = self.place(line);
+        let begin = self.events.get(first).map_or(0, |event| event.at);
+        let mut run = Run { bytes: &[], end: line, lines: 0 };
+        let mut length = 0;
+        for event in self.events.range(first..) {
+            if event.line != run.end || run.end >= end || length >= enough {
+                break;
             }
-            Err(at) => {
-                let (line, event) = make();
-                to.extend_from_slice(&event);
-                self.keep(at, Event { position, line, bytes: event.into() });
-                line
-            }
+            run.end += event.line_length as u64;
+            run.lines += 1;
+            length += event.length;
         }
+        run.bytes = &self.bytes[begin..begin + length];
+        run
     }
 
-    fn keep(&mut self, at: usize, event: Event) {
-        // What is older than all that is kept is heard by few, and would take the place of what all will hear.
-        if at == 0 && !self.events.is_empty() {
+    /// Keeps the event of the line at this position of the log, which has so many bytes, unless it is older than all that
+    /// is kept: such a line is heard by few, and would take the place of what all will hear.
+    pub(super) fn keep(&mut self, line: u64, line_length: usize, event: &[u8]) {
+        let place = self.place(line);
+        if place == 0 && !self.events.is_empty() {
             return;
         }
-        self.size += event.bytes.len() + OVERHEAD;
-        self.events.insert(at, event);
-        self.next = at + 1;
-        while self.size > MAX_KEPT {
-            let Some(event) = self.events.pop_front() else { return };
-            self.size -= event.bytes.len() + OVERHEAD;
-            self.next = self.next.saturating_sub(1);
+        let at = self.events.get(place).map_or(self.bytes.len(), |next| next.at);
+        self.bytes.splice(at..at, event.iter().copied());
+        self.events.range_mut(place..).for_each(|later| later.at += event.len());
+        self.events.insert(place, Event { line, line_length, at, length: event.len() });
+        self.forget();
+    }
+
+    /// Returns the index of the first event whose line is not before this position.
+    fn place(&self, line: u64) -> usize {
+        self.events.partition_point(|event| event.line < line)
+    }
+
+    /// Forgets the oldest events, while more is kept than may be.
+    fn forget(&mut self) {
+        let bytes = self.bytes.len();
+        let size = |events: &VecDeque<Event>, gone| bytes - gone + events.len() * size_of::<Event>();
+        let gone = |events: &VecDeque<Event>| events.front().map_or(bytes, |first| first.at);
+        while size(&self.events, gone(&self.events)) > MAX_KEPT {
+            self.events.pop_front();
+        }
+        let gone = gone(&self.events);
+        if gone > MAX_GONE {
+            self.bytes.drain(..gone);
+            self.events.iter_mut().for_each(|event| event.at -= gone);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use fastrand::Rng;
+
     use super::*;
 
-    /// Returns what is told of the line at this position, and whether that had to be made.
-    fn told(told: &mut Told, position: u64) -> (Vec<u8>, bool) {
-        let (mut to, mut made) = (Vec::new(), false);
-        let length = told.append(&mut to, position, || {
-            made = true;
-            (position as usize + 1, format!("{position};").repeat(100).into_bytes())
-        });
-        assert_eq!(length, position as usize + 1);
-        (to, made)
+    /// What is told of a line.
+    fn event(line: u64) -> String {
+        format!("{line};").repeat(line as usize % 7 + 1)
+    }
+
+    /// Keeps what is told of these lines, each of ten bytes.
+    fn keep(told: &mut Told, lines: impl IntoIterator<Item = u64>) {
+        lines.into_iter().for_each(|line| told.keep(line, 10, event(line).as_bytes()));
+    }
+
+    /// Returns what a run holds, and its end.
+    fn run(told: &Told, line: u64, end: u64, enough: usize) -> (String, u64) {
+        let run = told.run(line, end, enough);
+        assert_eq!(run.lines * 10, run.end - line);
+        (String::from_utf8(run.bytes.to_vec()).expect("it is text"), run.end)
     }
 
     #[test]
-    fn what_is_told_is_made_once_in_whatever_order_it_is_asked_for() {
-        let mut all = Told::default();
-        for (position, made) in [(5, true), (7, true), (5, false), (6, true), (7, false), (6, false), (9, true)] {
-            assert_eq!(told(&mut all, position), (format!("{position};").repeat(100).into_bytes(), made));
+    fn lines_in_a_row_are_one_run_in_whatever_order_they_were_made() {
+        let mut told = Told::default();
+        keep(&mut told, [50, 80, 60, 70, 100]);
+        let all: String = [50, 60, 70, 80].map(event).concat();
+        assert_eq!(run(&told, 50, u64::MAX, 999), (all, 90), "there is a gap after it");
+        assert_eq!(run(&told, 60, 80, 999), ([60, 70].map(event).concat(), 80));
+        assert_eq!(run(&told, 60, 90, 1), (event(60), 70), "as much as is enough");
+        for line in [0, 40, 55, 90, 110] {
+            assert_eq!(run(&told, line, u64::MAX, 999), (String::new(), line));
         }
-        assert!(told(&mut all, 4).1 && told(&mut all, 4).1, "what is older than all is not kept");
+        keep(&mut told, [40]);
+        assert_eq!(run(&told, 40, 50, 999).1, 40, "what is older than all is not kept");
     }
 
     #[test]
     fn what_is_kept_is_bounded_and_the_newest() {
-        let mut all = Told::default();
-        for position in 0..10_000 {
-            assert!(told(&mut all, position).1);
-            assert!(all.size <= MAX_KEPT);
+        let (mut told, mut random) = (Told::default(), Rng::with_seed(1));
+        for n in 0..100_000 {
+            // A line that few hear is told of after the next one.
+            let late = random.u8(..4) == 0;
+            let lines = if late { [n * 20 + 10, n * 20] } else { [n * 20, n * 20 + 10] };
+            keep(&mut told, lines);
+            let kept: usize = told.events.iter().map(|event| event.length).sum();
+            assert!(kept + told.events.len() * size_of::<Event>() <= MAX_KEPT);
+            assert!(told.bytes.len() <= kept + MAX_GONE);
         }
-        let kept = all.events.len() as u64;
-        assert!(kept > 100 && !told(&mut all, 10_000 - kept).1 && told(&mut all, 9_999 - kept).1);
-        let size: usize = all.events.iter().map(|event| event.bytes.len() + OVERHEAD).sum();
-        assert_eq!(size, all.size);
+        let oldest = told.events[0].line;
+        let lines = (2_000_000 - oldest) / 10;
+        assert!(lines > 1000);
+        let expected: String = (0..lines).map(|n| event(oldest + n * 10)).collect();
+        assert_eq!(run(&told, oldest, u64::MAX, usize::MAX), (expected, 2_000_000));
     }
 }

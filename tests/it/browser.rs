@@ -126,14 +126,14 @@ pub(crate) struct Member {
     browser: Browser,
     pub(crate) token: String,
     events: Client,
-    /// The number of the last event.
+    /// The id of the last event.
     pub(crate) last: u64,
 }
 
 /// One event.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Event {
-    pub(crate) number: u64,
+    pub(crate) id: u64,
     pub(crate) kind: String,
     pub(crate) data: String,
 }
@@ -170,11 +170,11 @@ impl Member {
     /// The next event but for signs of life; None at the end of the stream.
     #[track_caller]
     pub(crate) fn next(&mut self) -> Option<Event> {
-        let mut event = Event { number: 0, kind: String::new(), data: String::new() };
+        let mut event = Event { id: 0, kind: String::new(), data: String::new() };
         loop {
             let line = self.events.next_line()?;
             match line.split_once(": ") {
-                Some(("id", number)) => event.number = number.parse().expect("a number"),
+                Some(("id", id)) => event.id = id.parse().expect("a number"),
                 Some(("event", kind)) => event.kind = kind.to_owned(),
                 Some(("data", data)) => event.data = data.to_owned(),
                 None if line.is_empty() && event.kind != "ping" => break,
@@ -182,8 +182,8 @@ impl Member {
                 _ => panic!("no event: {line:?}"),
             }
         }
-        assert!(event.number > self.last, "numbers grow: {event:?} after {}", self.last);
-        self.last = event.number;
+        assert!(event.id > self.last, "ids grow: {event:?} after {}", self.last);
+        self.last = event.id;
         Some(event)
     }
 

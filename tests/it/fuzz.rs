@@ -426,7 +426,7 @@ fn requests_mean_the_same_wherever_their_bytes_are_split() {
 #[cfg(feature = "web")]
 fn an_event_tells_the_line_and_nothing_that_is_typed_ends_it() {
     use crate::browser::Event;
-    use dynasti::web::events::{Heard, event};
+    use dynasti::web::events::{EventId, Heard, event};
     fuzz("events", |random| {
         let (bytes, mut decoder) = (sent(random), Decoder::default());
         let mut input = &bytes[..];
@@ -440,7 +440,8 @@ fn an_event_tells_the_line_and_nothing_that_is_typed_ends_it() {
             {
                 let heard =
                     Heard { line: &text, at: std::time::UNIX_EPOCH, author: Some("Ann Lee"), last: random.bool() };
-                let event = String::from_utf8(event(7, heard, |_| None)).expect("events are text");
+                let event = String::from_utf8(event(EventId { position: 0, count: 7 }, heard, |_| None))
+                    .expect("events are text");
                 let lines: Vec<&str> = event.split('\n').collect();
                 assert_eq!((lines.len(), lines[0], lines[3], lines[4]), (5, "id: 7", "", ""), "{event:?}");
                 let data = lines[2].strip_prefix("data: ").expect("data").to_owned();
@@ -448,7 +449,7 @@ fn an_event_tells_the_line_and_nothing_that_is_typed_ends_it() {
                     !event.contains('\r') && data.starts_with("{\"text\":\"") && data.ends_with("\"}"),
                     "{event:?}"
                 );
-                let event = Event { number: 7, kind: String::new(), data };
+                let event = Event { id: 7, kind: String::new(), data };
                 assert_eq!(event.field("text").as_deref(), Some(text.as_str()));
             }
         }
@@ -463,7 +464,7 @@ fn whatever_a_file_is_called_and_holds_its_name_and_its_event_are_whole() {
     use dynasti::files::kind::Kind;
     use dynasti::text::file::{FileLink, FileName};
     use dynasti::token::Token;
-    use dynasti::web::events::{Heard, event};
+    use dynasti::web::events::{EventId, Heard, event};
     let id = Token::read(&"7".repeat(32)).expect("a number");
     fuzz("files", |random| {
         let (called, holds) = (sent(random), sent(random));
@@ -482,9 +483,10 @@ fn whatever_a_file_is_called_and_holds_its_name_and_its_event_are_whole() {
         let kind = Kind::of(&bytes);
         let about = About { kind, size: 5, dimensions: kind.dimensions(&bytes) };
         let heard = Heard { line, at: std::time::UNIX_EPOCH, author: Some(by.as_str()), last: false };
-        let event = String::from_utf8(event(7, heard, |_| Some(about))).expect("events are text");
+        let event = String::from_utf8(event(EventId { position: 0, count: 7 }, heard, |_| Some(about)))
+            .expect("events are text");
         let data = event.strip_prefix("id: 7\nevent: file\ndata: ").and_then(|rest| rest.strip_suffix("\n\n"));
-        let event = Event { number: 7, kind: "file".into(), data: data.expect(&event).to_owned() };
+        let event = Event { id: 7, kind: "file".into(), data: data.expect(&event).to_owned() };
         assert_eq!(event.field("from").as_deref(), Some(by.as_str()));
         assert_eq!(event.field("name").as_deref(), Some(text));
         let path = event.field("path").expect("a path");

@@ -529,7 +529,7 @@ fn hear_everything(machines: &Machines, part: &Part) {
     shell.prints("event: welcome");
     ann.says("hello");
     // What was heard, but for when.
-    let event = part.text("id: 2");
+    let event = part.text("id: 64000000");
     let (data, _) = event[2].split_once("\"at\":").expect("a time");
     shell.stdout.find("the event", |line| line.starts_with(data));
     shows(&shell, &event[..2]);
@@ -539,7 +539,7 @@ fn hear_everything(machines: &Machines, part: &Part) {
     shell.types("kill %1; wait");
     let mut again = machines.shell(At::Far);
     again.types(&format!("session={}", session(&mut shell)));
-    again.types(&format!("{} &", part.command("curl -N \"$session/events?after=2\"")));
+    again.types(&format!("{} &", part.command("curl -N \"$session/events?after=64000000\"")));
     again.stdout.find("what came after", |line| line.contains("\"words\":\"and later?\""));
     assert!(again.stdout.so_far().iter().all(|line| !line.contains("\"words\":\"hello\"")));
     let once = part.command("curl -d 'done'");

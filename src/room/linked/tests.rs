@@ -31,7 +31,7 @@ impl Link {
         let mut text = String::new();
         self.0.pieces(|piece| {
             text += std::str::from_utf8(piece.text).unwrap();
-            true
+            piece.text.len()
         });
         text
     }

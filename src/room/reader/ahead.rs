@@ -73,31 +73,14 @@ impl<'a> Ahead<'a> {
         None
     }
 
-    /// Returns the next piece: an entry of the log, or a direct message.
+    /// Returns the next bytes with what is known of them.
     pub(super) fn piece(&mut self, reader: &'a Reader) -> Option<Piece<'a>> {
-        if self.ended {
-            return None;
+        let text = self.next(reader)?;
+        if self.in_direct {
+            let at = reader.directs[self.directs - 1].at;
+            return Some(Piece::own(at, text, self.ended));
         }
-        let direct = reader.directs.get(self.directs);
-        if let Some(walk) = &mut self.walk {
-            let end = direct.map_or(u64::MAX, |direct| direct.position);
-            let before = *walk;
-            if let Some((entry, text, lines)) = walk.entry(reader.filter, end) {
-                return Some(Piece::of(entry, text, lines, (before, walk.position())));
-            }
-            // What stands before the direct message may not be published yet.
-            if walk.position() < end {
-                return None;
-            }
-        }
-        let direct = direct?;
-        self.directs += 1;
-        match &direct.then {
-            Then::GoOn => {}
-            Then::Follow(cursor) => self.walk = Some(cursor.walk()),
-            Then::End(_) => self.ended = true,
-        }
-        Some(Piece::own(direct.at, &direct.bytes, self.ended))
+        self.walk.map(|walk| Piece::of_log(text, walk, reader.filter))
     }
 
     /// Returns where the reader is after so many bytes, which are fewer than there are to read.

@@ -12,6 +12,7 @@ mod handle;
 mod tests;
 
 use std::io::{self, IoSlice, Write};
+use std::iter;
 use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -25,7 +26,7 @@ pub use self::handle::End;
 pub(super) use self::handle::OVERHEAD;
 use self::handle::{Direct, Incoming, Shared, Then};
 pub(super) use self::handle::{Handle, Total};
-use super::log::{Cursor, Entry, Filter, Id, Kind, Walk};
+use super::log::{Cursor, Filter, Id, Kind, Walk};
 
 /// How many slices one system call gets at most. A segment makes two, if its reader spoke once in it. More than a few
 /// segments at once gain nothing.
@@ -62,59 +63,80 @@ pub enum Written {
     End(End),
 }
 
-/// One piece of what a reader has to read: an entry of the log, or a direct message. Either is whole lines.
+/// A piece of what a reader has to read that is contiguous in memory: a run of the log, or a direct message. It begins and
+/// ends between two lines.
 #[derive(Clone, Copy, Debug)]
 pub struct Piece<'a> {
-    /// When it was said.
+    /// The lines.
+    pub text: &'a [u8],
+    source: Source<'a>,
+}
+
+/// What a piece is of.
+#[derive(Clone, Copy, Debug)]
+enum Source<'a> {
+    /// The log, from this place on.
+    Log(Walk<'a>, Filter),
+    /// A direct message, or a part of one.
+    Direct { at: SystemTime, last: bool },
+}
+
+/// Some lines of a piece that were said at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Said<'a> {
+    /// When they were said.
     pub at: SystemTime,
     /// For an action, and for a file that is shared: how many bytes the member's name has. Else 0.
     pub actor: u8,
-    /// Whether these are the last words to this reader.
-    pub last: bool,
     /// The lines.
     pub text: &'a [u8],
-    /// How many they are.
-    lines: u64,
-    /// See [`Piece::position`].
-    position: Option<u64>,
-    /// A place in the log after which this piece is the next for this reader.
-    walk: Option<Walk<'a>>,
 }
 
 impl<'a> Piece<'a> {
-    /// An entry, with a place somewhere before it, and the position of its end.
-    fn of(entry: &Entry, text: &'a [u8], lines: u64, (walk, end): (Walk<'a>, u64)) -> Piece<'a> {
-        let actor = if let Kind::Done(name) | Kind::Shared(name) = entry.kind { name } else { 0 };
-        Piece {
-            at: entry.at,
-            actor,
-            last: false,
-            text,
-            lines,
-            position: Some(end - text.len() as u64),
-            walk: Some(walk),
-        }
-    }
-
-    /// How many lines it has.
-    pub fn lines(&self) -> u64 {
-        self.lines
+    /// A run of the log that ends here.
+    fn of_log(text: &'a [u8], mut end: Walk<'a>, filter: Filter) -> Piece<'a> {
+        end.back(text.len());
+        Piece { text, source: Source::Log(end, filter) }
     }
 
     /// A direct message.
     pub fn own(at: SystemTime, text: &'a [u8], last: bool) -> Piece<'a> {
-        let lines = text.iter().filter(|byte| **byte == b'\n').count() as u64;
-        Piece { at, actor: 0, last, text, lines, position: None, walk: None }
+        Piece { text, source: Source::Direct { at, last } }
+    }
+
+    /// Returns what was said at once, one after the other.
+    pub fn said(&self) -> impl Iterator<Item = Said<'a>> + use<'a> {
+        let (mut rest, mut source) = (self.text, self.source);
+        iter::from_fn(move || {
+            let (at, actor, text) = match &mut source {
+                _ if rest.is_empty() => return None,
+                Source::Log(walk, filter) => {
+                    let (entry, text, _) = walk.entry(*filter, u64::MAX)?;
+                    let actor = if let Kind::Done(name) | Kind::Shared(name) = entry.kind { name } else { 0 };
+                    (entry.at, actor, text)
+                }
+                Source::Direct { at, .. } => (*at, 0, rest),
+            };
+            // Of the last entry, a part may belong to the piece.
+            let (text, after) = rest.split_at(text.len().min(rest.len()));
+            rest = after;
+            Some(Said { at, actor, text })
+        })
     }
 
     /// The position in the log of its first byte, the same for all readers. None for a direct message.
     pub fn position(&self) -> Option<u64> {
-        self.position
+        if let Source::Log(walk, _) = &self.source { Some(walk.position()) } else { None }
     }
 
     /// The place from which it can be read again. None for a direct message.
     pub fn bookmark(&self) -> Option<Bookmark> {
-        self.walk.map(|walk| Bookmark(walk.cursor()))
+        if let Source::Log(walk, _) = &self.source { Some(Bookmark(walk.cursor())) } else { None }
+    }
+
+    /// Whether its last line is the last of all to this reader.
+    pub fn is_last(&self) -> bool {
+        matches!(self.source, Source::Direct { last: true, .. })
     }
 }
 
@@ -283,15 +305,17 @@ impl Reader {
         self.finished()
     }
 
-    /// Calls `each` with all that there is to read, a piece at a time, for as long as it returns true. A reader is read
-    /// either by this or by [`Reader::write`]. Returns [`Written::Part`] when there may be more to read at once.
-    pub fn pieces(&mut self, mut each: impl FnMut(Piece<'_>) -> bool) -> Written {
+    /// Calls `each` with all that there is to read, a piece at a time. It returns how many bytes of the piece it takes, up
+    /// to an end of a line: reading ends when those are not all. A reader is read either by this or by [`Reader::write`].
+    /// Returns [`Written::Part`] when there may be more to read at once.
+    pub fn pieces(&mut self, mut each: impl FnMut(Piece<'_>) -> usize) -> Written {
         self.receive();
         let (mut length, mut ahead) = (0, Ahead::new(self));
         while let Some(piece) = ahead.piece(self) {
-            length += piece.text.len();
-            if !each(piece) {
-                let reached = ahead.reached();
+            let taken = each(piece);
+            length += taken;
+            if taken < piece.text.len() {
+                let reached = Ahead::new(self).after(self, length);
                 self.go_on(reached, length);
                 return Written::Part;
             }
@@ -301,16 +325,16 @@ impl Reader {
         self.finished()
     }
 
-    /// Calls `each` again with entries that this reader has read, from a bookmark on and of so many lines in all, for
-    /// as long as it returns true. Both ends of that stretch have to be ends of entries.
-    pub fn again(&self, bookmark: &Bookmark, mut lines: u64, mut each: impl FnMut(Piece<'_>) -> bool) {
+    /// Calls `each` again with pieces of the log that this reader has read, from a bookmark on up to the position `end`,
+    /// which is between two lines, for as long as it returns true.
+    pub fn again(&self, bookmark: &Bookmark, end: u64, mut each: impl FnMut(Piece<'_>) -> bool) {
         let mut walk = bookmark.0.walk();
-        while lines > 0 {
-            let before = walk;
-            let Some((entry, text, its)) = walk.entry(self.filter, u64::MAX) else { return };
-            let piece = Piece::of(entry, text, its, (before, walk.position()));
-            lines = lines.saturating_sub(its);
-            if !each(piece) {
+        while let Some(text) = walk.run(self.filter, u64::MAX) {
+            let piece = Piece::of_log(text, walk, self.filter);
+            let begin = walk.position() - text.len() as u64;
+            let Some(length) = end.checked_sub(begin).filter(|length| *length > 0) else { return };
+            let text = &text[..text.len().min(length as usize)];
+            if !each(Piece { text, ..piece }) {
                 return;
             }
         }

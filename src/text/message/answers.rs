@@ -208,10 +208,10 @@ impl Message {
         self.push(format_args!("-- … older lines that do not fit here: {lines}"));
     }
 
-    /// Says how many events of a session are not kept any more.
+    /// Says that a session does not hear some lines, because they are not kept any more.
     #[cfg(feature = "web")]
-    pub(crate) fn events_missed(events: u64) -> Message {
-        Message::line(format_args!("-- … lines that were missed here: {events}"))
+    pub(crate) fn events_missed() -> Message {
+        Message::line(format_args!("-- … Lines were missed here, and are not kept any more."))
     }
 
     /// Says that there is no history.
