@@ -129,7 +129,7 @@ impl<'a> Link<'a> {
                         Ended::Left => return Ok(()),
                         Ended::Stopped if !self.comes_back() => return Ok(()),
                         Ended::Stopped | Ended::Lost => JoinError::Lost,
-                        Ended::SentAway => return Err(JoinError::Lost),
+                        Ended::SentAway => return Err(JoinError::SentAway),
                         Ended::Refused(why) if !self.known || self.taken == MAX_TAKEN => {
                             return Err(JoinError::Refused(why));
                         }

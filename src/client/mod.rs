@@ -91,8 +91,10 @@ pub struct Options {
 pub enum JoinError {
     /// No connection could be made.
     Unreachable(Unreachable),
-    /// The server has ended the connection, or it broke.
+    /// The server has ended the connection without a word, or it broke.
     Lost,
+    /// The server has said why it ends the connection: the operator wants it, or the password was wrong too often.
+    SentAway,
     /// The name was refused, and there is nobody to choose another one. The text is the server's.
     Refused(String),
     /// The input could not be read.
@@ -106,6 +108,7 @@ impl fmt::Display for JoinError {
         match self {
             JoinError::Unreachable(why) => write!(f, "{why}"),
             JoinError::Lost => f.write_str("Server lost."),
+            JoinError::SentAway => f.write_str("The server has ended the connection."),
             JoinError::Refused(words) => f.write_str(words),
             JoinError::Input(error) => write!(f, "Could not read the input: {error}."),
             JoinError::Terminal(error) => write!(f, "Could not use the terminal: {error}."),

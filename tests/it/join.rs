@@ -299,7 +299,7 @@ fn who_was_sent_away_does_not_come_back() {
     server.operator("/kick log enough");
     assert_eq!(log.exit_code(), 1);
     log.stdout.has("-- The operator has ended your connection: enough");
-    assert_eq!(log.stderr.whole().last().map(String::as_str), Some("Server lost."));
+    assert_eq!(log.stderr.whole().last().map(String::as_str), Some("The server has ended the connection."));
 }
 
 #[test]
