@@ -233,8 +233,10 @@ mod tests {
 
     use super::*;
     use crate::text::command;
+    use crate::text::file::{FileLink, FileName, SendLink};
     use crate::text::line::{Decoder, Input, Line};
     use crate::text::message::{Cause, Message};
+    use crate::token::Token;
 
     const LINK: &str = "http://pi/files/1/a";
 
@@ -341,6 +343,10 @@ mod tests {
         ];
         let mut typed: String = (0..random.usize(..7)).map(|_| PARTS[random.usize(..PARTS.len())]).collect();
         typed.push('\n');
+        line(&typed)
+    }
+
+    fn line(typed: &str) -> Line<'static> {
         match Decoder::default().next(&mut typed.as_bytes()) {
             Some(Input::Line(line)) => line.into_owned(),
             other => panic!("{other:?}"),
@@ -358,6 +364,10 @@ mod tests {
     #[test]
     fn what_a_message_says_is_read_back() {
         let mut random = Rng::with_seed(4);
+        let file = FileName::of("x (1).png");
+        let link = FileLink { origin: ([127, 0, 0, 1], 4080).into(), id: Token::from(1), name: &file };
+        let at = link.to_string();
+        let elsewhere = line(&format!("{} (5 B): {link}\n", file.as_str()));
         for _ in 0..3_000 {
             let (ann, bob) = (any_name(&mut random), any_name(&mut random));
             let (a, b) = (ann.as_str(), bob.as_str());
@@ -369,6 +379,8 @@ mod tests {
             let mut recalled = Message::default();
             recalled.recall(Duration::from_secs(180), text);
             recalled.recall_left_out(3);
+            let mut listed = Message::default();
+            listed.file(&ann, 5, Duration::from_secs(180), &link);
             let refusal = Name::parse("?").expect_err("this is no name");
             let word = text.split_whitespace().next().unwrap_or_default();
             let pi2 = Server::parse("pi2").expect("a server's name");
@@ -393,7 +405,11 @@ mod tests {
                 (Message::emoted(&ann, &line), Spoken::Emoted(&action)),
                 (Message::private_sent(&ann, &line), Spoken::PrivateSent(a, text)),
                 (Message::renamed_yourself(&ann), Spoken::Called(a)),
+                (Message::shared(&ann, 5, &link), Spoken::Shared(a, file.as_str(), "5 B", &at)),
+                (Message::shared_elsewhere(&ann, &elsewhere), Spoken::Shared(a, file.as_str(), "5 B", &at)),
+                (listed, Spoken::SharedBefore(a, file.as_str(), "5 B", &at)),
                 (recalled, Spoken::Notice),
+                (Message::not_sent_elsewhere(&ann), Spoken::Notice),
                 (Message::unknown_command(word), Spoken::Notice),
                 (Message::emote_of_another(&ann), Spoken::Notice),
                 (Message::nobody_called(&line), Spoken::Notice),
@@ -428,6 +444,7 @@ mod tests {
     #[test]
     fn what_is_always_the_same_is_read_back() {
         let time = Duration::from_secs(60);
+        let send = SendLink { origin: ([127, 0, 0, 1], 4080).into(), code: Token::from(1) };
         for (message, spoken) in [
             (Message::password_wanted(), Spoken::Password),
             (Message::password_wrong(), Spoken::Password),
@@ -447,10 +464,15 @@ mod tests {
             (Message::that_is_you(), Spoken::Notice),
             (Message::ignoring_too_many(9), Spoken::Notice),
             (Message::muted(), Spoken::CannotSend),
+            (Message::send_with(&send), Spoken::SendWith(&send.to_string())),
             (Message::keeps_no_files(), Spoken::CannotSend),
             (Message::no_page_for_files(), Spoken::CannotSend),
             (Message::no_random_numbers(), Spoken::CannotSend),
             (Message::no_files(), Spoken::Notice),
+            (Message::files_left_out(3), Spoken::Notice),
+            #[cfg(feature = "web")]
+            (Message::events_missed(), Spoken::Notice),
+            (Message::renamed_too_often(12, time), Spoken::Notice),
             (Message::unmuted(), Spoken::Notice),
             (Message::nothing_to_recall(), Spoken::Notice),
             (Message::line_too_long(), Spoken::Notice),
@@ -467,6 +489,25 @@ mod tests {
         for typed in ["x".repeat(25).as_str(), "?", ".x", "\u{200b}", "ⓧ", "xб", "you", "Bo has left the chat"] {
             let refusal = Name::parse(typed).expect_err(typed);
             reads(&Message::not_renamed(&refusal), Spoken::Notice);
+        }
+    }
+
+    /// Whoever adds a sentence decides here how it is read.
+    #[test]
+    fn no_sentence_is_left_out_of_these_tests() {
+        let sentences = [
+            include_str!("message/answers.rs"),
+            include_str!("message/arriving.rs"),
+            include_str!("message/leaving.rs"),
+            include_str!("message/public.rs"),
+        ];
+        let (_, here) = include_str!("spoken.rs").split_once("mod tests {").expect("this module");
+        for line in sentences.iter().flat_map(|text| text.lines()).map(str::trim_start) {
+            let made = line.strip_prefix("pub fn ").or_else(|| line.strip_prefix("pub(crate) fn "));
+            let Some(name) = made.and_then(|made| made.split(['(', '<']).next()) else { continue };
+            // A refusal by telnet is no text.
+            let is_read = [format!("Message::{name}("), format!(".{name}(")].iter().any(|call| here.contains(call));
+            assert!(is_read || name == "telnet", "Message::{name}");
         }
     }
 
