@@ -261,7 +261,14 @@ fn without_password(said: &str, words: &[&str]) -> String {
 
 /// Returns the value that an option takes, as the help shows it, or `None` if it takes none or is no option.
 fn taken(option: &str) -> Option<&'static str> {
-    let rest = HELP.lines().find_map(|line| line.trim_start().strip_prefix(option)?.strip_prefix(' '))?;
+    taken_in(HELP, option)
+}
+
+/// The same, as this help shows it. Options may share a row: `--a N, --b FILE  what both do`.
+fn taken_in<'a>(help: &'a str, option: &str) -> Option<&'a str> {
+    let typed = help.lines().filter_map(|line| line.trim_start().split("  ").next());
+    let rest =
+        typed.flat_map(|typed| typed.split(", ")).find_map(|typed| typed.strip_prefix(option)?.strip_prefix(' '))?;
     rest.split(' ').next().filter(|value| option.starts_with("--") && !value.is_empty())
 }
 
@@ -360,16 +367,34 @@ mod tests {
     }
 
     #[test]
+    fn options_that_share_a_row_of_the_help_are_known_by_what_each_takes() {
+        let help = "dynasti serve: serves\n  --a N, --b FILE  both\n  --c, --d  neither\n  --long-one MIB it [9]\n";
+        let taken =
+            ["--a", "--b", "--c", "--d", "--long-one", "--long", "dynasti"].map(|option| taken_in(help, option));
+        assert_eq!(taken, [Some("N"), Some("FILE"), None, None, Some("MIB"), None, None]);
+    }
+
+    #[test]
     fn help_shows_the_defaults_that_are() {
         let Ok(Command::Serve(serve)) = parse(std::iter::empty()) else { panic!("without a command it serves") };
-        for (option, default) in [
+        let defaults = [
             ("--max-clients", serve.max_clients),
             ("--max-per-address", serve.max_per_address),
             ("--rate", serve.rate as usize),
             ("--history", serve.history),
             ("--replay", serve.replay),
             ("--files", serve.files),
-        ] {
+        ];
+        let is_number = |line: &&str| {
+            let default = line.strip_suffix(']').and_then(|line| line.rsplit_once('['));
+            default.is_some_and(|(_, default)| default.parse::<usize>().is_ok())
+        };
+        assert_eq!(
+            HELP.lines().filter(is_number).count(),
+            defaults.len(),
+            "a number in the help is not looked at here"
+        );
+        for (option, default) in defaults {
             let line = HELP.lines().find(|line| line.trim_start().starts_with(option)).unwrap_or_default();
             assert!(line.ends_with(&format!("[{default}]")), "{option}: {line}");
         }
