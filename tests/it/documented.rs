@@ -276,6 +276,16 @@ fn offered() -> Vec<(String, Words)> {
     offered
 }
 
+/// The same behind each option that takes a value: no option. (fish offers options behind any hyphen.)
+fn offered_as_values() -> Vec<(String, Words)> {
+    let commands = listed().into_iter().filter(|(command, _)| !command.is_empty());
+    let valued = commands.flat_map(|(command, options)| {
+        let valued = options.into_iter().filter(|option| option.contains(' '));
+        valued.map(move |option| (format!("dynasti {command} {} -", name(&option)), Words::new()))
+    });
+    valued.collect()
+}
+
 /// The words that begin like the last one of what was typed.
 fn fitting<'a>(words: impl Iterator<Item = &'a str>, typed: &str) -> Words {
     let begun = typed.rsplit(' ').next().unwrap_or_default();
@@ -302,7 +312,7 @@ fn bash_offers_every_option() {
         COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
         _dynasti
         printf '%s\n' "${COMPREPLY[@]}""#;
-    for (typed, expected) in offered() {
+    for (typed, expected) in [offered(), offered_as_values()].concat() {
         let candidates = printed("bash", &["--norc"], script, &typed);
         assert_eq!(fitting(candidates.lines(), &typed), expected, "{typed}");
     }
