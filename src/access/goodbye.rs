@@ -47,7 +47,7 @@ pub(crate) enum Goodbye {
     Reset,
 }
 
-/// Sends last words to a connection that is not let in, and closes it.
+/// Sends last words to a connection that is not let in, as lines for `nc`, and closes it.
 pub(crate) async fn refuse(stream: &Async<TcpStream>, why: Message, goodbye: Goodbye) {
     // One line always fits into a new socket's buffer, unless the connection is broken already.
     let flushed = stream.get_ref().write(why.bytes()).is_ok();
