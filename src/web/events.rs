@@ -5,6 +5,7 @@
 //! server writes.
 
 use std::fmt;
+use std::io::Write;
 use std::time::SystemTime;
 
 use crate::files::About;
@@ -72,6 +73,9 @@ impl EventId {
     }
 }
 
+/// How many bytes an event has beside its line, which is in it once or twice: enough for a long name and a long id.
+const BESIDE: usize = 192;
+
 /// Returns the event with this id for a line. `about` returns what is known of a file.
 pub fn event(id: EventId, heard: Heard<'_>, about: impl Fn(Token) -> Option<About>) -> Vec<u8> {
     let line = heard.line;
@@ -93,19 +97,32 @@ pub fn event(id: EventId, heard: Heard<'_>, about: impl Fn(Token) -> Option<Abou
         Spoken::Joined(name) | Spoken::Left(name) | Spoken::Renamed(name, _) => ("news", Some(name), None),
         _ => ("note", None, None),
     };
-    let mut event = format!("id: {id}\nevent: {kind}\ndata: {{\"text\":").into_bytes();
+    let mut event = Vec::with_capacity(2 * line.len() + BESIDE);
+    put(&mut event, format_args!("id: {id}\nevent: {kind}\ndata: {{\"text\":"));
     string(&mut event, line);
-    for (field, value) in [("from", from), ("words", words)] {
+    for (name, value) in [("from", from), ("words", words)] {
         if let Some(value) = value {
-            event.extend_from_slice(format!(",\"{field}\":").as_bytes());
-            string(&mut event, value);
+            field(&mut event, name, value);
         }
     }
     if let (Spoken::Shared(_, name, _, link), "file") = (spoken, kind) {
         file(&mut event, name, link, about);
     }
-    event.extend_from_slice(format!(",\"at\":\"{}\"}}\n\n", Utc::from(heard.at)).as_bytes());
+    put(&mut event, format_args!(",\"at\":\"{}\"}}\n\n", Utc::from(heard.at)));
     event
+}
+
+fn put(event: &mut Vec<u8>, what: fmt::Arguments<'_>) {
+    // Writing to a Vec does not fail.
+    let _ = event.write_fmt(what);
+}
+
+/// Appends a field of the object, which is not its first.
+fn field(event: &mut Vec<u8>, name: &str, value: &str) {
+    event.extend_from_slice(b",\"");
+    event.extend_from_slice(name.as_bytes());
+    event.extend_from_slice(b"\":");
+    string(event, value);
 }
 
 /// Appends what is known of the file at this address.
@@ -113,14 +130,12 @@ fn file(event: &mut Vec<u8>, name: &str, link: &str, about: impl Fn(Token) -> Op
     let Some(at) = link.find("/files/") else { return };
     let path = &link[at..];
     let id = path.split('/').nth(2).and_then(Token::read);
-    for (field, value) in [("name", name), ("path", path)] {
-        event.extend_from_slice(format!(",\"{field}\":").as_bytes());
-        string(event, value);
-    }
+    field(event, "name", name);
+    field(event, "path", path);
     if let Some(About { kind, size, dimensions }) = id.and_then(about) {
-        event.extend_from_slice(format!(",\"kind\":\"{}\",\"size\":{size}", kind.media_type()).as_bytes());
+        put(event, format_args!(",\"kind\":\"{}\",\"size\":{size}", kind.media_type()));
         if let Some((width, height)) = dimensions {
-            event.extend_from_slice(format!(",\"width\":{width},\"height\":{height}").as_bytes());
+            put(event, format_args!(",\"width\":{width},\"height\":{height}"));
         }
     }
 }
@@ -134,7 +149,7 @@ pub(super) fn string(to: &mut Vec<u8>, text: &str) {
         match plain[at] {
             byte @ (b'"' | b'\\') => to.extend_from_slice(&[b'\\', byte]),
             b'\t' => to.extend_from_slice(b"\\t"),
-            byte => to.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
+            byte => put(to, format_args!("\\u{byte:04x}")),
         }
         plain = &plain[at + 1..];
     }

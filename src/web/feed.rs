@@ -68,8 +68,7 @@ impl Common {
 
     /// Returns the event of a line.
     fn tell(&self, id: EventId, line: &[u8], said: &Said<'_>, last: bool) -> Vec<u8> {
-        let text = String::from_utf8_lossy(line);
-        let line = text.trim_end_matches('\n');
+        let line = std::str::from_utf8(line).unwrap_or_default().trim_end_matches('\n');
         let author = line.strip_prefix("* ").unwrap_or(line).get(..said.actor.into());
         let heard = Heard { line, at: said.at, author: author.filter(|name| !name.is_empty()), last };
         events::event(id, heard, |id| self.files.as_ref()?.about(id))
@@ -149,7 +148,7 @@ impl Events {
                 let text = first_line(&piece.text[(line - begin) as usize..]);
                 let next = line + text.len() as u64;
                 let event = common.tell(EventId { position: next, count: 0 }, text, said, false);
-                told.keep(line, text.len(), &event);
+                told.keep(line, text.len() as u64, &event);
                 self.push(&event, common);
                 (line, lines) = (next, lines + 1);
             }

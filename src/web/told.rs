@@ -28,7 +28,9 @@ struct Event {
     /// The position in the log of the line that is told.
     line: u64,
     /// How many bytes that line has, with its end.
-    line_length: usize,
+    line_length: u64,
+    /// How many bytes all lines before it have of which an event is or was kept.
+    told: u64,
     /// Where the event begins in `Told::bytes`.
     at: usize,
     length: usize,
@@ -47,33 +49,41 @@ impl Told {
     /// Returns the events of the line at this position of the log and of those after it, as many in a row as are kept, up
     /// to the position `end`, and until they have this many bytes. Without an event of the first line there are none.
     pub(super) fn run(&self, line: u64, end: u64, enough: usize) -> Run<'_> {
-        let first = self.place(line);
-        let begin = self.events.get(first).map_or(0, |event| event.at);
-        let mut run = Run { bytes: &[], end: line, lines: 0 };
-        let mut length = 0;
-        for event in self.events.range(first..) {
-            if event.line != run.end || run.end >= end || length >= enough {
-                break;
-            }
-            run.end += event.line_length as u64;
-            run.lines += 1;
-            length += event.length;
+        let place = self.place(line);
+        let Some(first) = self.events.get(place).filter(|first| first.line == line) else {
+            return Run { bytes: &[], end: line, lines: 0 };
+        };
+        // Between two events all lines are told if those that are told are as long as the log is there.
+        let belongs = |event: &Event| {
+            event.line < end && event.at < first.at + enough && event.line - line == event.told - first.told
+        };
+        let stop = self.events.partition_point(|event| event.line <= line || belongs(event));
+        let last = &self.events[stop - 1];
+        Run {
+            bytes: &self.bytes[first.at..last.at + last.length],
+            end: last.line + last.line_length,
+            lines: (stop - place) as u64,
         }
-        run.bytes = &self.bytes[begin..begin + length];
-        run
     }
 
     /// Keeps the event of the line at this position of the log, which has so many bytes, unless it is older than all that
     /// is kept: such a line is heard by few, and would take the place of what all will hear.
-    pub(super) fn keep(&mut self, line: u64, line_length: usize, event: &[u8]) {
+    pub(super) fn keep(&mut self, line: u64, line_length: u64, event: &[u8]) {
         let place = self.place(line);
         if place == 0 && !self.events.is_empty() {
             return;
         }
-        let at = self.events.get(place).map_or(self.bytes.len(), |next| next.at);
+        let (at, told) = match (self.events.get(place), self.events.back()) {
+            (Some(next), _) => (next.at, next.told),
+            (None, Some(last)) => (self.bytes.len(), last.told + last.line_length),
+            (None, None) => (self.bytes.len(), 0),
+        };
         self.bytes.splice(at..at, event.iter().copied());
-        self.events.range_mut(place..).for_each(|later| later.at += event.len());
-        self.events.insert(place, Event { line, line_length, at, length: event.len() });
+        for later in self.events.range_mut(place..) {
+            later.at += event.len();
+            later.told += line_length;
+        }
+        self.events.insert(place, Event { line, line_length, told, at, length: event.len() });
         self.forget();
     }
 
@@ -152,6 +162,6 @@ mod tests {
         let lines = (2_000_000 - oldest) / 10;
         assert!(lines > 1000);
         let expected: String = (0..lines).map(|n| event(oldest + n * 10)).collect();
-        assert_eq!(run(&told, oldest, u64::MAX, usize::MAX), (expected, 2_000_000));
+        assert_eq!(run(&told, oldest, u64::MAX, 2 * MAX_KEPT), (expected, 2_000_000));
     }
 }
