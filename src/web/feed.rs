@@ -5,7 +5,6 @@
 //! session alone are in no log, so they are kept here.
 
 use std::collections::VecDeque;
-use std::iter;
 use std::mem;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -68,6 +67,7 @@ impl Common {
 
     /// Returns the event of a line.
     fn tell(&self, id: EventId, line: &[u8], said: &Said<'_>, last: bool) -> Vec<u8> {
+        // The decoder has made UTF-8 of every line.
         let line = std::str::from_utf8(line).unwrap_or_default().trim_end_matches('\n');
         let author = line.strip_prefix("* ").unwrap_or(line).get(..said.actor.into());
         let heard = Heard { line, at: said.at, author: author.filter(|name| !name.is_empty()), last };
@@ -127,15 +127,15 @@ impl Events {
         }
     }
 
-    fn add_public(&mut self, piece: &Piece<'_>, begin: u64, after: u64, common: &Common, told: &mut Told) -> Size {
+    fn add_public<'a>(&mut self, piece: &Piece<'a>, begin: u64, after: u64, common: &Common, told: &mut Told) -> Size {
         let end = begin + piece.text.len() as u64;
         let mut line = begin + next_line(piece.text, after.saturating_sub(begin)) as u64;
         // What was said at once, with its end. It is looked at only for events that nobody was told of yet.
-        let mut said = piece.said().scan(begin, |end, said| {
+        let with_end = |end: &mut u64, said: Said<'a>| {
             *end += said.text.len() as u64;
             Some((said, *end))
-        });
-        let mut said = iter::from_fn(|| said.next()).peekable();
+        };
+        let mut said = piece.said().scan(begin, with_end).peekable();
         let mut lines = 0;
         while line < end && !self.is_full() {
             let run = told.run(line, end, ENOUGH - self.bytes.len());
