@@ -159,7 +159,8 @@ impl Streaming<'_> {
                 self.feed.sent(events);
                 self.due = Instant::now() + PING_EVERY;
             } else if goes_back {
-                return Ok(());
+                // The id is within the last line that was read, which leads to the next one.
+                position = self.feed.last();
             }
             if written != Written::All || position < self.feed.last() {
                 continue;

@@ -207,7 +207,7 @@ fn an_id_that_is_within_a_line_leads_to_the_next_line() {
     bob.says("one\ntwo\nthree");
     let one = ann.hears("said", "Bob: one").id;
     let two = ann.hears("said", "Bob: two").id;
-    ann.hears("said", "Bob: three");
+    let three = ann.hears("said", "Bob: three").id;
     // An id counts the bytes of public lines, in millions.
     let byte = (two - one) / "Bob: two\n".len() as u64;
     assert_eq!(byte, 1_000_000);
@@ -216,6 +216,11 @@ fn an_id_that_is_within_a_line_leads_to_the_next_line() {
         ann.comes_back(&format!("?after={after}"));
         ann.hears("said", &format!("Bob: {next}"));
     }
+    // What comes after the last line is still to be said.
+    ann.last = two;
+    ann.comes_back(&format!("?after={}", three - byte));
+    bob.says("four");
+    ann.hears("said", "Bob: four");
 }
 
 #[test]
