@@ -237,13 +237,14 @@ impl Feed {
         after.filter(|id| *id <= self.last).unwrap_or(self.sent)
     }
 
-    /// Returns the last event that cannot be read again, if it is after this one.
+    /// If the events that follow this one cannot be read again, returns the last of those.
     pub(super) fn lost_after(&self, position: EventId) -> Option<EventId> {
-        Some(self.heard.front().map_or(self.last, |stretch| stretch.after)).filter(|lost| *lost > position)
+        let next = self.heard.partition_point(|stretch| stretch.last <= position);
+        Some(self.heard.get(next).map_or(self.last, |stretch| stretch.after)).filter(|lost| *lost > position)
     }
 
-    /// Returns the events after this one, as many as one write is given: those that were read before, then those of
-    /// what there is to hear now.
+    /// Returns the events after this one, as many as one write is given: those that were read before, up to where some
+    /// cannot be read again, then those of what there is to hear now.
     pub(super) async fn read(&mut self, room: &Room, after: EventId) -> (Written, Events) {
         let mut events = Events { bytes: Vec::new(), last: after };
         if after < self.last {
@@ -302,10 +303,15 @@ impl Feed {
         }
     }
 
-    /// Adds events after this one that were read, until there are as many as one write is given.
+    /// Adds events after this one that were read, until there are as many as one write is given, or the next ones cannot
+    /// be read again.
     fn add_again(&self, after: EventId, events: &mut Events) {
         let mut told = self.common.told();
+        let mut passed = None;
         for stretch in self.heard.iter().skip_while(|stretch| stretch.last <= after) {
+            if passed.replace(stretch.last).is_some_and(|passed| passed < stretch.after) {
+                break;
+            }
             let mut add = |piece: Piece<'_>| {
                 events.add(&piece, stretch.after, after, &self.common, &mut told);
                 !events.is_full()

@@ -126,15 +126,6 @@ impl Streaming<'_> {
         if !self.write(HEAD).await? {
             return Ok(());
         }
-        if let Some(lost) = self.feed.lost_after(position) {
-            let note = Message::events_missed();
-            let line = note.texts().next().unwrap_or_default();
-            let heard = Heard { line, at: SystemTime::now(), author: None, last: false };
-            if !self.write(&events::event(lost, heard, |_| None)).await? {
-                return Ok(());
-            }
-            position = lost;
-        }
         if self.feed.has_last_words() && position == self.feed.last() && after.is_none() {
             // They were written, and perhaps not received.
             position.count = position.count.saturating_sub(1);
@@ -145,6 +136,15 @@ impl Streaming<'_> {
             // While the system takes nothing, nothing is made that would have to be held.
             if !self.has_room(UNASKED / 2).await? {
                 return Ok(());
+            }
+            if let Some(lost) = self.feed.lost_after(position) {
+                let note = Message::events_missed();
+                let line = note.texts().next().unwrap_or_default();
+                let heard = Heard { line, at: SystemTime::now(), author: None, last: false };
+                if !self.write(&events::event(lost, heard, |_| None)).await? {
+                    return Ok(());
+                }
+                position = lost;
             }
             let goes_back = position < self.feed.last();
             if !goes_back && self.feed.is_over() {

@@ -249,3 +249,55 @@ fn sessions_that_hear_different_lines_are_told_of_their_own() {
         assert!(texts.ends_with(&String::from_utf8(again.bytes).expect("events are text")));
     }
 }
+
+/// What the dropped session had read of the log is not kept, and it is told so wherever something is missing: between
+/// lines for it alone, which are kept, too.
+#[test]
+fn who_was_too_slow_is_told_where_lines_are_missing() {
+    let mut heard = Heard::new();
+    let write = |heard: &mut Heard| {
+        heard.room.publish_now();
+        while heard.writes() {}
+        heard.feed.reader.pause();
+    };
+    let tell = |heard: &Heard, text: &str| {
+        block_on(heard.room.act(heard.bob.id(), &line(&format!("/msg Ann {text}")), Manner::Typed));
+    };
+    let lines = |begin: usize, end: usize| (begin..end).map(|n| n.to_string()).collect::<Vec<_>>();
+    write(&mut heard);
+    heard.say(heard.bob.id(), "Bob", &lines(0, 3));
+    write(&mut heard);
+    tell(&heard, "psst");
+    write(&mut heard);
+    heard.say(heard.bob.id(), "Bob", &lines(3, 6));
+    write(&mut heard);
+    heard.say(heard.bob.id(), "Bob", &lines(6, 1200));
+    heard.room.publish_now();
+    block_on(heard.feed.read_out(&heard.room));
+    assert!(heard.feed.has_last_words());
+    heard.receives(5);
+    let third = heard.on_the_way.front().expect("it was written").0;
+    for (after, expected) in [
+        (EventId { position: 0, count: 1 }, ["missed", "Bob (private): psst", "missed", "bye"].as_slice()),
+        (heard.last, &["missed", "bye"]),
+        (third, &["missed", "bye"]),
+    ] {
+        let (mut position, mut texts) = (heard.feed.position(Some(after)), Vec::new());
+        while position < heard.feed.last() {
+            if let Some(lost) = heard.feed.lost_after(position) {
+                assert!(lost > position);
+                position = lost;
+                texts.push("missed".to_owned());
+            }
+            let events = block_on(heard.feed.read(&heard.room, position)).1;
+            assert!(events.last > position);
+            position = events.last;
+            let events = String::from_utf8(events.bytes).expect("events are text");
+            for event in events.split_terminator("\n\n") {
+                let text = event.split("\"text\":\"").nth(1).and_then(|rest| rest.split('"').next()).expect(event);
+                texts.push(if text.ends_with("Bye!") { "bye" } else { text }.to_owned());
+            }
+        }
+        assert_eq!(texts, expected, "after {after}");
+    }
+}
