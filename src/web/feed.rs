@@ -21,12 +21,20 @@ const BACK: Size = Size { lines: 256, bytes: 32 * 1024 };
 /// How many lines or bytes of the log one bookmark covers at least, so that there are few bookmarks.
 const APART: Size = Size { lines: 32, bytes: 4 * 1024 };
 
+/// How many stretches a session that only listens keeps: `BACK` in stretches of `APART`, with those in part. The memory
+/// for so many is kept, whether they are or not.
+const FEW: usize = (BACK.lines / APART.lines) as usize + 2;
+
 /// How much of the log a bookmark may keep in memory, in bytes: twice `BACK`, for what is not heard.
 const FAR: u64 = 2 * BACK.bytes;
 
 /// How many bytes all sessions together keep of lines that are for one session alone. Past this, no session keeps such
-/// a line once it is sent.
+/// a line once it is sent, or reads another one before that.
 const MAX_KEPT: usize = 8 * 1024 * 1024;
+
+/// What such a line, or some that came at once, takes in memory besides its bytes, in bytes: a place in a queue that has
+/// grown by doubling, another one for the stretch of the log that may follow, and what the allocator adds.
+const OVERHEAD: usize = 4 * size_of::<Stretch>();
 
 /// How many bytes of events one write is given at most, if no event alone is larger. An event has about four times the
 /// bytes of its line; so this is as many lines as gather in a busy room, and one system call takes all of them.
@@ -42,7 +50,7 @@ const FIRST: usize = 512;
 /// What all feeds share.
 #[derive(Debug, Default)]
 pub(super) struct Common {
-    /// How many bytes all sessions keep of lines that are for one session alone.
+    /// How many bytes all sessions keep of lines that are for one session alone, with `OVERHEAD`.
     kept: AtomicUsize,
     told: Mutex<Told>,
     /// Memory for the events of the next write, if the last one needs it no more.
@@ -55,6 +63,11 @@ impl Common {
     /// What is shared by feeds of a room in which these files are.
     pub(super) fn new(files: Option<Arc<Files>>) -> Common {
         Common { files, ..Common::default() }
+    }
+
+    /// Whether more is kept than may be.
+    fn keeps_too_much(&self) -> bool {
+        self.kept.load(Relaxed) > MAX_KEPT
     }
 
     fn told(&self) -> MutexGuard<'_, Told> {
@@ -261,7 +274,7 @@ impl Feed {
         self.over |= matches!(written, Written::End(_));
         if written == Written::End(End::TooSlow) {
             // Nobody waits for who was dropped, so what it keeps of the log would grow.
-            self.heard.retain(|stretch| stretch.own_bytes() > 0);
+            self.heard.retain(Stretch::is_own);
         }
         self.forget();
         (written, events)
@@ -272,6 +285,9 @@ impl Feed {
         let Feed { reader, heard, last, common, .. } = self;
         let mut told = common.told();
         reader.pieces(|piece| {
+            if piece.position().is_none() && !events.bytes.is_empty() && common.keeps_too_much() {
+                return 0;
+            }
             let after = *last;
             let size = events.add(&piece, after, after, common, &mut told);
             let taken = size.bytes as usize;
@@ -287,7 +303,7 @@ impl Feed {
                 _ => {
                     let source = Source::of(&piece, taken);
                     let stretch = Stretch { after, last: *last, size, source };
-                    common.kept.fetch_add(stretch.own_bytes(), Relaxed);
+                    common.kept.fetch_add(stretch.own_memory(), Relaxed);
                     heard.push_back(stretch);
                 }
             }
@@ -355,12 +371,16 @@ impl Feed {
             let enough = rest.lines >= BACK.lines
                 || rest.bytes >= BACK.bytes
                 || self.is_far_behind()
-                || self.common.kept.load(Relaxed) > MAX_KEPT;
+                || self.common.keeps_too_much();
             if !enough {
                 break;
             }
-            self.common.kept.fetch_sub(first.own_bytes(), Relaxed);
+            self.common.kept.fetch_sub(first.own_memory(), Relaxed);
             self.heard.pop_front();
+        }
+        // So the memory is in proportion to what is kept.
+        if self.heard.capacity() > 4 * self.heard.len().max(FEW) {
+            self.heard.shrink_to(2 * self.heard.len());
         }
     }
 
@@ -373,7 +393,7 @@ impl Feed {
 
 impl Drop for Feed {
     fn drop(&mut self) {
-        let own: usize = self.heard.iter().map(Stretch::own_bytes).sum();
+        let own: usize = self.heard.iter().map(Stretch::own_memory).sum();
         self.common.kept.fetch_sub(own, Relaxed);
     }
 }
@@ -403,9 +423,14 @@ impl Stretch {
         matches!(&self.source, Source::Log(bookmark) if bookmark.is_behind(position) > FAR)
     }
 
-    /// The bytes that are kept here, because they are in no log.
-    fn own_bytes(&self) -> usize {
-        if let Source::Own { text, .. } = &self.source { text.len() } else { 0 }
+    /// Whether it is for this session alone.
+    fn is_own(&self) -> bool {
+        matches!(self.source, Source::Own { .. })
+    }
+
+    /// What it takes in memory because it is in no log, in bytes.
+    fn own_memory(&self) -> usize {
+        if let Source::Own { text, .. } = &self.source { text.len() + OVERHEAD } else { 0 }
     }
 }
 

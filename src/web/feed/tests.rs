@@ -301,3 +301,62 @@ fn who_was_too_slow_is_told_where_lines_are_missing() {
         assert_eq!(texts, expected, "after {after}");
     }
 }
+
+/// Lines for one session alone may be short, and then they take less memory than what remembers them.
+#[test]
+fn what_all_sessions_keep_together_takes_no_more_memory_than_it_may() {
+    const SESSIONS: usize = 200;
+    let (room, _) = Room::new(warnings().0, Options::default());
+    let common = Arc::new(Common::new(None));
+    let mut feeds: Vec<Feed> = (0..SESSIONS)
+        .map(|n| {
+            let reader = block_on(room.enter(([127, 0, 0, 1], 1).into(), Message::default())).expect("it is open");
+            block_on(room.join(reader.id(), &Name::parse(&format!("S{n}")).expect("it is one"))).expect("it is free");
+            reader.pause();
+            Feed::new(reader, Arc::clone(&common))
+        })
+        .collect();
+    let write = |feed: &mut Feed| {
+        while let Some(events) =
+            Some(block_on(feed.read(&room, feed.last())).1).filter(|events| !events.bytes.is_empty())
+        {
+            feed.sent(events);
+        }
+        feed.reader.pause();
+    };
+    let ask = |feed: &Feed| {
+        (0..200).for_each(|_| drop(block_on(room.act(feed.reader.id(), &line("/x"), Manner::Typed))));
+    };
+    let memory = |feeds: &[Feed]| -> usize {
+        let one = |feed: &Feed| {
+            let own = |stretch: &Stretch| if let Source::Own { text, .. } = &stretch.source { text.len() } else { 0 };
+            feed.heard.capacity() * size_of::<Stretch>() + feed.heard.iter().map(own).sum::<usize>()
+        };
+        feeds.iter().map(one).sum()
+    };
+    room.publish_now();
+    feeds.iter_mut().for_each(write);
+    for feed in &mut feeds {
+        ask(feed);
+        write(feed);
+        ask(feed);
+        write(feed);
+    }
+    assert!(memory(&feeds) > MAX_KEPT / 4 && memory(&feeds) < MAX_KEPT, "{} bytes", memory(&feeds));
+    // The same if what is read is never sent.
+    for feed in &mut feeds {
+        ask(feed);
+        let _ = block_on(feed.read(&room, feed.last()));
+    }
+    assert!(memory(&feeds) < MAX_KEPT, "{} bytes", memory(&feeds));
+    // Once it is forgotten, nothing is kept for it.
+    feeds.iter_mut().for_each(write);
+    let mut said = Message::default();
+    (0..300).for_each(|n| said.say(&Name::parse("Cron").expect("it is one"), &line(&n.to_string())));
+    for _ in 0..2 {
+        let _ = block_on(room.say_as(&Name::parse("Cron").expect("it is one"), said.clone(), Manner::Typed));
+        room.publish_now();
+        feeds.iter_mut().for_each(write);
+    }
+    assert!(memory(&feeds) < 2 * 1024 * 1024, "{} bytes", memory(&feeds));
+}
