@@ -230,6 +230,8 @@ impl Streaming<'_> {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => {
                     self.unasked += written;
+                    // As events, lines are several times as long. Bulk senders wait for whoever takes enough bytes.
+                    self.feed.reader.took(written);
                     bytes = &bytes[written..];
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

@@ -2,6 +2,8 @@
 //! nobody else.
 
 use crate::crowd::Crowd;
+#[cfg(feature = "web")]
+use crate::harness::connect_with_small_window;
 use crate::harness::{Client, PATIENCE, PROMPT, Server};
 #[cfg(target_os = "linux")]
 use crate::wire::Wire;
@@ -239,6 +241,40 @@ fn a_reader_behind_a_slow_wire_hears_all_that_ten_people_paste() {
     };
     let pastes = Pastes { people: 10, lines: 95, line: 316, options: &["--listen", "10.77.0.1:0"] };
     wire.near(|| pastes.are_heard_by_everybody(dial, as_it_comes));
+}
+
+/// To a browser a line goes as an event, which is more than twice as long. So it takes fewer lines than `nc` in as many
+/// bytes, and is waited for all the same. Enough is heard when it would have been dropped long before.
+#[test]
+#[cfg(feature = "web")]
+fn a_browser_on_bad_wi_fi_is_waited_for_while_four_people_paste() {
+    const ENOUGH: usize = 240;
+    let (server, browser) = Server::with_page(&[]);
+    let token = browser.asks("POST /sessions", "Slow").body;
+    let mut slow = connect_with_small_window(browser.address);
+    write!(slow, "GET /sessions/{token}/events HTTP/1.1\r\nHost: pi\r\n\r\n").expect("it is read");
+    let mut slow = BufReader::with_capacity(1024, Paced::new(slow, 20 * 1024));
+    let people = [0, 1, 2, 3].map(|number| server.join(&format!("p{number}")).into_stream());
+    // 60 KB each, which is within everybody's burst.
+    let text: String = (0..190).map(|number| format!("{number} {:x<312}\n", "")).collect();
+    thread::scope(|scope| {
+        for stream in &people {
+            let mut ears = stream.try_clone().expect("a socket can be shared");
+            scope.spawn(move || io::copy(&mut ears, &mut io::sink()));
+            let (mut mouth, text) = (stream, text.as_bytes());
+            scope.spawn(move || mouth.write_all(text));
+        }
+        let (mut next, mut heard) = ([0; 4], 0);
+        while heard < ENOUGH {
+            let line = next_line(&mut slow);
+            let said = line.strip_prefix("data: {\"text\":\"p").and_then(|line| line.split_once(": "));
+            let Some((author, text)) = said else { continue };
+            let author: usize = author.parse().expect("a number");
+            assert_eq!(text.split(' ').next().and_then(|number| number.parse().ok()), Some(next[author]), "{line}");
+            (next[author], heard) = (next[author] + 1, heard + 1);
+        }
+        people.iter().for_each(|stream| stream.shutdown(Shutdown::Both).unwrap_or_default());
+    });
 }
 
 // ---------------------------------------------------------------------------------------------------------------

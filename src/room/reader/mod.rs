@@ -177,6 +177,11 @@ impl Reader {
         self.shared.taken()
     }
 
+    /// Notes that the destination has taken so many bytes of what was made of the pieces.
+    pub fn took(&self, bytes: usize) {
+        self.shared.count_taken(bytes);
+    }
+
     /// Waits until there may be something to read. An error means that the reader is to end. The caller reads in either
     /// case: the result of reading says whether this is the end.
     pub fn notified(&self) -> Recv<'_, ()> {
@@ -307,7 +312,8 @@ impl Reader {
 
     /// Calls `each` with all that there is to read, a piece at a time. It returns how many bytes of the piece it takes, up
     /// to an end of a line: reading ends when those are not all. A reader is read either by this or by [`Reader::write`].
-    /// Returns [`Written::Part`] when there may be more to read at once.
+    /// That these are read does not mean that the destination takes them: see [`Reader::took`]. Returns
+    /// [`Written::Part`] when there may be more to read at once.
     pub fn pieces(&mut self, mut each: impl FnMut(Piece<'_>) -> usize) -> Written {
         self.receive();
         let (mut length, mut ahead) = (0, Ahead::new(self));
@@ -316,12 +322,12 @@ impl Reader {
             length += taken;
             if taken < piece.text.len() {
                 let reached = Ahead::new(self).after(self, length);
-                self.go_on(reached, length);
+                self.go_on(reached, 0);
                 return Written::Part;
             }
         }
         let reached = ahead.reached();
-        self.go_on(reached, length);
+        self.go_on(reached, 0);
         self.finished()
     }
 
