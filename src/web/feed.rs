@@ -93,6 +93,8 @@ impl Common {
 pub(super) struct Feed {
     pub(super) reader: Reader,
     heard: VecDeque<Stretch>,
+    /// The size of all of `heard`, so that forgetting looks at its two ends alone.
+    size: Size,
     /// The last event that was read.
     last: EventId,
     /// The last event that was sent.
@@ -227,7 +229,7 @@ impl Feed {
     /// What this reader hears from now on.
     pub(super) fn new(reader: Reader, common: Arc<Common>) -> Feed {
         let (last, sent) = (EventId::default(), EventId::default());
-        Feed { reader, heard: VecDeque::new(), last, sent, over: false, common }
+        Feed { reader, heard: VecDeque::new(), size: Size::default(), last, sent, over: false, common }
     }
 
     /// Whether the last thing that was heard are last words.
@@ -252,6 +254,9 @@ impl Feed {
 
     /// If the events that follow this one cannot be read again, returns the last of those.
     pub(super) fn lost_after(&self, position: EventId) -> Option<EventId> {
+        if position == self.last {
+            return None;
+        }
         let next = self.heard.partition_point(|stretch| stretch.last <= position);
         Some(self.heard.get(next).map_or(self.last, |stretch| stretch.after)).filter(|lost| *lost > position)
     }
@@ -275,6 +280,7 @@ impl Feed {
         if written == Written::End(End::TooSlow) {
             // Nobody waits for who was dropped, so what it keeps of the log would grow.
             self.heard.retain(Stretch::is_own);
+            self.size = total(self.heard.iter());
         }
         self.forget();
         (written, events)
@@ -282,7 +288,7 @@ impl Feed {
 
     /// Takes in what there is to hear, until there are as many events as one write is given.
     fn take_in(&mut self, events: &mut Events) -> Written {
-        let Feed { reader, heard, last, common, .. } = self;
+        let Feed { reader, heard, size: all, last, common, .. } = self;
         let mut told = common.told();
         reader.pieces(|piece| {
             if piece.position().is_none() && !events.bytes.is_empty() && common.keeps_too_much() {
@@ -295,6 +301,7 @@ impl Feed {
                 return 0;
             }
             *last = events.last;
+            *all += size;
             match heard.back_mut() {
                 Some(stretch) if stretch.takes_more(&piece) => {
                     stretch.size += size;
@@ -363,9 +370,9 @@ impl Feed {
 
     fn forget(&mut self) {
         let was_sent = |stretch: &Stretch| stretch.last <= self.sent;
-        let sizes = self.heard.iter().take_while(|stretch| was_sent(stretch)).map(|stretch| stretch.size);
+        let unsent = self.heard.iter().rev().take_while(|stretch| !was_sent(stretch));
         // How much was sent that can be read again, were the first stretch forgotten.
-        let mut rest = sizes.fold(Size::default(), |sum, size| sum + size);
+        let mut rest = self.size - total(unsent);
         while let Some(first) = self.heard.front().filter(|first| was_sent(first)) {
             rest = rest - first.size;
             let enough = rest.lines >= BACK.lines
@@ -376,6 +383,7 @@ impl Feed {
                 break;
             }
             self.common.kept.fetch_sub(first.own_memory(), Relaxed);
+            self.size = self.size - first.size;
             self.heard.pop_front();
         }
         // So the memory is in proportion to what is kept.
@@ -407,6 +415,11 @@ impl Source {
         let at = piece.said().next().map_or(SystemTime::UNIX_EPOCH, |said| said.at);
         Source::Own { at, last: piece.is_last() && taken == piece.text.len(), text: piece.text[..taken].into() }
     }
+}
+
+/// Returns the size of these together.
+fn total<'a>(stretches: impl Iterator<Item = &'a Stretch>) -> Size {
+    stretches.fold(Size::default(), |sum, stretch| sum + stretch.size)
 }
 
 impl Stretch {
