@@ -311,11 +311,12 @@ fn a_stream_that_is_deleted_is_made_again_and_nobody_hears_of_it() {
         assert!(answer.contains("\"success\":true"), "{answer}");
         talk(&mut [&mut ann, &mut bob], SECOND);
         heard_each_other(&mut ann, &mut bob);
-    }
-    for other in [&ann, &bob] {
-        let first =
-            cid.output.so_far().iter().find_map(|line| line.strip_prefix(&format!("{}: ", other.name))?.parse().ok());
-        cid.has_heard(other, first.unwrap_or(1));
+        // A stream that is deleted while it is not read to its end takes lines with it that only the next one may have.
+        for other in [&ann, &bob] {
+            let said = format!("{}: ", other.name);
+            let first = cid.output.so_far().iter().find_map(|line| line.strip_prefix(&said)?.parse().ok());
+            cid.has_heard(other, first.unwrap_or(1));
+        }
     }
     for (person, notices) in [(&ann, ["-- pi3 is linked."]), (&bob, ["-- pi3 is linked."])] {
         assert_eq!(person.notices(), notices, "{}", person.name);
