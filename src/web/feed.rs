@@ -21,15 +21,15 @@ const BACK: Size = Size { lines: 256, bytes: 32 * 1024 };
 /// How many lines or bytes of the log one bookmark covers at least, so that there are few bookmarks.
 const APART: Size = Size { lines: 32, bytes: 4 * 1024 };
 
-/// How many stretches a session that only listens keeps: `BACK` in stretches of `APART`, with those in part. The memory
-/// for so many is kept, whether they are or not.
+/// How many stretches a session that only listens keeps: `BACK` in stretches of `APART`, with those in part. The queue
+/// never gives back the memory for so many.
 const FEW: usize = (BACK.lines / APART.lines) as usize + 2;
 
 /// How much of the log a bookmark may keep in memory, in bytes: twice `BACK`, for what is not heard.
 const FAR: u64 = 2 * BACK.bytes;
 
-/// How many bytes all sessions together keep of lines that are for one session alone. Past this, no session keeps such
-/// a line once it is sent, or reads another one before that.
+/// How many bytes all sessions together keep of lines that are for one session alone. Past this, a session forgets such
+/// a line once it is sent, and reads the next one only after that.
 const MAX_KEPT: usize = 8 * 1024 * 1024;
 
 /// What such a line, or some that came at once, takes in memory besides its bytes, in bytes: a place in a queue that has
@@ -84,7 +84,7 @@ impl Common {
         let line = std::str::from_utf8(line).unwrap_or_default().trim_end_matches('\n');
         let author = line.strip_prefix("* ").unwrap_or(line).get(..said.actor.into());
         let heard = Heard { line, at: said.at, author: author.filter(|name| !name.is_empty()), last };
-        events::event(id, heard, |id| self.files.as_ref()?.about(id))
+        events::event(id, heard, |file| self.files.as_ref()?.about(file))
     }
 }
 

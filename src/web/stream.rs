@@ -29,7 +29,7 @@ const FLUSH: Duration = Duration::from_secs(1);
 const ENOUGH: usize = 64 * 1024;
 
 /// No more than this is written before the system is asked again whether it takes more, in bytes. It does if less than
-/// 8 KiB is unsent; so less than 32 KiB is ever unsent, and in a busy room every other write asks.
+/// 8 KiB is unsent; so less than 32 KiB is ever unsent. In a busy room, the system is asked before every other write.
 const UNASKED: usize = 3 * WRITE / 2;
 
 /// The head of the answer. Its body ends with the connection: an event stream has no length, and chunks would only be

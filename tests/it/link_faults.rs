@@ -311,7 +311,8 @@ fn a_stream_that_is_deleted_is_made_again_and_nobody_hears_of_it() {
         assert!(answer.contains("\"success\":true"), "{answer}");
         talk(&mut [&mut ann, &mut bob], SECOND);
         heard_each_other(&mut ann, &mut bob);
-        // A stream that is deleted while it is not read to its end takes lines with it that only the next one may have.
+        // The third server reads each stream to its end before the next one is deleted. Otherwise it could miss lines:
+        // it learns late of a stream that is gone.
         for other in [&ann, &bob] {
             let said = format!("{}: ", other.name);
             let first = cid.output.so_far().iter().find_map(|line| line.strip_prefix(&said)?.parse().ok());

@@ -113,14 +113,14 @@ impl<'a> Walk<'a> {
     }
 
     /// Returns the next entry that passes the filter, up to the position `end`, which is between two entries: what is
-    /// known of it, those of its bytes that are not passed yet, and how many lines it has in all.
-    pub(in crate::room) fn entry(&mut self, filter: Filter, end: u64) -> Option<(&'a Entry, &'a [u8], u64)> {
+    /// known of it, and those of its bytes that are not passed yet.
+    pub(in crate::room) fn entry(&mut self, filter: Filter, end: u64) -> Option<(&'a Entry, &'a [u8])> {
         while self.position() < end {
             let (text, first) = self.text()?;
             let (from, placed) = (self.offset, &text.entries[first]);
             self.offset = placed.end;
             if placed.entry.is_for(filter) {
-                return Some((&placed.entry, &text.bytes[from..placed.end], placed.lines));
+                return Some((&placed.entry, &text.bytes[from..placed.end]));
             }
         }
         None

@@ -189,9 +189,7 @@ fn entries_come_one_by_one_with_their_time() {
     log.publish();
     let entries = |n| {
         let mut walk = cursor.walk();
-        std::iter::from_fn(|| walk.entry(filter(n), u64::MAX))
-            .map(|(entry, text, _)| (entry.at, text))
-            .collect::<Vec<_>>()
+        std::iter::from_fn(|| walk.entry(filter(n), u64::MAX)).map(|(entry, text)| (entry.at, text)).collect::<Vec<_>>()
     };
     assert_eq!(entries(9), [(SystemTime::UNIX_EPOCH, b"one\ntwo\n".as_slice()), (later, b"three\n")]);
     assert_eq!(entries(1), [(later, b"three\n".as_slice())]);

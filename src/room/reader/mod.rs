@@ -111,13 +111,13 @@ impl<'a> Piece<'a> {
             let (at, actor, text) = match &mut source {
                 _ if rest.is_empty() => return None,
                 Source::Log(walk, filter) => {
-                    let (entry, text, _) = walk.entry(*filter, u64::MAX)?;
+                    let (entry, text) = walk.entry(*filter, u64::MAX)?;
                     let actor = if let Kind::Done(name) | Kind::Shared(name) = entry.kind { name } else { 0 };
                     (entry.at, actor, text)
                 }
                 Source::Direct { at, .. } => (*at, 0, rest),
             };
-            // Of the last entry, a part may belong to the piece.
+            // The piece may end within the last entry.
             let (text, after) = rest.split_at(text.len().min(rest.len()));
             rest = after;
             Some(Said { at, actor, text })
@@ -295,7 +295,7 @@ impl Reader {
     pub fn entries(&mut self, bytes: usize, mut each: impl FnMut(SystemTime, &[u8])) -> Written {
         self.receive();
         let (mut length, mut ahead) = (0, Ahead::new(self));
-        while let Some((entry, text, _)) = ahead.walk.as_mut().and_then(|walk| walk.entry(self.filter, u64::MAX)) {
+        while let Some((entry, text)) = ahead.walk.as_mut().and_then(|walk| walk.entry(self.filter, u64::MAX)) {
             each(entry.at, text);
             length += text.len();
             if length >= bytes {
